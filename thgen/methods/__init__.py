@@ -1,0 +1,3 @@
+"""The methods by name. Values are import paths, so that listing methods imports no network."""
+
+METHODS = {"rig": "thgen.methods.rig:Rig"}

@@ -1,0 +1,59 @@
+"""The contract between a method and everything else. A sixth method implements this and needs no UI or evaluation code."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+Factors = dict[str, torch.Tensor]  # factor name -> float32 [T, D], D and units as in schema.FACTORS[name]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A photo, encoded once. `own` are the photo's own factor values, each [1, D]; `state` belongs to the method."""
+
+    image: torch.Tensor  # [1 3 S S] in [-1, 1], the crop at full output resolution
+    own: Factors
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Frames of the crop, and where they differ from the photo's crop (1 = generated, 0 = photo)."""
+
+    frames: torch.Tensor  # [T 3 S S] in [-1, 1]
+    mask: torch.Tensor  # [T 1 S S] in [0, 1]
+
+
+class Method(ABC):
+    """One published method behind the vocabulary of factors."""
+
+    name: str
+    factors: tuple[str, ...]
+    weights_name: str  # entry of weights/manifest.json that runs
+
+    @classmethod
+    @abstractmethod
+    def load(cls, device: torch.device) -> Method:
+        """Build the method with verified weights on `device`. Raises WeightsError."""
+
+    @abstractmethod
+    def encode_photo(self, crop: np.ndarray) -> Identity:
+        """crop: uint8 RGB [S S 3], framed by preprocess.face. Raises FaceError."""
+
+    @abstractmethod
+    def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
+        """samples: float32 [L], 16 kHz mono in [-1, 1]; returns the factors that a voice drives, each [frames, D]."""
+
+    @abstractmethod
+    def encode_clip(self, crops: Iterable[np.ndarray]) -> Factors:
+        """crops: uint8 RGB [S S 3] per frame at 25 fps; returns every factor that a clip can drive, smoothed."""
+
+    @abstractmethod
+    def decode(self, identity: Identity, factors: Factors) -> Decoded:
+        """factors: absolute target values for T frames of one window."""

@@ -1,0 +1,125 @@
+"""A stand-in for the pipeline behind the page: the same verbs, a real still and a real little mp4, no weights."""
+
+from __future__ import annotations
+
+import threading
+import time
+import wave
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import numpy as np
+from PIL import Image
+
+from thgen.errors import AudioError, ClipError, FaceError, PhotoError
+from thgen.schema import CONTROLS, FPS, Controls
+
+SIDE = 64
+
+
+@dataclass(frozen=True)
+class FakeRequest:
+    photo: Path
+    audio: Path
+    drivers: Mapping[str, Path]
+    controls: Controls
+    method: str
+    seed: int
+    face: int
+    size: int
+    paste_back: bool
+
+
+@dataclass(frozen=True)
+class FakeResult:
+    path: Path
+    seconds: float
+    frames: int
+    fps: int
+    weights: list[dict]
+    warnings: list[str]
+    elapsed: float
+
+
+@dataclass
+class FakeEngine:
+    """`seconds_per_frame` slows it down for the tests of Cancel; `calls` records what it was asked."""
+
+    seconds_per_frame: float = 0.0
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    running: int = 0
+    most_running: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def methods(self) -> dict[str, tuple[str, ...]]:
+        return {"rig": ("lip", "pose", "gaze", "blink", "expression"), "lips_only": ("lip",)}
+
+    def request(self, **settings: Any) -> FakeRequest:
+        return FakeRequest(**settings)
+
+    def audio_seconds(self, audio: Path) -> float:
+        try:
+            with wave.open(str(audio)) as sound:
+                return sound.getnframes() / sound.getframerate()
+        except (wave.Error, EOFError) as error:
+            raise AudioError("The audio cannot be read: use wav, mp3, m4a, flac or ogg.") from error
+
+    def _photo(self, path: Path) -> np.ndarray:
+        try:
+            photo = np.asarray(Image.open(path).convert("RGB").resize((SIDE, SIDE)))
+        except Exception as error:
+            raise PhotoError("The photo cannot be read: use a jpg, png, webp or heic file.") from error
+        if photo.std() < 4:
+            raise FaceError("No face was found in the photo: use one with a face seen from the front.")
+        return photo
+
+    def preview(self, request: FakeRequest) -> np.ndarray:
+        """The photo, turned in colour by the sliders so that every one of them shows."""
+        self.calls.append(("preview", request))
+        photo = self._photo(request.photo).astype(np.float32)
+        for i, key in enumerate(CONTROLS):
+            c = CONTROLS[key]
+            photo[..., i % 3] += 200 * (request.controls.value(key) - c.neutral) / (c.high - c.low)
+        return photo.clip(0, 255).astype(np.uint8)
+
+    def render_video(self, request: FakeRequest, out: Path, progress: Callable[[float, str], None]) -> FakeResult:
+        self.calls.append(("render", request))
+        with self._lock:
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        try:
+            return self._render(request, out, progress)
+        finally:
+            with self._lock:
+                self.running -= 1
+
+    def _render(self, request: FakeRequest, out: Path, progress: Callable[[float, str], None]) -> FakeResult:
+        start = time.monotonic()
+        progress(0.0, "Reading the photo")
+        photo = self._photo(request.photo)
+        for factor, clip in request.drivers.items():
+            if clip.stat().st_size < 100:
+                raise ClipError(f"The clip for {factor} cannot be read.")
+        seconds = self.audio_seconds(request.audio)
+        frames = max(1, round(seconds * FPS))
+        writer = imageio_ffmpeg.write_frames(
+            str(out), (SIDE, SIDE), fps=FPS, codec="libx264", macro_block_size=2, audio_path=str(request.audio),
+            audio_codec="aac", ffmpeg_log_level="error", output_params=["-preset", "ultrafast", "-movflags", "+faststart"],
+        )  # fmt: skip
+        writer.send(None)
+        try:
+            for t in range(frames):
+                progress(t / frames, f"Frame {t + 1} of {frames}")
+                time.sleep(self.seconds_per_frame)
+                writer.send(np.ascontiguousarray(np.roll(photo, t, axis=1)))
+        finally:
+            writer.close()
+        weights = [{"name": "rig", "sha256": "0" * 64, "bytes": 1}, {"name": "audio", "sha256": "1" * 64, "bytes": 1}]
+        warnings = ["The face is turned far to the side."] if request.seed == 7 else []
+        return FakeResult(out, seconds, frames, FPS, weights, warnings, time.monotonic() - start)
+
+    def recipe(self, request: FakeRequest) -> dict[str, Any]:
+        return {"method": request.method, "seed": request.seed, "controls": request.controls.to_dict()}

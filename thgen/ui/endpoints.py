@@ -1,0 +1,104 @@
+"""The endpoints `/generate` and `/preview` for gradio_client and plain HTTP: few parameters, with the names of the command line."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from thgen.errors import ControlError, ThgenError
+from thgen.schema import Controls
+from thgen.ui.form import Form, file_path
+from thgen.ui.session import Session
+
+
+def _parameters(form: Form) -> dict[str, gr.components.Component]:
+    """Parameter name -> component. Few and named: sliders travel as one dictionary with the keys of `--set`."""
+    clips = {k.replace(".", "_"): w for k, w in form.widgets.items() if k.endswith(".clip")}
+    return {
+        "photo": form.widgets["photo"],
+        "audio": form.widgets["audio"],
+        **clips,
+        "controls": gr.JSON({}, visible=False, label="controls"),
+        "strength": gr.JSON({}, visible=False, label="strength"),
+        "live": gr.JSON({}, visible=False, label="live"),
+        **{name: form.widgets[name] for name in ("motion", "method", "seed", "face", "size", "paste_back")},
+    }
+
+
+def api_fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of an endpoint -> fields of the page. Raises ControlError on an unknown or malformed entry."""
+    fields = {k.removesuffix("_clip") + ".clip" if k.endswith("_clip") else k: file_path(v)
+              for k, v in arguments.items() if k not in ("controls", "strength", "live")}  # fmt: skip
+    given = {name: _dictionary(name, arguments.get(name)) for name in ("controls", "strength", "live")}
+    Controls(values=given["controls"], strength=given["strength"], live=given["live"])  # refuses unknown keys
+    fields |= given["controls"]
+    for name in ("strength", "live"):
+        fields |= {f"{factor}.{name}": value for factor, value in given[name].items()}
+    return fields
+
+
+def _dictionary(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ControlError(f"{name} must be a dictionary, for example {{'pose.yaw': 10}}, not {value!r}.")
+    return dict(value)
+
+
+def _endpoint(fn: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
+    """Give `fn(*values)` the parameter names that API clients see; all optional, gradio fills the widgets' values."""
+    fn.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in names]
+    )
+    return fn
+
+
+GENERATE_DOC = """Make a talking video from a photo and a voice.
+
+photo, audio: files. <factor>_clip: a video that drives this factor alone. controls: sliders by the names of --set, e.g.
+{"pose.yaw": 10, "expression.happy": 0.7, "au.12": 3}. strength: factor -> 0 to 2. live: factor -> false keeps it still.
+Returns the mp4 and {method, weights, seed, warnings, seconds, frames, fps, elapsed, recipe}."""
+
+PREVIEW_DOC = """One still with the given settings, quickly; the arguments are those of /generate, and audio may be left out.
+
+Returns the picture and {method, seed}."""
+
+
+def wire_api(session: Session, form: Form) -> None:
+    parameters = _parameters(form)
+    names = list(parameters)
+    video, still, answer = gr.Video(visible=False), gr.Image(visible=False, format="png"), gr.JSON(visible=False)
+
+    def generate(*values: Any) -> Iterator[tuple[Any, Any]]:
+        try:
+            for update in session.generate(api_fields(dict(zip(names, values, strict=True)))):
+                if update.finished is not None:
+                    yield str(update.finished.video), {**update.finished.info, "recipe": update.finished.recipe}
+                else:
+                    yield gr.skip(), {"progress": round(update.fraction, 3), "doing": update.text}
+        except ThgenError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def preview(*values: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        fields = {}
+        try:
+            fields = api_fields(dict(zip(names, values, strict=True)))
+            return session.preview(fields), {"method": fields["method"], "seed": fields["seed"]}
+        except ThgenError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    inputs = list(parameters.values())
+    gr.on([], _endpoint(generate, names), inputs, [video, answer], preprocess=False, api_name="generate",
+          api_description=GENERATE_DOC, concurrency_id="generate", concurrency_limit=1)  # fmt: skip
+    gr.on([], _endpoint(preview, names), inputs, [still, answer], preprocess=False, api_name="preview",
+          api_description=PREVIEW_DOC, concurrency_id="preview", concurrency_limit=2)  # fmt: skip

@@ -1,0 +1,51 @@
+"""The page: header, tabs, footer. One call per tab; today there is one, so it stands without a tab bar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from thgen.ui.session import Session
+from thgen.ui.tab_generate import build_generate_tab
+
+TITLE = "thgen: a photo that talks"
+HEADER = """
+<h1>thgen <small>a photo that talks</small></h1>
+<p>Give it a photo and a voice. The lips follow the voice; head pose, gaze, blinks and expression each come from a source
+of their own: the photo, a slider, a driving clip, or natural motion by themselves.</p>
+"""
+FOOTER = """
+<p><b>Use it responsibly.</b> Animate only people who have agreed to it, and say that the result is synthetic; every video
+carries in its metadata that thgen made it. What you upload stays on this server in a private folder and is deleted within
+about an hour; nothing is kept in a run history, and no usage data is sent anywhere.</p>
+"""
+# Uploads and results older than an hour go, looked for every ten minutes; all of them when the server stops.
+DELETE_CACHE = (600, 3600)
+MAX_FILE_SIZE = "50mb"
+QUEUE_LENGTH = 16
+
+
+def build_ui(session: Session) -> gr.Blocks:
+    """Build the page around a session. Reads no weights: they are loaded when the first still or video is asked for."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as page:
+        gr.HTML(HEADER, elem_classes="header")
+        build_generate_tab(session)
+        gr.HTML(FOOTER, elem_classes="footer-note")
+    return page.queue(max_size=QUEUE_LENGTH)
+
+
+def launch_options(session: Session) -> dict[str, Any]:
+    """What the page needs of `Blocks.launch`, wherever it is launched: looks, limits and privacy."""
+    return {
+        "theme": gr.themes.Soft(primary_hue="teal", secondary_hue="teal", neutral_hue="slate"),
+        "css_paths": [Path(__file__).with_name("page.css")],
+        "footer_links": ["api", "settings"],
+        "run_history": False,
+        "enable_monitoring": False,
+        "max_file_size": MAX_FILE_SIZE,
+        "allowed_paths": [str(session.examples_folder)],
+        "ssr_mode": False,
+        "pwa": False,
+    }

@@ -1,0 +1,253 @@
+"""The tab that makes a video: the form, a still that follows it, Generate with progress and Cancel, and the result."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from thgen.errors import ThgenError
+from thgen.schema import CONTROLS
+from thgen.ui.endpoints import wire_api
+from thgen.ui.form import Form, build_controls, build_inputs
+from thgen.ui.links import read_query, write_query
+from thgen.ui.session import Finished, Session, Update
+
+
+@dataclass(frozen=True)
+class Result:
+    """The output widgets."""
+
+    preview: gr.Image
+    note: gr.HTML
+    generate: gr.Button
+    cancel: gr.Button
+    status: gr.HTML
+    video: gr.Video
+    ran: gr.Markdown
+    downloads: gr.Row
+    download: gr.DownloadButton
+    recipe_file: gr.DownloadButton
+    details: gr.Accordion
+    recipe: gr.JSON
+
+
+def build_generate_tab(session: Session) -> Form:
+    """Build the tab inside the current Blocks, wire its events and its API endpoints."""
+    with gr.Row(elem_classes="main", equal_height=False):
+        with gr.Column(elem_classes="inputs", min_width=280, scale=4):
+            widgets = build_inputs()
+            examples = _examples(session)
+        with gr.Column(elem_classes="controls", min_width=320, scale=6):
+            form = build_controls(session, widgets)
+            with gr.Row():
+                reset = gr.Button("Reset all controls", size="sm")
+                link = gr.Button("Link to these settings", size="sm")
+            link_text = gr.Textbox(label="Link (settings only, never a photo or a voice)", visible=False, lines=1,
+                                   buttons=["copy"], elem_classes="link")  # fmt: skip
+        with gr.Column(elem_classes="result", min_width=300, scale=5):
+            result = _result()
+    _wire_preview(session, form, result)
+    _wire_generate(session, form, result)
+    _wire_form(session, form, examples, reset, link, link_text)
+    wire_api(session, form)
+    return form
+
+
+def _examples(session: Session) -> tuple[gr.Dataset, list[dict[str, Any]]] | None:
+    rows = session.example_rows()
+    if not rows:
+        return None
+    picture = gr.Image(type="filepath", visible=False, render=False)
+    data = gr.Dataset(components=[picture], samples=[[row["photo"]] for row in rows], type="index", layout="gallery",
+                      label="Or start from an example: rendered faces, synthetic voices",
+                      elem_id="examples")  # fmt: skip
+    return data, rows
+
+
+def _result() -> Result:
+    with gr.Column(elem_classes="still", min_width=200):
+        preview = gr.Image(label="Preview: one still, follows the sliders", interactive=False, format="webp", height=300,
+                           buttons=[], elem_id="preview")  # fmt: skip
+        note = gr.HTML("", elem_id="note", visible=False)
+    with gr.Row(elem_classes="actions"):
+        generate = gr.Button("Generate video", variant="primary", scale=3, min_width=140, elem_id="generate")
+        cancel = gr.Button("Cancel", variant="stop", scale=1, min_width=90, interactive=False, elem_id="cancel")
+    status = gr.HTML("", elem_id="status", visible=False)
+    video = gr.Video(label="Video", interactive=False, height=340, autoplay=True, elem_id="video", buttons=[])
+    ran = gr.Markdown("", elem_id="ran", visible=False)
+    with gr.Row(visible=False) as downloads:
+        download = gr.DownloadButton("Download video", size="sm", elem_id="download")
+        recipe_file = gr.DownloadButton("Download recipe", size="sm", elem_id="recipe-file")
+    with gr.Accordion("Recipe: the settings as JSON, for --recipe", open=False, visible=False) as details:
+        recipe = gr.JSON(show_label=False, elem_id="recipe")
+    return Result(
+        preview, note, generate, cancel, status, video, ran, downloads, download, recipe_file, details, recipe
+    )
+
+
+def progress_html(update: Update) -> str:
+    """A bar, what is being done, and how long it still takes."""
+    left = "estimating the time" if update.remaining is None else f"about {_duration(update.remaining)} left"
+    percent = round(100 * update.fraction)
+    return (
+        f'<div class="bar" role="progressbar" aria-valuenow="{percent}" aria-valuemin="0" aria-valuemax="100">'
+        f'<div style="width:{percent}%"></div></div>'
+        f"<p>{html.escape(update.text)} · {_duration(update.elapsed)} so far · {left}</p>"
+    )
+
+
+def error_html(sentence: str) -> str:
+    return f'<p class="sentence" role="alert">{html.escape(sentence)}</p>'
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def ran_line(info: Mapping[str, Any]) -> str:
+    """The plain line that says which weights ran, and any warning, as Markdown."""
+    weights = ", ".join(f"`{w['name']}` {str(w.get('sha256', ''))[:8]}".rstrip() for w in info["weights"])
+    line = (
+        f"**{info['method']}** with the weights {weights} · seed {info['seed']} · {info['seconds']:.1f} s of video "
+        f"({info['frames']} frames at {info['fps']} per second) in {_duration(info['elapsed'])}"
+    )
+    return "\n\n".join([line, *(f"⚠️ {warning}" for warning in info["warnings"])])
+
+
+def _wire_preview(session: Session, form: Form, result: Result) -> None:
+    def still(*values: Any) -> tuple[Any, Any]:
+        fields = form.fields(values)
+        if not fields["photo"]:
+            return None, gr.HTML("", visible=False)
+        try:
+            return session.preview(fields), gr.HTML("", visible=False)
+        except ThgenError as error:  # shown in place: a pop-up for every step of a slider would bury the page
+            return None, gr.HTML(error_html(str(error)), visible=True)
+
+    # A clip drives frames, not the still, and the voice moves nothing in it: they do not trigger it.
+    names = [
+        k for k in form.widgets if k == "photo" or k in CONTROLS or k in ("method", "face", "motion", "paste_back")
+    ]
+    gr.on(
+        [form.widgets[name].change for name in names],  # type: ignore[attr-defined]
+        still,
+        inputs=list(form.widgets.values()),
+        outputs=[result.preview, result.note],
+        trigger_mode="always_last",
+        show_progress="hidden",
+        preprocess=False,
+        concurrency_id="preview",
+        concurrency_limit=2,
+        api_visibility="private",
+    )
+
+
+def _write_recipe(finished: Finished) -> Path:
+    path = finished.video.with_name("recipe.json")
+    path.write_text(json.dumps(finished.recipe, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def _wire_generate(session: Session, form: Form, result: Result) -> None:
+    def make(*values: Any) -> Iterator[dict[Any, Any]]:
+        yield {result.status: gr.HTML(progress_html(Update(0, "Starting", 0)), visible=True)}
+        try:
+            for update in session.generate(form.fields(values)):
+                if update.finished is None:
+                    yield {result.status: gr.HTML(progress_html(update))}
+                else:
+                    yield show(update.finished)
+        except ThgenError as error:
+            yield {result.status: gr.HTML(error_html(str(error)))}
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def show(finished: Finished) -> dict[Any, Any]:
+        return {
+            result.status: gr.HTML("", visible=False),
+            result.video: str(finished.video),
+            result.ran: gr.Markdown(ran_line(finished.info), visible=True),
+            result.downloads: gr.Row(visible=True),
+            result.download: str(finished.video),
+            result.recipe_file: str(_write_recipe(finished)),
+            result.details: gr.Accordion(visible=True),
+            result.recipe: finished.recipe,
+        }
+
+    def buttons(busy: bool) -> tuple[gr.Button, gr.Button]:
+        return gr.Button(interactive=not busy), gr.Button(interactive=busy)
+
+    both = [result.generate, result.cancel]
+    outputs = [result.status, result.video, result.ran, result.downloads, result.download, result.recipe_file,
+               result.details, result.recipe]  # fmt: skip
+    result.generate.click(lambda: buttons(True), None, both, queue=False, show_progress="hidden",
+                          api_visibility="private")  # fmt: skip
+    making = result.generate.click(
+        make,
+        inputs=list(form.widgets.values()),
+        outputs=outputs,
+        preprocess=False,
+        show_progress="hidden",
+        concurrency_id="generate",
+        concurrency_limit=1,
+        api_visibility="private",
+    )
+    making.then(lambda: buttons(False), None, both, queue=False, show_progress="hidden", api_visibility="private")
+    result.cancel.click(
+        lambda: (*buttons(False), gr.HTML(error_html("Cancelled; nothing was kept."), visible=True)),
+        None,
+        [*both, result.status],
+        cancels=[making],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def _wire_form(
+    session: Session,
+    form: Form,
+    examples: tuple[gr.Dataset, list[dict[str, Any]]] | None,
+    reset: gr.Button,
+    link: gr.Button,
+    link_text: gr.Textbox,
+) -> None:
+    neutral, settings = form.neutral, list(form.settings.values())
+
+    def restore() -> list[Any]:
+        return list(neutral.values())
+
+    def prefill(request: gr.Request) -> list[Any]:
+        fields = read_query(dict(request.query_params), session.methods())
+        return [fields.get(name, gr.skip()) for name in form.settings]
+
+    def query(*values: Any) -> str:
+        return write_query(dict(zip(form.settings, values, strict=True)), neutral)
+
+    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    reset.click(restore, None, settings, **quiet)  # type: ignore[arg-type]
+    link.click(query, settings, link_text, preprocess=False, **quiet).then(  # type: ignore[arg-type]
+        lambda text: gr.Textbox(text, visible=True), link_text, link_text, api_visibility="private",
+        js="text => location.origin + location.pathname + text.replace(/^[^?]*/, '')",
+    )  # fmt: skip
+    gr.context.Context.root_block.load(prefill, None, settings, **quiet)  # type: ignore[union-attr, arg-type]
+
+    def show_factors(method: str) -> list[gr.Column]:
+        declared = session.methods().get(method, ())
+        return [gr.Column(visible=name in declared) for name in form.blocks]
+
+    form.widgets["method"].change(show_factors, form.widgets["method"], list(form.blocks.values()), **quiet)  # type: ignore
+
+    if examples is not None:
+        data, rows = examples
+        filled = {name: form.widgets[name] for name in ("photo", "audio", *form.settings)}
+
+        def fill(index: int) -> list[Any]:
+            return [{**neutral, **rows[index]}[name] for name in filled]
+
+        data.click(fill, data, list(filled.values()), **quiet)  # type: ignore[arg-type]

@@ -1,0 +1,146 @@
+"""A clip with its truth, and shards of clips on disk (WebDataset tar files: JPEG frames and one npz per clip)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from thgen.schema import FPS
+from thgen.synth.facekit import HeadMesh
+from thgen.synth.head import Performer, State, neck_weight
+from thgen.synth.keypoints import KeypointLayout, build_layout
+from thgen.synth.render import SUPERSAMPLE, Camera, Frame, flow_between, frame_window, render
+
+FLOW_SCALE = 8192.0  # flow is stored as int16: half-widths x FLOW_SCALE, so +-4 half-widths
+JPEG_QUALITY = 96
+
+
+@dataclass(frozen=True)
+class ClipTruth:
+    """T frames of one performer in one fixed crop; frame 0 is the reference of the flow. Units as in thgen.schema.
+
+    frames uint8 [T S S 3]; coefficients [T 57]; pose [T 6] degrees and cm; gaze [T 2 2] degrees; openness [T 2] %;
+    keypoints [T K 3] crop coordinates (68 landmarks first); flow [T F F 2] half-widths, frame t -> frame 0;
+    visible [T F F]; segmentation [T F F]; depth [T F F] cm behind the nearest point (0 = nearest, 255 = background).
+    """
+
+    frames: np.ndarray
+    coefficients: np.ndarray
+    pose: np.ndarray
+    gaze: np.ndarray
+    openness: np.ndarray
+    keypoints: np.ndarray
+    flow: np.ndarray
+    visible: np.ndarray
+    segmentation: np.ndarray
+    depth: np.ndarray
+
+
+def keypoints_of(frame: Frame, layout: KeypointLayout, camera: Camera) -> np.ndarray:
+    """Keypoints [K 3] in crop coordinates; z in the same scale, 0 at the mean depth of the 68 landmarks."""
+    buffer = frame.face.shape[0]
+    points = frame.points[layout.index].astype(np.float64)
+    centre = points[:68, 2].mean()
+    scale = 2 * camera.focal / (camera.window[2] * centre)  # crop half-widths per cm at that depth
+    out = np.concatenate([points[:, :2] / buffer * 2 - 1, (points[:, 2:] - centre) * scale], 1)
+    return out.astype(np.float32)
+
+
+def sample_camera(rng: np.random.Generator, performer: Performer, reference: State) -> Camera:
+    """A camera from selfie to tele, framed on the reference as thgen crops a photo, a little off."""
+    focal = float(np.exp(rng.uniform(np.log(1.1), np.log(4.0))))
+    base = Camera(focal, focal * float(rng.uniform(31, 36)), float(rng.uniform(-4, 0)))
+    camera = frame_window(performer, base, reference, float(rng.uniform(1.75, 2.35)), 0.08)
+    left, top, side = camera.window
+    shift = rng.normal(0, 0.025, 2) * side
+    return Camera(base.focal, base.distance, base.height, (left + float(shift[0]), top + float(shift[1]), side))
+
+
+def render_clip(
+    performer: Performer, states: list[State], camera: Camera, layout: KeypointLayout, size: int, flow_size: int
+) -> ClipTruth:
+    """Render the states in one crop; states[0] is the reference of the flow."""
+    rows: dict[str, list] = {name: [] for name in ClipTruth.__dataclass_fields__}
+    reference: Frame | None = None
+    step = size * SUPERSAMPLE // flow_size
+    for state in states:
+        frame = render(performer, state, camera, size)
+        reference = reference or frame
+        flow, visible = flow_between(performer, frame, reference, flow_size)
+        depth = frame.depth[step // 2 :: step, step // 2 :: step]
+        near = np.clip((depth - depth.min()) * 5, 0, 254)  # fifths of a centimetre
+        rows["frames"].append(frame.image)
+        rows["coefficients"].append(state.full_coefficients())
+        rows["pose"].append(state.pose)
+        rows["gaze"].append(state.gaze)
+        rows["openness"].append(frame.openness)
+        rows["keypoints"].append(keypoints_of(frame, layout, camera))
+        rows["flow"].append(flow)
+        rows["visible"].append(visible)
+        rows["segmentation"].append(frame.segmentation(performer)[:: size // flow_size, :: size // flow_size])
+        rows["depth"].append(np.where(depth < 1e8, near, 255).astype(np.uint8))
+    return ClipTruth(**{name: np.stack(values) for name, values in rows.items()})
+
+
+class ClipSource:
+    """Deterministic clips: `clip(seed)` depends on its arguments alone."""
+
+    def __init__(self, mesh: HeadMesh, size: int, flow_size: int, spread: float = 1.0):
+        self.mesh, self.size, self.flow_size, self.spread = mesh, size, flow_size, spread
+        self.layout = build_layout(mesh, neck_weight)
+
+    def performer(self, identity: int) -> Performer:
+        return Performer(self.mesh, identity, self.spread)
+
+    def clip(self, performer: Performer, states: list[State], rng: np.random.Generator) -> ClipTruth:
+        return render_clip(
+            performer, states, sample_camera(rng, performer, states[0]), self.layout, self.size, self.flow_size
+        )
+
+
+def encode_clip(key: str, clip: ClipTruth, meta: dict) -> dict:
+    """A clip as one WebDataset sample: frames as JPEG 4:4:4, everything else in one compressed npz."""
+    sample: dict = {"__key__": key, "json": {"fps": FPS, **meta}}
+    options = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        JPEG_QUALITY,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]
+    for t, image in enumerate(clip.frames):
+        sample[f"{t:04d}.jpg"] = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), options)[1].tobytes()
+    buffer = io.BytesIO()
+    flow = np.clip(np.round(clip.flow * FLOW_SCALE), -32767, 32767).astype(np.int16)
+    np.savez_compressed(
+        buffer, coefficients=clip.coefficients, pose=clip.pose, gaze=clip.gaze, openness=clip.openness,
+        keypoints=clip.keypoints, flow=flow, visible=np.packbits(clip.visible.astype(bool), axis=-1),
+        segmentation=clip.segmentation, depth=clip.depth,
+    )  # fmt: skip
+    sample["truth.npz"] = buffer.getvalue()
+    return sample
+
+
+def decode_truth(data: bytes) -> dict[str, np.ndarray]:
+    """The npz of `encode_clip` back as arrays of ClipTruth's units."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        truth = {name: file[name] for name in file.files}
+    truth["flow"] = truth["flow"].astype(np.float32) / FLOW_SCALE
+    truth["visible"] = np.unpackbits(truth["visible"], axis=-1)
+    return truth
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    return sorted(Path(folder).glob("shard-*.tar"))
+
+
+def iterate_samples(folder: Path) -> Iterator[dict]:
+    """Every sample of every shard in order, as raw bytes per extension."""
+    import webdataset as wds
+
+    for path in shard_paths(folder):
+        yield from wds.WebDataset(str(path), shardshuffle=False, empty_check=False)

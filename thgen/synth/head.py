@@ -1,0 +1,270 @@
+"""A performer: one identity with hair, shoulders and a look, posed by a `State` into a mesh ready to render."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from thgen.networks.geometry import rotation_matrix
+from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
+from thgen.synth import facekit as fk
+from thgen.synth.appearance import Look, sample_look
+from thgen.synth.raster import vertex_normals
+
+PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # the head turns about the top of the neck
+NECK = (-17.0, -8.0)  # below: still; above: moves with the head; cm
+# Degrees of eyeball rotation that a lid-following eyeLook shape of weight 1 stands for.
+GAZE_FULL = {"eyeLookIn": 35.0, "eyeLookOut": 35.0, "eyeLookUp": 28.0, "eyeLookDown": 28.0}
+LID_CONTACT = 0.10  # cm between the lid landmarks when the lids touch
+
+
+@dataclass(frozen=True)
+class State:
+    """What moves. coefficients [57] (gaze shapes are derived from `gaze` and ignored here), pose [6] = yaw, pitch, roll
+    in degrees and shift x, y, z in cm (y up, z towards the viewer), gaze [2 2] degrees (left, right eye of the subject;
+    yaw, pitch). Signs as in thgen.schema."""
+
+    coefficients: np.ndarray
+    pose: np.ndarray
+    gaze: np.ndarray
+
+    @staticmethod
+    def neutral() -> State:
+        return State(np.zeros(len(COEFFICIENTS), np.float32), np.zeros(6, np.float32), np.zeros((2, 2), np.float32))
+
+    def full_coefficients(self) -> np.ndarray:
+        """[57] with the gaze shapes filled in from the gaze angles."""
+        out = self.coefficients.astype(np.float32).copy()
+        for side, letter, inward in ((0, "L", -1), (1, "R", 1)):  # the left eye turns in towards -x
+            yaw, pitch = self.gaze[side]
+            values = {"eyeLookIn": inward * yaw, "eyeLookOut": -inward * yaw, "eyeLookUp": pitch, "eyeLookDown": -pitch}
+            for stem, angle in values.items():
+                out[COEFFICIENT_INDEX[f"{stem}_{letter}"]] = max(0.0, float(angle)) / GAZE_FULL[stem]
+        return out
+
+
+def head_rotation(pose: np.ndarray) -> np.ndarray:
+    """Rotation [3 3] of a pose [>=3] in degrees."""
+    return rotation_matrix(torch.as_tensor(np.asarray(pose[:3], np.float32))).numpy()
+
+
+def neck_weight(height: np.ndarray) -> np.ndarray:
+    """How far a point at this height (cm) follows the head: 0 (shoulders) to 1."""
+    w = np.clip((height - NECK[0]) / (NECK[1] - NECK[0]), 0, 1)
+    return (w * w * (3 - 2 * w)).astype(np.float32)
+
+
+def _grid(rows: int, columns: int, closed: bool) -> np.ndarray:
+    """Triangles of a rows x columns grid of vertices."""
+    faces = []
+    for r in range(rows - 1):
+        for c in range(columns if closed else columns - 1):
+            a, b = r * columns + c, r * columns + (c + 1) % columns
+            faces += [(a, a + columns, b), (b, a + columns, b + columns)]
+    return np.array(faces, np.int32)
+
+
+def _outward(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    normal = np.cross(vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]])
+    out = (normal * (vertices[faces].mean(1) - vertices.mean(0))).sum() > 0
+    return faces if out else faces[:, [0, 2, 1]]
+
+
+def _torso(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    columns, rows = 48, 20
+    u = np.linspace(0, 2 * np.pi, columns, endpoint=False)
+    v = np.linspace(-np.pi / 2, np.pi / 2, rows)[:, None]
+    x = rng.uniform(17, 24) * np.sign(np.cos(u)) * np.abs(np.cos(u)) ** 0.8 * np.cos(v) ** 0.7
+    y = rng.uniform(-36, -31) + 14.5 * np.sin(v) + 0 * u
+    z = -3 + 9 * np.sin(u) * np.cos(v) ** 0.7
+    vertices = np.stack([x, y, z], -1).reshape(-1, 3).astype(np.float32)
+    return vertices, _outward(vertices, _grid(rows, columns, True))
+
+
+def _curtain(rng: np.random.Generator, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Long hair: a curtain around the back and sides of the head, from the crown down to a drawn length."""
+    columns, rows = 40, 24
+    opening = rng.uniform(0.32, 0.62) * np.pi  # half-angle of the gap at the face, from +z
+    angle = np.linspace(opening, 2 * np.pi - opening, columns)
+    bottom = rng.uniform(-24, -6)
+    height = np.linspace(11.5, bottom, rows)[:, None]
+    fall = np.clip((8.0 - height) / 10, 0, 1)
+    cap = np.sqrt(np.clip(1 - (np.maximum(height, 3.0) - 3.0) ** 2 / 9.5**2, 0.01, 1))  # closes over the crown
+    wave = rng.uniform(0, 0.5) * np.sin(height * rng.uniform(0.4, 1.2) + rng.uniform(0, 6) + 2 * np.cos(angle * 3))
+    radius = (8.2 * cap + rng.uniform(0.3, 1.7) * fall + wave) * scale
+    x, z = radius * np.sin(angle), radius * 1.08 * np.cos(angle) + 0.5
+    vertices = np.stack(np.broadcast_arrays(x, height + 0.3 * np.cos(angle * 5), z), -1).reshape(-1, 3)
+    return vertices.astype(np.float32), _grid(rows, columns, False)
+
+
+class Performer:
+    """One synthetic person. The head's vertices come first, so landmark and keypoint indices stay valid.
+
+    Public after construction: neutral [V 3], triangles [F 3], part [F] (facekit parts), two_sided [F], textured [F],
+    triangle_uv [F 3 2], colour [V 3], gloss [V], look, and mesh (the HeadMesh).
+    """
+
+    def __init__(self, mesh: fk.HeadMesh, seed: int, spread: float = 1.0):
+        rng = np.random.default_rng(seed)
+        self.mesh = mesh
+        self.count = len(mesh.vertices)
+        weights = rng.standard_normal(len(mesh.identity)).astype(np.float32) * spread
+        head = mesh.vertices + np.tensordot(weights, mesh.identity, 1)
+        self.head = (head - head[mesh.landmarks].mean(0) * np.array([1, 0, 0], np.float32)).astype(np.float32)
+        self.look: Look = sample_look(rng, mesh.landmark_uv)
+        self._eye_centre = np.stack([self._ball(label).mean(0) for label in (fk.EYE_L, fk.EYE_R)])
+        self._assemble(rng)
+        self._lid_gap = self._gap(self.head)
+
+    def _ball(self, label: int) -> np.ndarray:
+        ball = self.head[self.mesh.part == label]
+        return np.stack([ball.min(0), ball.max(0)])
+
+    def _assemble(self, rng: np.random.Generator) -> None:
+        mesh, head = self.mesh, self.head
+        pieces, faces, parts, sides = [head], [mesh.triangles], [mesh.part[mesh.triangles[:, 0]]], [False]
+        self._shell = np.zeros_like(head)
+        bald = rng.random() < 0.1
+        mask, offset = self._hairline(rng, bald)
+        scalp = mask[mesh.triangles].all(1) & np.isin(parts[0], (fk.FACE, fk.SKIN))
+        self._shell = offset
+        pieces.append(head + offset)
+        faces.append(mesh.triangles[scalp] + self.count)
+        parts.append(np.full(int(scalp.sum()), fk.HAIR))
+        sides.append(False)
+        base = 2 * self.count
+        if not bald and rng.random() < 0.4:
+            vertices, grid = _curtain(rng, float(np.abs(head[:, 0]).max() / 8.2))
+            pieces.append(vertices)
+            faces.append(grid + base)
+            parts.append(np.full(len(grid), fk.HAIR))
+            sides.append(True)
+            base += len(vertices)
+        vertices, grid = _torso(rng)
+        pieces.append(vertices)
+        faces.append(grid + base)
+        parts.append(np.full(len(grid), fk.BODY))
+        sides.append(False)
+        self.neutral = np.concatenate(pieces).astype(np.float32)
+        self.triangles = np.concatenate(faces).astype(np.int32)
+        self.part = np.concatenate(parts).astype(np.int32)
+        self.two_sided = np.concatenate([np.full(len(f), s) for f, s in zip(faces, sides, strict=True)])
+        self.textured = self.part == fk.FACE
+        uv = np.zeros((len(self.triangles), 3, 2), np.float32)
+        uv[: len(mesh.triangles)] = mesh.uv[mesh.triangle_uv]
+        uv[..., 1] = 1 - uv[..., 1]
+        self.triangle_uv = uv
+        self._follow = neck_weight(self.neutral[:, 1])[:, None]
+        self._follow[base:] = 0
+        self._paint(rng, base)
+
+    def _hairline(self, rng: np.random.Generator, bald: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Which head vertices carry hair [N] and how far it stands off [N 3]."""
+        v, mesh = self.head, self.mesh
+        normals = vertex_normals(v, mesh.triangles)
+        x, y, z = v.T
+        front = (
+            rng.uniform(6.6, 9.6)
+            + 0.6 * np.sin(x * 0.9 + rng.uniform(0, 6))
+            + 0.25 * np.sin(x * 2.7 + rng.uniform(0, 6))
+        )
+        side, back = rng.uniform(-3, 3), -9 * rng.random() ** 0.5 - 2
+        temple = front + (side - front) * np.clip((4.5 - z) / 5.5, 0, 1)
+        nape = side + (back - side) * np.clip((-1 - z) / 3, 0, 1)
+        line = np.where(z > 4.5, front, np.where(z > -1, temple, nape))
+        ear = (np.abs(x) > 7.2) & (y < 4.5) & (z > -3) & (z < 3)
+        mask = np.isin(mesh.part, (fk.FACE, fk.SKIN)) & (y > line) & ~ear & (not bald)
+        thick, phase = rng.uniform(0.25, 2.2), rng.uniform(0, 6, 3)
+        bumps = 1 + 0.35 * np.sin(x * 1.1 + phase[0]) * np.sin(z * 0.9 + phase[1]) + 0.2 * np.sin(y * 2 + phase[2])
+        fade = np.clip((y - line) / 1.5, 0.12, 1)
+        return mask, (normals * (thick * bumps * fade)[:, None]).astype(np.float32)
+
+    def _paint(self, rng: np.random.Generator, body: int) -> None:
+        mesh, look, n = self.mesh, self.look, self.count
+        colour = np.ones((len(self.neutral), 3), np.float32)
+        gloss = np.full(len(self.neutral), look.gloss, np.float32)
+        part = mesh.part
+        # The texture is stored relative to the skin, so triangles between face and neck blend without a rim.
+        colour[:n][np.isin(part, (fk.FACE, fk.SKIN))] = look.skin
+        # Depth behind the lips darkens the mouth: little light gets in there.
+        inner = np.isin(part, (fk.MOUTH, fk.GUMS, fk.TEETH))
+        lip_depth = self.head[mesh.landmarks[60:68], 2].mean()
+        dim = np.clip(1.05 - 0.28 * np.maximum(0, lip_depth - self.head[:, 2]), 0.12, 1)[:, None]
+        tone = {fk.MOUTH: np.array([0.32, 0.09, 0.08]), fk.GUMS: np.array([0.58, 0.24, 0.23]), fk.TEETH: look.teeth}
+        for label, c in tone.items():
+            colour[:n][part == label] = c
+        colour[:n][inner] *= (0.85 * dim)[inner]
+        gloss[:n][inner] *= 0.6
+        colour[:n][part == fk.SOCKET] = look.skin * np.array([0.7, 0.5, 0.5])
+        for label in (fk.EYE_L, fk.EYE_R):
+            colour[:n][part == label] = self._eye_colours(rng, part == label)
+            gloss[:n][part == label] = rng.uniform(0.5, 1.6)
+        canon = self.neutral
+        strands = self._strands(rng, canon[n:body])
+        colour[n:body] = look.hair * strands[:, None]
+        gloss[n:body] = rng.uniform(0.02, 0.2)
+        stripes = np.sin(canon[body:, 1] * rng.uniform(0.3, 3) + rng.uniform(0, 6)) > rng.uniform(0.2, 2)
+        colour[body:] = np.where(stripes[:, None], look.cloth_second, look.cloth)
+        gloss[body:] = 0.02
+        self.colour, self.gloss = np.clip(colour, 0, 1.2).astype(np.float32), gloss.astype(np.float32)
+
+    def _eye_colours(self, rng: np.random.Generator, ball: np.ndarray) -> np.ndarray:
+        angle = self.mesh.eye_angle[ball]
+        white = np.array([0.88, 0.86, 0.84]) * np.array([1, *rng.uniform(0.93, 1, 2)])
+        c = np.ones((len(angle), 3), np.float32) * white
+        radius = rng.uniform(0.46, 0.53)
+        pupil = rng.uniform(0.16, 0.27)
+        iris = angle < radius
+        ring = 0.65 + 0.6 * np.clip((angle - pupil) / (radius - pupil), 0, 1)
+        c[iris] = (self.look.iris * ring[:, None])[iris]
+        c[(angle > radius - 0.06) & (angle < radius + 0.03)] *= 0.5
+        c[angle < pupil] = 0.015
+        return c
+
+    @staticmethod
+    def _strands(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
+        """Brightness of hair per vertex: streaks that run down the head."""
+        around = np.arctan2(points[:, 0], points[:, 2])
+        streak = np.zeros(len(points), np.float32)
+        for frequency in (9, 23, 51):
+            streak += np.sin(around * frequency * rng.uniform(0.8, 1.2) + rng.uniform(0, 6) + 0.2 * points[:, 1])
+        return np.clip(1 + rng.uniform(0.1, 0.3) * streak + 0.08 * rng.standard_normal(len(points)), 0.2, 2)
+
+    def _gap(self, head: np.ndarray) -> np.ndarray:
+        """Mean distance between the lids' landmarks [2] (left, right), cm."""
+        p = head[self.mesh.landmarks]
+        pairs = (((43, 47), (44, 46)), ((37, 41), (38, 40)))
+        return np.array([np.mean([np.linalg.norm(p[a] - p[b]) for a, b in eye]) for eye in pairs], np.float32)
+
+    def shape(self, state: State) -> np.ndarray:
+        """Head vertices [N 3] with expression and gaze, before the head's pose."""
+        mesh = self.mesh
+        full = state.full_coefficients()
+        used = np.flatnonzero(np.abs(full) > 1e-5)
+        head = self.head.copy()
+        for i in used:
+            head += full[i] * mesh.expression[i]
+        for side, label in enumerate((fk.EYE_L, fk.EYE_R)):
+            ball = mesh.part == label
+            turn = head_rotation(np.array([state.gaze[side, 0], state.gaze[side, 1], 0]))
+            centre = self._eye_centre[side]
+            head[ball] = (self.head[ball] - centre) @ turn.T + centre
+        return head
+
+    def openness(self, head: np.ndarray) -> np.ndarray:
+        """Eye openness [2] in % of the neutral eye (left, right), from the shaped head."""
+        gap = (self._gap(head) - LID_CONTACT) / (self._lid_gap - LID_CONTACT)
+        return (100 * np.clip(gap, 0, 1.5)).astype(np.float32)
+
+    def pose(self, state: State, head: np.ndarray) -> np.ndarray:
+        """All vertices [V 3] in the world, from the shaped head [N 3]."""
+        vertices = self.neutral.copy()
+        n = self.count
+        vertices[:n] = head
+        vertices[n : 2 * n] = head + self._shell
+        turn = head_rotation(state.pose)
+        moved = (vertices - PIVOT) @ turn.T + PIVOT
+        vertices = vertices + self._follow * (moved - vertices)
+        return (vertices + state.pose[3:].astype(np.float32)).astype(np.float32)

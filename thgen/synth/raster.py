@@ -1,0 +1,164 @@
+"""Rasteriser in numba: z-buffer, normals, shading. Arrays in, arrays out; all that is random or artistic lies elsewhere."""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+
+
+@nb.njit(fastmath=True, cache=True)
+def rasterize(points, triangles, two_sided, height, width):
+    """z-buffer of projected triangles.
+
+    points [N 3] float32: x, y in pixels (y down), depth growing away; triangles [F 3]; two_sided [F] bool.
+    Returns depth [H W] (1e9 where empty), face index [H W] (-1 where empty), barycentric weights [H W 3].
+    Pixel (i, j) is sampled at its centre (j + 0.5, i + 0.5). Front faces turn clockwise in the y-down image.
+    """
+    depth = np.full((height, width), 1e9, np.float32)
+    face = np.full((height, width), -1, np.int32)
+    weight = np.zeros((height, width, 3), np.float32)
+    for t in range(triangles.shape[0]):
+        a, b, c = points[triangles[t, 0]], points[triangles[t, 1]], points[triangles[t, 2]]
+        area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        if area >= -1e-9 and not (two_sided[t] and area > 1e-9):
+            continue
+        x0 = max(0, int(math.floor(min(a[0], b[0], c[0]) - 0.5)))
+        x1 = min(width - 1, int(math.ceil(max(a[0], b[0], c[0]) - 0.5)))
+        y0 = max(0, int(math.floor(min(a[1], b[1], c[1]) - 0.5)))
+        y1 = min(height - 1, int(math.ceil(max(a[1], b[1], c[1]) - 0.5)))
+        inverse = 1.0 / area
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                px, py = x + 0.5, y + 0.5
+                w0 = ((b[0] - px) * (c[1] - py) - (b[1] - py) * (c[0] - px)) * inverse
+                w1 = ((c[0] - px) * (a[1] - py) - (c[1] - py) * (a[0] - px)) * inverse
+                w2 = 1.0 - w0 - w1
+                if w0 < 0 or w1 < 0 or w2 < 0:
+                    continue
+                z = w0 * a[2] + w1 * b[2] + w2 * c[2]
+                if z < depth[y, x]:
+                    depth[y, x] = z
+                    face[y, x] = t
+                    weight[y, x, 0], weight[y, x, 1], weight[y, x, 2] = w0, w1, w2
+    return depth, face, weight
+
+
+@nb.njit(fastmath=True, cache=True)
+def vertex_normals(vertices, triangles):
+    """Area-weighted unit normals [N 3] of a mesh (float32)."""
+    normals = np.zeros_like(vertices)
+    for t in range(triangles.shape[0]):
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ux, uy, uz = (vertices[j, 0] - vertices[i, 0], vertices[j, 1] - vertices[i, 1], vertices[j, 2] - vertices[i, 2])
+        vx, vy, vz = (vertices[k, 0] - vertices[i, 0], vertices[k, 1] - vertices[i, 1], vertices[k, 2] - vertices[i, 2])
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for v in (i, j, k):
+            normals[v, 0] += nx
+            normals[v, 1] += ny
+            normals[v, 2] += nz
+    for v in range(normals.shape[0]):
+        length = math.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2) + 1e-9
+        for k in range(3):
+            normals[v, k] /= length
+    return normals
+
+
+@nb.njit(fastmath=True, cache=True)
+def _bilinear(texture, u, v, out):
+    height, width = texture.shape[0], texture.shape[1]
+    x = min(max(u * width - 0.5, 0.0), width - 1.001)
+    y = min(max(v * height - 0.5, 0.0), height - 1.001)
+    x0, y0 = int(x), int(y)
+    fx, fy = x - x0, y - y0
+    for k in range(3):
+        top = texture[y0, x0, k] * (1 - fx) + texture[y0, x0 + 1, k] * fx
+        bottom = texture[y0 + 1, x0, k] * (1 - fx) + texture[y0 + 1, x0 + 1, k] * fx
+        out[k] = top * (1 - fy) + bottom * fy
+
+
+@nb.njit(fastmath=True, cache=True)
+def shade(
+    image, face, weight, triangles, triangle_uv, textured, normals, colour, gloss, texture, lights, tints, ambient
+):
+    """Light the visible surface in place.
+
+    image [H W 3] float32 holds the background on entry, linear colours in [0, 1+]. face, weight: from `rasterize`.
+    triangle_uv [F 3 2] (v down) with `textured` [F] choosing `texture` [R R 3] times the vertex colour; colour [N 3];
+    gloss [N] strength of the highlight; lights [3 3] unit directions towards the light, tints [3 3] their colours;
+    ambient [2 3] colours from above and from below (hemisphere). Blinn-Phong with the viewer at +z.
+    """
+    albedo = np.empty(3, np.float32)
+    half = np.empty((3, 3), np.float32)
+    for m in range(3):
+        hx, hy, hz = lights[m, 0], lights[m, 1], lights[m, 2] + 1.0
+        length = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-6
+        half[m, 0], half[m, 1], half[m, 2] = hx / length, hy / length, hz / length
+    for y in range(face.shape[0]):
+        for x in range(face.shape[1]):
+            t = face[y, x]
+            if t < 0:
+                continue
+            i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            a, b, c = weight[y, x, 0], weight[y, x, 1], weight[y, x, 2]
+            nx = normals[i, 0] * a + normals[j, 0] * b + normals[k, 0] * c
+            ny = normals[i, 1] * a + normals[j, 1] * b + normals[k, 1] * c
+            nz = normals[i, 2] * a + normals[j, 2] * b + normals[k, 2] * c
+            length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-6
+            if nz < 0 and not textured[t]:
+                length = -length  # the far side of a two-sided surface
+            nx, ny, nz = nx / length, ny / length, nz / length
+            if textured[t]:
+                u = triangle_uv[t, 0, 0] * a + triangle_uv[t, 1, 0] * b + triangle_uv[t, 2, 0] * c
+                v = triangle_uv[t, 0, 1] * a + triangle_uv[t, 1, 1] * b + triangle_uv[t, 2, 1] * c
+                _bilinear(texture, u, v, albedo)
+            else:
+                albedo[0], albedo[1], albedo[2] = 1.0, 1.0, 1.0
+            shine = gloss[i] * a + gloss[j] * b + gloss[k] * c
+            up = 0.5 + 0.5 * ny
+            for ch in range(3):
+                base = albedo[ch] * (colour[i, ch] * a + colour[j, ch] * b + colour[k, ch] * c)
+                light = ambient[0, ch] * up + ambient[1, ch] * (1 - up)
+                spark = 0.0
+                for m in range(3):
+                    lambert = nx * lights[m, 0] + ny * lights[m, 1] + nz * lights[m, 2]
+                    # Wrapped diffuse: skin scatters a little light past the terminator.
+                    light += tints[m, ch] * max(0.0, (lambert + 0.15) / 1.15)
+                    h = nx * half[m, 0] + ny * half[m, 1] + nz * half[m, 2]
+                    if h > 0.7:
+                        h2 = h * h
+                        h8 = h2 * h2 * h2 * h2
+                        spark += tints[m, ch] * h8 * h8 * h8
+                image[y, x, ch] = base * light + shine * spark
+
+
+@nb.njit(fastmath=True, cache=True)
+def correspondence(face, weight, triangles, source_points, source_depth, tolerance, step):
+    """Where each pixel of a target frame lies in the source frame, and whether it can be seen there.
+
+    face, weight: buffers of the target [H W]; source_points [N 3]: the same mesh projected into the source frame;
+    source_depth [H W]: its z-buffer; tolerance in units of depth; every `step`-th pixel centre is taken.
+    Returns position [H/step W/step 2] in source pixels (NaN on the background) and visibility uint8.
+    """
+    height, width = face.shape[0] // step, face.shape[1] // step
+    position = np.full((height, width, 2), np.nan, np.float32)
+    visible = np.zeros((height, width), np.uint8)
+    for r in range(height):
+        for c in range(width):
+            y, x = r * step + step // 2, c * step + step // 2
+            t = face[y, x]
+            if t < 0:
+                continue
+            px, py, pz = 0.0, 0.0, 0.0
+            for k in range(3):
+                v = triangles[t, k]
+                w = weight[y, x, k]
+                px += w * source_points[v, 0]
+                py += w * source_points[v, 1]
+                pz += w * source_points[v, 2]
+            position[r, c, 0], position[r, c, 1] = px, py
+            ix, iy = int(px), int(py)
+            if 0 <= ix < face.shape[1] and 0 <= iy < face.shape[0] and px >= 0 and py >= 0:
+                visible[r, c] = pz < source_depth[iy, ix] + tolerance
+    return position, visible

@@ -1,14 +1,15 @@
 """Factors x Controls -> Factors: what each frame shall show, as a pure function of the drivers and the sliders.
 
 Per factor, in this order:
-1. The *driver's change* is added to the photo's own value (motion "relative"), or its own values are taken ("absolute").
-   The change is counted from the driver's rest:
+1. The *driver's change* is added to the photo's own value (motion "relative"), or the driver's values are taken as they
+   are ("absolute"). The change is counted from the driver's rest:
        pose, gaze          its start (median of the first 5 frames)
        blink               its open eye (90th percentile); lids are scaled by driver / rest
        lip, expression     its resting face (10th percentile of each shape weight); from a voice: the closed mouth
    The head's translation is always relative: where a driver sat in its own picture says nothing about the photo.
-2. *Lips* start from a closed mouth: what the photo's own mouth is open fades out, so that an open smile speaks and still
-   closes on b, m and p. An almost closed mouth keeps its own shape. Smile and cheeks belong to the expression and stay.
+2. *Lips* start from a closed mouth: as far as the photo's own is open it fades out, so that an open smile speaks and
+   still closes on b, m and p. An almost closed mouth keeps its own shape. Smile and cheeks belong to the expression and
+   stay.
 3. The *strength* scales all of this: 0 is the photo's own value, 1 the driver, 2 twice as far.
 4. A factor that nothing drives *lives* (thgen.live), unless switched off; strength scales that too.
 5. *Offsets* of the sliders are added (degrees; action units and emotions as shape weights) or multiplied (openness).

@@ -12,8 +12,8 @@ import re
 import subprocess
 import tempfile
 import wave
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +21,10 @@ from typing import IO
 
 import numpy as np
 
-from thgen.errors import AudioError, ClipError, OutputError, PhotoError, ThgenError
+from thgen.errors import AudioError, ClipError, OutputError, ThgenError
+from thgen.photo import PathLike, regular_file
+from thgen.photo import read_photo as read_photo  # the door to everything that is read
 from thgen.schema import FPS, SAMPLE_RATE
-
-PHOTO_MAX_BYTES = 64 << 20
-PHOTO_MAX_PIXELS = 64_000_000
-PHOTO_MIN_SIDE = 32
-PHOTO_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "PPM")
 
 AUDIO_MAX_BYTES = 256 << 20
 AUDIO_MAX_SECONDS = 600.0
@@ -43,110 +40,6 @@ CLIP_MAX_SIDE = 1920
 DEMUXERS = "wav,w64,aiff,au,caf,mp3,aac,flac,ogg,mov,mp4,m4a,matroska,webm,avi,asf,mpegts,mpeg,flv"
 CPU_SECONDS = 900  # a hostile file may keep a decoder busy, but not for ever
 OUTPUT_SAMPLE_RATE = 48_000  # one AAC packet is then 21 ms: sound ends within one video frame
-
-PathLike = str | os.PathLike[str]
-
-
-# ---------------------------------------------------------------------------------------------------- photo
-def read_photo(photo: PathLike | np.ndarray) -> np.ndarray:
-    """A photo as uint8 RGB [H W 3], turned as its EXIF says; transparency lies over white.
-
-    photo: a path (jpeg, png, webp, heic, avif, gif, bmp, tiff; first frame of an animation) or an array, uint8
-    [H W], [H W 3] or [H W 4]. Raises PhotoError: not an image, truncated, or outside the limits on bytes and pixels.
-    """
-    if isinstance(photo, np.ndarray):
-        return _photo_from_array(photo)
-    path = _regular_file(photo, PhotoError, "photo", PHOTO_MAX_BYTES)
-    import pillow_heif
-    from PIL import Image, ImageOps
-
-    pillow_heif.register_heif_opener()
-    not_an_image = PhotoError(f"{path.name} is not an image that can be read; give a jpeg, png, webp or heic photo.")
-    try:
-        image = Image.open(path, formats=PHOTO_FORMATS)
-    except Image.DecompressionBombError:
-        raise PhotoError(_too_many_pixels(path.name)) from None
-    except Exception as error:  # Pillow's parsers raise anything at all on crafted headers
-        raise not_an_image from error
-    with image:
-        _check_photo_size(path.name, *image.size)
-        try:
-            image.load()
-            image = ImageOps.exif_transpose(image)
-            return _to_rgb8(image)
-        except Exception as error:  # as above, now from the decoders
-            raise PhotoError(f"{path.name} is damaged or cut short; save or download it again.") from error
-
-
-def _too_many_pixels(name: str) -> str:
-    return f"{name} has more than {PHOTO_MAX_PIXELS / 1e6:.0f} megapixels; make it smaller."
-
-
-def _check_photo_size(name: str, width: int, height: int) -> None:
-    if width * height > PHOTO_MAX_PIXELS:
-        raise PhotoError(_too_many_pixels(name))
-    if min(width, height) < PHOTO_MIN_SIDE:
-        raise PhotoError(f"{name} is only {width}x{height} pixels; give a photo of at least 64x64.")
-
-
-def _photo_from_array(photo: np.ndarray) -> np.ndarray:
-    """uint8 [H W], [H W 3] or [H W 4] -> uint8 [H W 3]; the limits on pixels hold here as well."""
-    if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[2] not in (3, 4)):
-        raise PhotoError(f"A photo is uint8 [H W 3] in RGB, not {photo.dtype} {list(photo.shape)}.")
-    _check_photo_size("The photo", photo.shape[1], photo.shape[0])
-    from PIL import Image
-
-    return _to_rgb8(Image.fromarray(photo))
-
-
-def _to_rgb8(image) -> np.ndarray:
-    """A decoded PIL image of any mode -> uint8 RGB [H W 3], in sRGB where it carries a colour profile."""
-    from PIL import Image
-
-    if image.mode.startswith("I") or image.mode == "F":  # 16-bit, 32-bit and float grey: `convert` would clip them
-        values = np.asarray(image, dtype=np.float32)
-        top = 1.0 if image.mode == "F" and values.max() <= 1.0 else 255.0 if values.max() <= 255.0 else 65535.0
-        image = Image.fromarray((np.clip(np.nan_to_num(values) / top, 0, 1) * 255 + 0.5).astype(np.uint8))
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        profile = image.info.get("icc_profile")
-        image = Image.alpha_composite(white, image).convert("RGB")
-        image.info["icc_profile"] = profile
-    image = _to_srgb(image)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _to_srgb(image):
-    """Phones save Display P3, printers CMYK: seen as sRGB they are pale or wrong. Without a usable profile: as it is."""
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "CMYK"):
-        return image
-    import io
-
-    from PIL import ImageCms
-
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image
-
-
-def _regular_file(path: PathLike, error: type[ThgenError], what: str, max_bytes: int) -> Path:
-    """The path, once it is known to be a plain file within its limit (a pipe or device would never end)."""
-    path = Path(path)
-    try:
-        if not path.is_file():
-            raise error(f"There is no {what} file {str(path)!r}.")
-        size = path.stat().st_size
-    except (OSError, ValueError) as cause:
-        raise error(f"The {what} file {str(path)!r} cannot be opened: {cause}.") from cause
-    if size == 0:
-        raise error(f"The {what} file {path.name} is empty.")
-    if size > max_bytes:
-        raise error(f"The {what} file {path.name} is larger than {max_bytes >> 20} MB; give a smaller one.")
-    return path
 
 
 # --------------------------------------------------------------------------------------------------- ffmpeg
@@ -216,15 +109,16 @@ def read_audio(audio: PathLike | np.ndarray) -> np.ndarray:
         if audio.ndim != 1 or not np.issubdtype(audio.dtype, np.floating):
             raise AudioError(f"Audio samples are float [L] at 16 kHz mono, not {audio.dtype} {list(audio.shape)}.")
         return _checked_samples(audio.astype(np.float32), "The audio")
-    path = _regular_file(audio, AudioError, "audio", AUDIO_MAX_BYTES)
+    path = regular_file(audio, AudioError, "audio", AUDIO_MAX_BYTES)
     found = probe(path, AudioError)
     if not found.has_audio:
         raise AudioError(f"{path.name} has no sound track; give a file with a voice.")
     if found.seconds is not None and found.seconds > AUDIO_MAX_SECONDS + 1:
         raise AudioError(f"{path.name} is {found.seconds:.0f} s long; at most {AUDIO_MAX_SECONDS:.0f} s are taken.")
     # first_pts=0: in a video whose sound begins later than its picture, the gap stays
-    command = [*_ffmpeg(), "-loglevel", "error", *_input(path), "-map", "0:a:0", "-t", f"{AUDIO_MAX_SECONDS + 2}",
-               "-af", "aresample=async=1:first_pts=0", "-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "f32le", "-"]  # fmt: skip
+    command = [*_ffmpeg(), "-loglevel", "error", *_input(path), "-map", "0:a:0",
+               "-t", f"{AUDIO_MAX_SECONDS + 2}", "-af", "aresample=async=1:first_pts=0",
+               "-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "f32le", "-"]  # fmt: skip
     try:
         run = subprocess.run(command, capture_output=True, timeout=300)
     except subprocess.TimeoutExpired:
@@ -250,13 +144,13 @@ def _checked_samples(samples: np.ndarray, name: str) -> np.ndarray:
 
 
 # ----------------------------------------------------------------------------------------------------- clip
-def read_clip(path: PathLike) -> Iterator[np.ndarray]:
+def read_clip(path: PathLike) -> Generator[np.ndarray]:
     """Frames of a video, uint8 RGB [H W 3], resampled to 25 fps, turned upright, longest side at most 1920 px.
 
     Checks the file at once, decodes while iterated, and holds one frame at a time; closing the iterator ends ffmpeg.
     Raises ClipError: not a video, without a picture, too long, too large, or broken.
     """
-    path = _regular_file(path, ClipError, "video", CLIP_MAX_BYTES)
+    path = regular_file(path, ClipError, "video", CLIP_MAX_BYTES)
     found = probe(path, ClipError)
     if not found.has_video:
         raise ClipError(f"{path.name} has no picture; give a video.")
@@ -267,10 +161,10 @@ def read_clip(path: PathLike) -> Iterator[np.ndarray]:
     return _clip_frames(path)
 
 
-def _clip_frames(path: Path) -> Iterator[np.ndarray]:
+def _clip_frames(path: Path) -> Generator[np.ndarray]:
     side = CLIP_MAX_SIDE
-    filters = (f"fps={FPS}:start_time=0,scale=w='max(2,round(iw*sar))':h=ih,"
-               f"scale=w='min({side},iw)':h='min({side},ih)':force_original_aspect_ratio=decrease,setsar=1")  # fmt: skip
+    filters = (f"fps={FPS}:start_time=0,scale=w='max(2,round(iw*sar))':h=ih,setsar=1,"
+               f"scale=w='min({side},iw)':h='min({side},ih)':force_original_aspect_ratio=decrease")  # fmt: skip
     # ppm carries each frame's size: what ffmpeg turned or scaled need not be computed a second time here
     command = [*_ffmpeg(), "-loglevel", "error", "-timelimit", str(CPU_SECONDS), *_input(path), "-map", "0:V:0",
                "-t", f"{CLIP_MAX_SECONDS + 2}", "-vf", filters, "-f", "image2pipe", "-c:v", "ppm", "-"]  # fmt: skip
@@ -305,10 +199,8 @@ def _end(process: subprocess.Popen) -> None:
         process.kill()
     for pipe in (process.stdin, process.stdout):
         if pipe:
-            try:
+            with suppress(BrokenPipeError):
                 pipe.close()
-            except BrokenPipeError:
-                pass
     process.wait()
 
 
@@ -408,15 +300,15 @@ class Mp4Writer:
         self._log.seek(0)
         return OutputError(f"{str(self.path)!r} could not be written ({_last_line(self._log.read())}).")
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with self._cleanup:
             if kind is not None:
                 return
             assert self._process.stdin is not None
-            try:
+            with suppress(BrokenPipeError):
                 self._process.stdin.close()
-            except BrokenPipeError:
-                pass
             if self._process.wait():
                 raise self._failure()
             try:

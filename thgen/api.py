@@ -1,0 +1,45 @@
+"""The two public functions: `thgen.load` and `thgen.generate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from thgen import pipeline
+from thgen.photo import PathLike
+from thgen.pipeline import Request, Session, Window
+from thgen.schema import Controls
+
+
+def load(method: str = "rig", device: str | None = None) -> Session:
+    """A method and its face finder with verified weights, to be used for many videos.
+
+    device: "cpu", "cuda", ... or None for the best there is. Raises MethodError, WeightsError.
+    """
+    return Session.load(method, device)
+
+
+def generate(
+    photo: PathLike | np.ndarray,
+    audio: PathLike | np.ndarray | None = None,
+    drivers: Mapping[str, PathLike] | None = None,
+    controls: Controls | Mapping[str, float] | None = None,
+    method: str = "rig",
+    seed: int = 0,
+    *,
+    face: int = 0,
+    size: int = 512,
+    paste_back: bool = True,
+    max_side: int = 1080,
+    session: Session | None = None,
+) -> Iterator[Window]:
+    """Frames of a talking video, in windows of at most 16; see `pipeline.Request` for the arguments.
+
+    controls: Controls, or just the sliders, e.g. {"pose.yaw": 10}; session: from `load`, to load nothing again.
+    Inputs are read and checked at once. Closing the iterator stops the work. Raises any ThgenError.
+    """
+    if not isinstance(controls, Controls):
+        controls = Controls(values=controls or {})
+    request = Request(photo, audio, drivers or {}, controls, method, seed, face, size, paste_back, max_side)
+    return pipeline.generate(request, session)

@@ -1,0 +1,283 @@
+"""The real entry point trains tiny stages: what changes, what is exported, and that a resume is exact."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from thgen.errors import TrainingError
+from thgen.hub import load_network
+from thgen.manifest import read_manifest
+from thgen.training import cli
+from thgen.training.checkpoint import latest
+from thgen.training.loop import RunOptions, Trainer, train
+from thgen.training.stage import load_stage
+
+HERE = Path(__file__).parent
+NETWORKS = {"tiny": "tiny_task:TinyNet"}
+STAGE = {
+    "task": "tiny_task:TinyStage", "steps": 4, "batch_size": 2, "lr": 1e-2, "warmup": 1, "ema": 0.9,
+    "precision": "no", "losses": {"l1": 1.0, "size": 0}, "log_every": 2, "image_every": 2, "validate_every": 2,
+    "save_every": 2, "data": {"noise": True},
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.syspath_prepend(str(HERE))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """(name, changes) -> StageConfig of a config file with one stage."""
+
+    def build(name: str = "first", **changes):
+        file = tmp_path / "tiny.yaml"
+        file.write_text(yaml.safe_dump({"stages": {name: {**STAGE, **changes}}}))
+        return load_stage("tiny", name, file)
+
+    return build
+
+
+@pytest.fixture
+def options(tmp_path):
+    def build(run: str = "a", **changes) -> RunOptions:
+        return RunOptions(
+            runs=tmp_path / run, weights=tmp_path / f"weights_{run}", networks=NETWORKS, cpu=True, **changes
+        )
+
+    return build
+
+
+def _all_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    files = sorted(latest(folder).glob("*.safetensors"))
+    assert [f.name for f in files] == [
+        "averaged.safetensors", "modules.safetensors", "optimiser.safetensors", "rng-0.safetensors"
+    ]  # fmt: skip
+    return {f"{f.name}:{k}": v for f in files for k, v in load_file(f).items()}
+
+
+@pytest.mark.parametrize("changes", [{}, {"data": {"plain": True}}, {"precision": "bf16"}, {"workers": 1}])
+def test_two_and_two_steps_are_four_steps(stage, options, changes):
+    train(stage(**changes), options("whole"))
+    # stopped by time after two steps would depend on the clock; a config of two steps stops at the same place, but its
+    # schedule is shorter, so the halves are cut by an interruption instead
+    trainer = Trainer(stage(**changes), options("halves", export=False))
+    for _ in range(2):
+        _one_step(trainer)
+    trainer._save()
+    train(stage(**changes), options("halves", resume=True))
+    whole = _all_tensors(options("whole").runs / "tiny/first")
+    halves = _all_tensors(options("halves").runs / "tiny/first")
+    assert whole.keys() == halves.keys()
+    different = [k for k in whole if not torch.equal(whole[k], halves[k])]
+    assert different == []
+
+
+def _one_step(trainer: Trainer) -> None:
+    from thgen.training.batches import to_device
+
+    trainer._train_step(to_device(next(trainer.batches), trainer.device, channels_last=True))
+    trainer.step += 1
+
+
+def test_exactly_the_listed_modules_change(stage, options):
+    config = stage(steps=2)
+    before = Trainer(config, options("b")).task.modules
+    start = {n: {k: v.clone() for k, v in m.state_dict().items()} for n, m in before.items()}
+    train(config, options("a"))
+    end = load_file(latest(options("a").runs / "tiny/first") / "modules.safetensors")
+    for key in ("body.weight", "body.bias", "norm.weight", "norm.running_mean", "head.weight"):
+        assert not torch.equal(end[f"net/{key}"], start["net"][key]), key
+    assert torch.equal(end["net/grid"], start["net"]["grid"])
+    for key, value in start["frozen"].items():
+        assert torch.equal(end[f"frozen/{key}"], value), key
+
+
+def test_averaged_weights_are_exported_in_fp16_and_load_again(stage, options):
+    outcome = train(stage(), options())
+    folder = options().weights
+    entry = read_manifest(folder)["tiny"]
+    assert outcome.exported == ("tiny",) and outcome.step == entry.steps == 4
+    assert entry.config == {"width": 4} and entry.hardware and entry.scores.keys() == {"error"}
+    tensors = load_file(folder / entry.file)
+    checkpoint = latest(options().runs / "tiny/first")
+    averaged, plain = load_file(checkpoint / "averaged.safetensors"), load_file(checkpoint / "modules.safetensors")
+    assert torch.equal(tensors["body.weight"], averaged["net/body.weight"].half())
+    assert not torch.equal(tensors["body.weight"], plain["net/body.weight"].half())
+    assert tensors["grid"].dtype == torch.float32 and tensors["norm.running_var"].dtype == torch.float16
+    network = load_network("tiny", weights_dir=folder, networks=NETWORKS)
+    assert not network.training and {p.dtype for p in network.parameters()} == {torch.float32}
+    assert torch.equal(network.body.weight, tensors["body.weight"].float())
+
+
+def test_two_players_each_move_their_own(stage, options):
+    duel = {"task": "tiny_task:TinyDuel", "losses": {"l1": 1, "fool": {"weight": 0.1, "start": 1}, "judge": 1}}
+    config = stage(**duel, lr={"generator": 1e-2, "judge": 1e-3}, warmup=0)
+    trainer = Trainer(config, options())
+    judge = {k: v.clone() for k, v in trainer.task.modules["judge"].state_dict().items()}
+    _one_step(trainer)
+    assert trainer.players["judge"].optimiser.param_groups[0]["initial_lr"] == 1e-3
+    moved = trainer.task.modules["judge"].state_dict()
+    assert any(not torch.equal(moved[k], judge[k]) for k in judge)
+    assert set(trainer.averages) == {"net", "judge"}
+    assert not any(p.requires_grad for m in trainer.task.modules.values() for p in m.parameters())
+
+
+def test_a_player_whose_terms_do_not_count_yet_rests(stage, options):
+    config = stage(task="tiny_task:TinyDuel", losses={"l1": 1, "fool": 0, "judge": {"weight": 1, "start": 1}})
+    trainer = Trainer(config, options())
+    judge = trainer.task.modules["judge"][0].weight.clone()
+    _one_step(trainer)
+    assert torch.equal(trainer.task.modules["judge"][0].weight, judge)
+    trainer.step = 1
+    for _ in range(2):  # the rate of the first step of a warm-up is zero
+        _one_step(trainer)
+    assert not torch.equal(trainer.task.modules["judge"][0].weight, judge)
+
+
+def test_learning_rate_follows_the_schedule_and_survives_resume(stage, options):
+    trainer = Trainer(stage(steps=10, warmup=2), options())
+    rates = []
+    for _ in range(10):
+        rates.append(trainer.players["main"].optimiser.param_groups[0]["lr"])
+        _one_step(trainer)
+    assert rates[0] == 0 and rates[2] == pytest.approx(1e-2) and rates == [*rates[:3], *sorted(rates[3:], reverse=True)]
+    again = Trainer(stage(steps=10, warmup=2), options("b")).players["main"]
+    again.plan(5, 10)
+    assert again.optimiser.param_groups[0]["lr"] == rates[5]
+
+
+def test_time_limit_stops_validates_and_exports(stage, options):
+    outcome = train(stage(steps=10**6, save_every=0), options(minutes=0.02))
+    assert 0 < outcome.step < 10**6 and outcome.exported == ("tiny",) and "error" in outcome.scores
+    state = json.loads((outcome.checkpoint / "state.json").read_text())
+    assert state["step"] == outcome.step and state["minutes"] == pytest.approx(0.02, abs=0.1)
+    # no time at all: validate and export what the checkpoint holds, without a step
+    again = train(stage(steps=10**6), options(resume=True, minutes=0))
+    assert again.step == outcome.step and again.scores == pytest.approx(outcome.scores)
+
+
+def test_fit_lays_the_schedule_over_the_time(stage, options):
+    trainer = Trainer(stage(steps=10**6, warmup=0, log_every=5, image_every=0), options(minutes=0.03, fit=True))
+    trainer.run()
+    assert trainer.step < 10**5
+    assert trainer.players["main"].scheduler.get_last_lr()[0] < 0.5e-2
+
+
+def test_existing_run_is_neither_lost_nor_invented(stage, options):
+    config = stage(steps=2)
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        train(config, options(resume=True))
+    train(config, options())
+    with pytest.raises(TrainingError, match="--resume"):
+        train(config, options())
+    assert train(config, options(restart=True)).step == 2
+
+
+def test_a_later_stage_starts_from_the_averaged_weights_of_an_earlier_one(stage, options):
+    train(stage("first"), options())
+    averaged = load_file(latest(options().runs / "tiny/first") / "averaged.safetensors")
+    later = Trainer(stage("second", init="first", task="tiny_task:TinyDuel", losses={"l1": 1}), options())
+    assert torch.equal(later.task.modules["net"].body.weight, averaged["net/body.weight"])
+    with pytest.raises(TrainingError, match="train it first"):
+        Trainer(stage("third", init="absent"), options())
+
+
+def test_a_weight_for_a_term_that_does_not_exist_is_an_error(stage, options):
+    with pytest.raises(TrainingError, match="edges"):
+        train(stage(losses={"l1": 1, "edges": 1}), options())
+    with pytest.raises(TrainingError, match="no term a weight"):
+        train(stage(losses={"l1": 0}), options())
+
+
+def test_divergence_ends_with_a_remedy(stage, options):
+    with pytest.raises(TrainingError, match="not finite"):
+        train(stage(data={"nan": True}, steps=100, image_every=0, validate_every=0), options())
+    assert not options().weights.exists()
+
+
+def test_interruption_saves_and_exports_nothing(stage, options):
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(TrainingError, match="--resume"):
+        train(stage(steps=10**6, save_every=0, validate_every=0, image_every=0), options())
+    timer.join()
+    assert latest(options().runs / "tiny/first") is not None and not options().weights.exists()
+
+
+def _command_line(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    cli.add_parser(parser.add_subparsers(required=True))
+    args = parser.parse_args(["train", *words])
+    return args.run(args)
+
+
+def test_dry_run_prints_the_resolved_config_and_does_nothing(stage, tmp_path, capsys):
+    stage()
+    file = str(tmp_path / "tiny.yaml")
+    words = ["tiny", "--config", file, "--dry-run", "--runs", str(tmp_path / "runs"), "--set", "lr=3e-4"]
+    assert _command_line(*words, "--set", "losses.size=2") == 0
+    printed = yaml.safe_load(capsys.readouterr().out)["stages"]["first"]
+    assert printed["lr"] == 3e-4 and printed["losses"]["size"]["weight"] == 2 and printed["schedule"] == "cosine"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_command_line_trains_and_refuses_nonsense(stage, tmp_path, capsys):
+    stage(steps=2)
+    common = ["tiny", "--config", str(tmp_path / "tiny.yaml"), "--runs", str(tmp_path / "runs"), "--cpu", "--threads"]
+    assert _command_line(*common, "1", "--no-export") == 0
+    assert "2/2" in capsys.readouterr().out
+    assert (tmp_path / "runs/tiny/first/tensorboard").is_dir()
+    for words, told in (
+        ([*common, "0"], "threads"),
+        ([*common, "1", "--stage", "absent"], "choose one of: first"),
+        (["nomethod"], "rig"),
+        ([*common, "1", "--fit"], "--minutes"),
+        ([*common, "1", "--set", "lr"], "KEY=VALUE"),
+    ):
+        with pytest.raises(TrainingError, match=told):
+            _command_line(*words)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(stage, options, tmp_path):
+    config = stage(steps=3)
+    script = tmp_path / "run.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+        "from pathlib import Path\nimport torch\n"
+        "from thgen.training.loop import RunOptions, Trainer\nfrom thgen.training.stage import load_stage\n"
+        f"config = load_stage('tiny', 'first', Path({str(tmp_path / 'tiny.yaml')!r}))\n"
+        f"trainer = Trainer(config, RunOptions(runs=Path({str(tmp_path / 'runs')!r}), export=False, cpu=True))\n"
+        "trainer.run()\n"
+        "weight = trainer.task.modules['net'].body.weight.detach().clone()\n"
+        "mean = trainer.accelerator.reduce(weight, reduction='mean')\n"
+        "assert torch.equal(mean, weight), 'processes hold different weights'\n"
+    )
+    assert config.steps == 3
+    accelerate = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
+                  "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]  # fmt: skip
+    done = subprocess.run(
+        [*accelerate, "--main_process_port", "0", str(script)],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert sorted(p.name for p in latest(tmp_path / "runs/tiny/first").glob("rng-*")) == [
+        "rng-0.safetensors", "rng-1.safetensors"
+    ]  # fmt: skip

@@ -1,0 +1,86 @@
+"""`python -m thgen train METHOD`: parse, load the stages, run them one after another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from thgen.errors import TrainingError
+from thgen.manifest import BUNDLED
+from thgen.training.stage import StageConfig, load_stage, read_stages
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Add `train`; `run` is what its arguments are for."""
+    p = subparsers.add_parser("train", help="train the networks of a method, stage by stage")
+    p.add_argument("method", help="name of a config in thgen/configs, e.g. rig")
+    p.add_argument("--stage", action="append", metavar="S", help="only this stage (repeatable; default: all, in order)")
+    p.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    p.add_argument("--restart", action="store_true", help="delete the run's earlier checkpoints")
+    p.add_argument("--dry-run", action="store_true", help="print the resolved config and stop")
+    p.add_argument("--minutes", type=float, metavar="M", help="time limit per stage; then validate and export")
+    p.add_argument("--fit", action="store_true", help="with --minutes: lay the learning-rate schedule over the time")
+    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. --set lr=3e-4 losses.edges=0")
+    p.add_argument("--threads", type=int, metavar="N", help="CPU threads of torch")
+    p.add_argument("--cpu", action="store_true", help="leave a GPU alone")
+    p.add_argument("--no-export", action="store_true", help="do not touch the weights folder")
+    p.add_argument("--config", type=Path, metavar="YAML", help="instead of thgen/configs/METHOD.yaml")
+    p.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints and curves (default: runs)")
+    p.add_argument("--weights", type=Path, default=BUNDLED, help="folder to export to (default: the bundled weights)")
+    p.set_defaults(run=run)
+    return p
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status. Raises ThgenError."""
+    overrides = _overrides(args.set)
+    stages = read_stages(args.method, args.config)
+    configs = [load_stage(args.method, s, args.config, overrides) for s in args.stage or stages]
+    if args.dry_run:
+        print(yaml.safe_dump({"stages": {c.name: _printable(c) for c in configs}}, sort_keys=False), end="")
+        return 0
+    if args.minutes is not None and not args.minutes >= 0:
+        raise TrainingError(f"--minutes must be 0 or more, not {args.minutes}.")
+    if args.fit and args.minutes is None:
+        raise TrainingError("--fit lays the schedule over a time limit: give --minutes as well.")
+    import torch
+
+    from thgen.training.loop import RunOptions, train
+
+    if args.threads is not None:
+        if args.threads < 1:
+            raise TrainingError(f"--threads must be 1 or more, not {args.threads}.")
+        torch.set_num_threads(args.threads)
+    options = RunOptions(
+        runs=args.runs,
+        weights=args.weights,
+        resume=args.resume,
+        restart=args.restart,
+        minutes=args.minutes,
+        fit=args.fit,
+        export=not args.no_export,
+        cpu=args.cpu,
+    )
+    for config in configs:
+        train(config, options)
+    return 0
+
+
+def _overrides(pairs: list[str]) -> dict[str, Any]:
+    out = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise TrainingError(f"--set takes KEY=VALUE, not {pair!r}.")
+        try:
+            out[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise TrainingError(f"--set {pair}: the value is not valid YAML.") from error
+    return out
+
+
+def _printable(config: StageConfig) -> dict[str, Any]:
+    return {k: v for k, v in config.to_dict().items() if k not in ("method", "name")}

@@ -1,0 +1,94 @@
+"""Averaged weights -> weights/<name>/model.safetensors in fp16, with config and history inside, and a manifest entry."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from thgen.errors import TrainingError
+from thgen.hub import METADATA_KEY, NETWORKS
+from thgen.manifest import Entry, update_manifest
+
+FP16_MAX = 65504.0
+
+
+@dataclass(frozen=True)
+class History:
+    """How the weights came to be, for file and manifest."""
+
+    stage: str
+    data: str
+    steps: int
+    minutes: float
+    hardware: str
+    scores: Mapping[str, float]
+
+
+def export_weights(
+    exported: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, Any]]],
+    float32: tuple[str, ...],
+    history: History,
+    folder: Path,
+    networks: Mapping[str, str] = NETWORKS,
+) -> dict[str, Entry]:
+    """Write every network of `Task.export()` into the weights folder. Returns the manifest entries.
+
+    float32: patterns (fnmatch) of tensor names that keep float32. Raises TrainingError for values that fp16 cannot
+    hold and for a class key that `thgen.hub` could not load.
+    """
+    entries = {}
+    for name, (state, raw) in exported.items():
+        config = dict(raw)
+        network = config.pop("class", name)
+        if network not in networks:
+            raise TrainingError(
+                f"The export {name!r} has the class key {network!r}, which thgen.hub.NETWORKS does not list; add it."
+            )
+        tensors = {key: _shrunk(name, key, value, float32) for key, value in state.items()}
+        about = {
+            "network": network,
+            "config": config,
+            "stage": history.stage,
+            "data": history.data,
+            "steps": history.steps,
+            "minutes": round(history.minutes, 1),
+            "hardware": history.hardware,
+            "scores": {k: float(f"{v:.4g}") for k, v in history.scores.items()},
+        }
+        # one key only: the order of several would differ from run to run
+        content = save(tensors, metadata={METADATA_KEY: json.dumps(about, sort_keys=True)})
+        file = f"{name}/model.safetensors"
+        _replace(folder / file, content)
+        del about["stage"]
+        entries[name] = Entry(file=file, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), **about)
+    update_manifest(folder, entries)
+    return entries
+
+
+def _shrunk(name: str, key: str, value: Tensor, float32: tuple[str, ...]) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    if not value.is_floating_point():
+        return value.clone()
+    if not torch.isfinite(value).all():
+        raise TrainingError(f"The tensor {key} of {name!r} is not finite; the training has diverged.")
+    if any(fnmatch.fnmatch(key, pattern) for pattern in float32):
+        return value.float().clone()
+    if value.numel() and value.abs().max() > FP16_MAX:
+        raise TrainingError(f"The tensor {key} of {name!r} exceeds fp16; list it in the task's float32 patterns.")
+    return value.to(torch.float16)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    part.replace(path)

@@ -1,0 +1,371 @@
+"""One loop for every method and stage. What it trains is a Task, how is a StageConfig; it knows no paper."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, set_seed
+from diffusers.training_utils import EMAModel
+from torch import Tensor
+
+from thgen.errors import TrainingError
+from thgen.hub import NETWORKS
+from thgen.manifest import BUNDLED
+from thgen.training import checkpoint as ckpt
+from thgen.training.batches import skip, to_device
+from thgen.training.export import History, export_weights
+from thgen.training.journal import Journal, hardware
+from thgen.training.players import Player, build_players, give_turn
+from thgen.training.stage import StageConfig
+from thgen.training.task import Batch, Task, build_task
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a stage is run; nothing here changes what one step computes.
+
+    minutes: stop after that many minutes of this run, then validate and export as at the end; None = no limit
+    fit:     lay the learning-rate schedule over the time limit instead of over config.steps
+    """
+
+    runs: Path = Path("runs")
+    weights: Path = BUNDLED
+    resume: bool = False
+    restart: bool = False
+    minutes: float | None = None
+    fit: bool = False
+    export: bool = True
+    cpu: bool = False
+    networks: Mapping[str, str] = field(default_factory=lambda: NETWORKS)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: total steps, minutes over all runs, last scores, exported weights names, checkpoint."""
+
+    step: int
+    minutes: float
+    scores: dict[str, float]
+    exported: tuple[str, ...]
+    checkpoint: Path | None
+
+
+def train(config: StageConfig, options: RunOptions | None = None) -> Outcome:
+    """Train one stage until its steps or the time are used up. Raises TrainingError."""
+    return Trainer(config, options or RunOptions()).run()
+
+
+class Trainer:
+    """Everything that trains: task, players, averages, data position. Checkpoints hold exactly this."""
+
+    def __init__(self, config: StageConfig, options: RunOptions) -> None:
+        self.config, self.options = config, options
+        self.folder = options.runs / config.method / config.name
+        # Accelerate fixes its precision once per process, stages of one run may differ: autocast is our own below.
+        self.accelerator = Accelerator(mixed_precision="no", cpu=options.cpu)
+        self.device = self.accelerator.device
+        self.main = self.accelerator.is_main_process
+        if not any(w.weight for w in config.losses.values()):
+            raise TrainingError(f"{config.where}: losses gives no term a weight, so nothing would be trained.")
+        found = self._choose_checkpoint()
+        set_seed(config.seed)
+        self.task: Task = build_task(config)
+        if config.init and found is None:
+            self._initialise(self.options.runs / config.method / config.init)
+        self.task.device = self.device
+        for module in (*self.task.modules.values(), *(getattr(self.task, "helpers", None) or {}).values()):
+            module.to(self.device)
+            if config.channels_last:
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.players: dict[str, Player] = build_players(self.task, config)
+        self.averages = self._build_averages()
+        self.step, self.minutes, self.steps = 0, 0.0, config.steps
+        self.scores: dict[str, float] = {}
+        set_seed(config.seed, device_specific=True)  # processes differ from here on: dropout, noise
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        self.batches: Iterator[Batch] = iter(self.task.batches("train", config.seed, rank, world))
+        if found is not None:
+            self._restore(found)
+        self.checkpoint = found
+        self.journal = Journal(self.folder / "tensorboard", self.step, self.main)
+
+    def run(self) -> Outcome:
+        """The whole run: steps with their reports, then a last checkpoint, validation and export."""
+        c, first, started, last_log = self.config, self.step, time.monotonic(), time.monotonic()
+        earlier, logged = self.minutes, self.step
+        if self.main:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "config.yaml").write_text(yaml.safe_dump(c.to_dict(), sort_keys=False), encoding="utf-8")
+        self.journal.say(
+            f"{c.method}/{c.name}: step {self.step} of {self.steps}, {hardware(self.device, self._world)}, "
+            f"{sum(p.numel() for m in self.task.modules.values() for p in m.parameters()) / 1e6:.2f} M parameters"
+        )
+        batch: Batch = {}
+        with _interruptible() as interrupted:
+            while not self._finished(started):
+                batch = to_device(next(self.batches), self.device, c.channels_last)
+                self.journal.add(self._train_step(batch))
+                self.step += 1
+                self.minutes = earlier + (time.monotonic() - started) / 60
+                if _due(self.step, c.log_every) or self.step == first + 1:
+                    pace = (time.monotonic() - last_log) / (self.step - logged)
+                    if self.step > first + 1:  # the first step also compiles and fills caches
+                        self._fit_schedule(started, pace)
+                    rate = next(iter(self.players.values())).scheduler.get_last_lr()[0]
+                    self.journal.flush(self.step, self.steps, rate, pace)
+                    last_log, logged = time.monotonic(), self.step
+                if _due(self.step, c.image_every):
+                    self._report_images(batch)
+                if self.step < self.steps:  # the end brings both anyway
+                    if _due(self.step, c.validate_every):
+                        self._validate()
+                    if _due(self.step, c.save_every):
+                        self._save()
+                if self._agree(bool(interrupted)):
+                    self._save()
+                    raise TrainingError(f"Interrupted at step {self.step}; a checkpoint is saved, --resume goes on.")
+        if self.step > first and batch:
+            self._report_images(batch)
+        self._validate()
+        if self.step > first:  # the scores are part of the last checkpoint
+            self._save()
+        exported = self._export() if self.options.export and self.main else ()
+        self.journal.close()
+        self.accelerator.wait_for_everyone()
+        return Outcome(self.step, self.minutes, self.scores, exported, self.checkpoint)
+
+    # --- one step ---------------------------------------------------------------------------------------------
+
+    def _train_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Every player in turn on the same batch. Returns scalars for the journal."""
+        report: dict[str, Tensor] = {}
+        seen: set[str] = set()
+        for name, player in self.players.items():
+            give_turn(player, True)
+            with self._autocast():
+                terms = self.task.losses(name, batch)
+            seen |= set(terms)
+            weights = {t: w.at(self.step) for t, w in self.config.losses.items() if t in terms}
+            # summed in float32 and only over what counts, so that a term at weight 0 costs no backward
+            total = sum((w * terms[t].float() for t, w in weights.items() if w), start=torch.zeros(()))
+            prefix = "" if len(self.players) == 1 else f"{name}."
+            if isinstance(total, Tensor) and total.requires_grad:
+                report[f"{prefix}total"] = total
+                report[f"{prefix}norm"] = player.step(total, self.accelerator)
+            report |= {prefix + t: v for t, v in terms.items()}
+            player.scheduler.step()
+            give_turn(player, False)
+        unused = [t for t in self.config.losses if t not in seen]
+        if unused:
+            raise TrainingError(
+                f"{self.config.where}: losses names {', '.join(unused)}, but the task returned: {', '.join(seen)}."
+            )
+        self._update_averages()
+        return report
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    # --- averaged weights -------------------------------------------------------------------------------------
+
+    def _build_averages(self) -> dict[str, EMAModel]:
+        if not self.config.ema:
+            return {}
+        moved = {key.split(".")[0] for player in self.players.values() for key in player.trainable}
+        return {
+            n: EMAModel(m.parameters(), decay=self.config.ema, foreach=True)
+            for n, m in self.task.modules.items()
+            if n in moved
+        }
+
+    def _update_averages(self) -> None:
+        for player in self.players.values():
+            give_turn(player, True)  # EMAModel averages what has gradients and copies the rest
+        for name, average in self.averages.items():
+            average.step(self.task.modules[name].parameters())
+        for player in self.players.values():
+            give_turn(player, False)
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Averaged weights in place, eval mode, no gradients, and random numbers as if nothing had happened."""
+        rng = ckpt.rng_tensors()
+        training = {n: m.training for n, m in self.task.modules.items()}
+        for name, average in self.averages.items():
+            average.store(self.task.modules[name].parameters())
+            average.copy_to(self.task.modules[name].parameters())
+        for module in self.task.modules.values():
+            module.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for name, average in self.averages.items():
+                average.restore(self.task.modules[name].parameters())
+            for name, module in self.task.modules.items():
+                module.train(training[name])
+            ckpt.restore_rng(rng)
+
+    # --- reports ----------------------------------------------------------------------------------------------
+
+    def _report_images(self, batch: Batch) -> None:
+        if self.main and hasattr(self.task, "images"):
+            with self._averaged(), self._autocast():
+                self.journal.images(self.task.images(batch), self.step)
+
+    def _validate(self) -> None:
+        if self.main and hasattr(self.task, "validate"):
+            with self._averaged(), self._autocast():
+                scores = {k: float(v) for k, v in self.task.validate().items()}
+            if scores:
+                self.scores = scores
+                self.journal.scalars("validation", scores, self.step)
+                self.journal.say("validation  " + "  ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+        self.accelerator.wait_for_everyone()
+
+    def _export(self) -> tuple[str, ...]:
+        data = getattr(self.task, "data_summary", None) or json.dumps(self.config.data, sort_keys=True, default=str)
+        where = hardware(self.device, self._world)
+        stage = f"{self.config.method}/{self.config.name}"
+        history = History(stage, data, self.step, self.minutes, where, self.scores)
+        with self._averaged():
+            entries = export_weights(
+                self.task.export(),
+                getattr(self.task, "float32", ()),
+                history,
+                self.options.weights,
+                self.options.networks,
+            )
+        for name, entry in entries.items():
+            self.journal.say(f"exported {self.options.weights / entry.file} ({name}, {entry.bytes / 1e6:.2f} MB)")
+        return tuple(entries)
+
+    # --- time and interruption --------------------------------------------------------------------------------
+
+    @property
+    def _world(self) -> int:
+        return self.accelerator.num_processes
+
+    def _finished(self, started: float) -> bool:
+        limit = self.options.minutes
+        if self.step >= self.steps and not (self.options.fit and limit is not None):
+            return True
+        return limit is not None and self._agree(time.monotonic() - started >= 60 * limit)
+
+    def _agree(self, flag: bool) -> bool:
+        """The first process decides, or the others would wait for it forever."""
+        return flag if self._world == 1 else bool(self._from_main(flag))
+
+    def _from_main(self, value: Any) -> Any:
+        box = [value]
+        broadcast_object_list(box)
+        return box[0]
+
+    def _fit_schedule(self, started: float, seconds_per_step: float) -> None:
+        """Re-plan so that the learning rate has run its course when the time is up."""
+        if not self.options.fit or self.options.minutes is None:
+            return
+        left = max(0.0, 60 * self.options.minutes - (time.monotonic() - started))
+        # never plan to be done before the next report, or a cosine would rise again
+        steps = self.step + max(int(left / seconds_per_step), self.config.log_every)
+        self.steps = steps if self._world == 1 else self._from_main(steps)
+        for player in self.players.values():
+            player.plan(self.step, self.steps)
+
+    # --- checkpoints ------------------------------------------------------------------------------------------
+
+    def _choose_checkpoint(self) -> Path | None:
+        found = ckpt.latest(self.folder)
+        if self.options.restart and not self.options.resume:
+            if self.main:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            self.accelerator.wait_for_everyone()
+            return None
+        if found is not None and not self.options.resume:
+            raise TrainingError(f"{found} exists: add --resume to go on from it, or --restart to delete that run.")
+        if found is None and self.options.resume:
+            raise TrainingError(f"There is no checkpoint in {self.folder} to resume from; leave --resume out.")
+        return found
+
+    def _save(self) -> None:
+        part = self.folder / f"step-{self.step:08d}.part"
+        if self.main:
+            ckpt.begin(self.folder, self.step)
+        self.accelerator.wait_for_everyone()
+        ckpt.save_tensors(part / f"rng-{self.accelerator.process_index}.safetensors", ckpt.rng_tensors())
+        self.accelerator.wait_for_everyone()
+        if self.main:
+            modules = self.task.modules
+            ckpt.save_tensors(part / "modules.safetensors", ckpt.module_tensors(modules))
+            ckpt.save_tensors(part / "averaged.safetensors", ckpt.averaged_tensors(self.averages, modules))
+            moments = [ckpt.optimiser_tensors(n, p.optimiser) for n, p in self.players.items()]
+            ckpt.save_tensors(part / "optimiser.safetensors", {k: v for m in moments for k, v in m.items()})
+            state = {
+                "step": self.step,
+                "minutes": self.minutes,
+                "scores": self.scores,
+                "updates": {n: a.optimization_step for n, a in self.averages.items()},
+                "config": self.config.to_dict(),
+            }
+            ckpt.finish(part, state)
+        self.checkpoint = part.with_suffix("")
+        self.accelerator.wait_for_everyone()
+
+    def _restore(self, found: Path) -> None:
+        state, modules = ckpt.read_state(found), self.task.modules
+        ckpt.load_modules(modules, ckpt.read_tensors(found / "modules.safetensors", self.device), found)
+        if self.averages:
+            averaged = ckpt.read_tensors(found / "averaged.safetensors", self.device)
+            for name, average in self.averages.items():
+                ckpt.load_averages({name: average}, modules, averaged, state["updates"].get(name, 0))
+        moments = ckpt.read_tensors(found / "optimiser.safetensors", self.device)
+        self.step, self.minutes, self.scores = state["step"], state["minutes"], state["scores"]
+        for name, player in self.players.items():
+            ckpt.load_optimiser(name, player.optimiser, moments)
+            player.plan(self.step, self.steps)
+        skip(self.batches, self.step)
+        rng = found / f"rng-{self.accelerator.process_index}.safetensors"
+        if rng.is_file():  # absent when resumed with more processes: those start from the seed
+            ckpt.restore_rng(ckpt.read_tensors(rng, torch.device("cpu")))
+
+    def _initialise(self, folder: Path) -> None:
+        """Start modules from the averaged weights of an earlier stage."""
+        source = ckpt.latest(folder)
+        if source is None:
+            raise TrainingError(f"{self.config.where} starts from {folder}, which has no checkpoint; train it first.")
+        tensors = ckpt.read_tensors(source / "modules.safetensors", torch.device("cpu"))
+        tensors |= ckpt.read_tensors(source / "averaged.safetensors", torch.device("cpu"))
+        shared = {n: m for n, m in self.task.modules.items() if any(k.startswith(f"{n}/") for k in tensors)}
+        if not shared:
+            raise TrainingError(f"{self.config.where} shares no module with {source}; check its init.")
+        ckpt.load_modules(shared, tensors, source)
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM, so that the step at hand is finished and saved."""
+    caught: list[int] = []
+    handlers = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(ValueError):  # not in the main thread: signals stay as they are
+            handlers[number] = signal.signal(number, lambda n, _: caught.append(n))
+    try:
+        yield caught
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -244,14 +244,7 @@ class Mp4Writer:
 
     def __enter__(self) -> Mp4Writer:
         with ExitStack() as stack:
-            try:
-                handle, name = tempfile.mkstemp(prefix=f".{self.path.stem}.", suffix=".part", dir=self.path.parent)
-            except OSError as error:
-                raise OutputError(f"{str(self.path)!r} cannot be written: {error.strerror}.") from error
-            os.close(handle)
-            os.chmod(name, 0o666 & ~_umask())  # mkstemp's 0600 would stay on the finished video
-            self._part = Path(name)
-            stack.callback(self._part.unlink, missing_ok=True)
+            self._part = _part_file(self.path, stack)
             self._log = stack.enter_context(tempfile.TemporaryFile())
             sound = self._sound(stack)
             self._process = subprocess.Popen(self._command(sound), stdin=subprocess.PIPE,
@@ -317,12 +310,6 @@ class Mp4Writer:
                 raise OutputError(f"{str(self.path)!r} cannot be written: {cause.strerror}.") from cause
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def write_mp4(path: PathLike, frames: Iterable[np.ndarray], size: tuple[int, int], count: int,
               audio: PathLike | np.ndarray | None = None, comment: str = "") -> Path:  # fmt: skip
     """Write `count` frames (an iterable of uint8 [H W 3] or [n H W 3]) with sound; see Mp4Writer. Returns the path."""
@@ -330,3 +317,33 @@ def write_mp4(path: PathLike, frames: Iterable[np.ndarray], size: tuple[int, int
         for frame in frames:
             video.write(frame)
     return video.path
+
+
+def write_png(path: PathLike, image: np.ndarray) -> Path:
+    """Write uint8 RGB [H W 3] as png; like a video it appears only when whole. Raises OutputError."""
+    from PIL import Image
+
+    path = check_output(path, ".png")
+    with ExitStack() as stack:
+        part = _part_file(path, stack)
+        try:
+            Image.fromarray(image).save(part, format="PNG")
+            os.replace(part, path)
+        except OSError as error:
+            raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}.") from error
+    return path
+
+
+def _part_file(path: Path, stack: ExitStack) -> Path:
+    """An empty file next to `path`, which the stack removes if it still lies there. Raises OutputError."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:100]}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}.") from error
+    os.close(handle)
+    part = Path(name)
+    stack.callback(part.unlink, missing_ok=True)
+    mask = os.umask(0)
+    os.umask(mask)
+    part.chmod(0o666 & ~mask)  # mkstemp's 0600 would stay on the finished file
+    return part

@@ -1,0 +1,59 @@
+"""`python -m thgen COMMAND`: finds the command, runs it, and turns typed errors into one line and exit status 2."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+
+from thgen.errors import ThgenError
+
+# command -> (module with add_parser(subparsers) and run(args), one line of help, extra that it may need)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "generate": ("thgen.generate_cli", "make a talking video from a photo and a voice", ""),
+    "train": ("thgen.training.cli", "train the networks of a method, stage by stage", "train"),
+    "render": ("thgen.synth.cli", "render clips of synthetic people with their true factors", "train"),
+    "weights": ("thgen.weights_cli", "list, fetch, verify or push the weights", ""),
+    "evaluate": ("thgen.evaluation.cli", "measure a method", "eval"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 2 after a typed error, 130 when interrupted."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="python -m thgen", description="A photo that talks.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = argv[0] if argv and argv[0] in COMMANDS else None
+    try:
+        for name, (module, about, _) in COMMANDS.items():
+            if name == chosen:  # the others' modules are not imported: some need packages that a Space lacks
+                import_module(module).add_parser(subparsers)
+            else:
+                subparsers.add_parser(name, help=about)
+        args = parser.parse_args(argv)
+        return import_module(COMMANDS[args.command][0]).run(args) or 0
+    except ThgenError as error:
+        print(f"thgen: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        extra = COMMANDS[chosen][2] if chosen else ""
+        if not extra or not error.name or error.name.partition(".")[0] == "thgen":
+            raise
+        print(f"thgen: {chosen} needs the package {error.name!r}; run: pip install -e '.[{extra}]'", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("thgen: interrupted", file=sys.stderr)
+        return 130
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """`kill` must clear up like Ctrl-C does: without this Python would die with the temporary files in place."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
+    sys.exit(main())

@@ -26,6 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     """Add `generate`; the flags of factors and controls come from the schema."""
     p = subparsers.add_parser(
         "generate",
+        allow_abbrev=False,
         help="make a talking video from a photo and a voice",
         description="A photo and a voice become a talking video (H.264 + AAC, 25 fps).",
         epilog="Sliders for --set: " + ", ".join(f"{c.key} {c.low:g}..{c.high:g}" for c in CONTROLS.values()) + ".",
@@ -117,7 +118,7 @@ def _pairs(flag: str, items: Sequence[str]) -> dict[str, float]:
     """["pose.yaw=10", ...] -> {"pose.yaw": 10.0}; names and ranges are checked by Controls. Raises ControlError."""
     result = {}
     for item in items:
-        key, equals, value = item.partition("=")
+        key, _, value = item.partition("=")
         try:
             result[key.strip()] = float(value)
         except ValueError:

@@ -171,7 +171,7 @@ class Session:
         """What `hub.describe` says of every network that runs: the analyser's, and the method's own."""
         from thgen import hub
 
-        names = dict.fromkeys(("analyser", *getattr(self.method, "networks", (self.method.weights_name,))))
+        names = dict.fromkeys(("analyser", *(self.method.networks or (self.method.weights_name,))))
         return [hub.describe(name) for name in names]
 
 

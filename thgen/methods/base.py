@@ -36,6 +36,7 @@ class Method(ABC):
     name: str
     factors: tuple[str, ...]
     weights_name: str  # entry of weights/manifest.json that runs
+    networks: tuple[str, ...] = ()  # every such entry, where there are several; named in each result
 
     @classmethod
     @abstractmethod

@@ -1,0 +1,43 @@
+"""Landmarks by face-alignment (FAN, Bulat & Tzimiropoulos 2017), for those who ask for them with `--landmarks fan`.
+
+Its weights are not in its wheel: it fetches them from its author's site into torch.hub's folder, without a checksum.
+So it is never the default and never a silent choice, and a failure to load is an error, not a fall-back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from thgen.errors import WeightsError
+
+
+class FanLandmarks:
+    """68 landmarks, the projection of the 3-D points: the same kind as the analyser's own."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Raises WeightsError when the package or its weights cannot be loaded."""
+        try:
+            import face_alignment
+
+            # The folder detector carries no network: boxes come from our own detection.
+            self._fan: Any = face_alignment.FaceAlignment(
+                face_alignment.LandmarksType.TWO_HALF_D,
+                device=str(device),
+                face_detector="folder",
+                flip_input=False,
+                compile=False,
+            )
+        except Exception as error:  # whatever a third-party download and unpickling may raise
+            raise WeightsError(
+                "The landmarks of face-alignment (FAN) could not be loaded "
+                f"({type(error).__name__}: {error}); connect to the internet once, or use --landmarks analyser."
+            ) from error
+
+    def landmarks(self, photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """photo uint8 RGB [H W 3] and rough landmarks [68 2] in photo px -> better ones, float64 [68 2] in photo px."""
+        (x0, y0), (x1, y1) = landmarks.min(0), landmarks.max(0)
+        found = self._fan.get_landmarks_from_image(photo, detected_faces=[(x0, y0, x1, y1)])
+        return np.asarray(found[0], np.float64)[:, :2] + 0.5  # its first pixel's centre is 0, ours 0.5

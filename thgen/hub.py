@@ -1,8 +1,8 @@
 """A name in weights/manifest.json -> verified local file -> network. The only file that reaches the internet.
 
-The bundled file is used if it is there, else the same file of the Hub repository THGEN_HUB_REPO at the revision that the
-manifest pins (`THGEN_PREFER_HUB=1` turns the order round). Whichever it is, its SHA-256 must be the manifest's at every
-load, and only safetensors are read. Without a network the answer comes in under a second and says what to do.
+The bundled file is used if it is there, else the same file of the Hub repository THGEN_HUB_REPO at the revision that
+the manifest pins (`THGEN_PREFER_HUB=1` takes the Hub's in any case). Whichever it is, its SHA-256 must be the manifest's
+at every load, and only safetensors are read. Without a network the answer comes in under a second and says what to do.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from thgen.errors import WeightsError
-from thgen.manifest import BUNDLED, Entry, read_manifest
+from thgen.manifest import BUNDLED, Entry, read_manifest, update_manifest
 
 if TYPE_CHECKING:
     import torch
@@ -166,9 +166,9 @@ def fetch(name: str, entry: Entry, hub: Hub) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    place = {"repo_id": hub.repo, "filename": entry.file, "revision": entry.revision}
+    repo, file, revision = hub.repo, entry.file, entry.revision
     try:
-        return Path(hf_hub_download(**place, cache_dir=hub.cache_dir, local_files_only=True))
+        return Path(hf_hub_download(repo, file, revision=revision, cache_dir=hub.cache_dir, local_files_only=True))
     except LocalEntryNotFoundError:
         pass
     except HFValidationError as error:
@@ -176,22 +176,52 @@ def fetch(name: str, entry: Entry, hub: Hub) -> Path:
     # hf_hub_download spends 23 s on retries when there is no network: one quick try decides whether to ask it
     _probe(name, hub.endpoint)
     try:
-        url = hf_hub_url(**place, endpoint=hub.endpoint)
+        url = hf_hub_url(repo, file, revision=revision, endpoint=hub.endpoint)
         size = get_hf_file_metadata(url, timeout=HEAD_SECONDS, endpoint=hub.endpoint).size
         if size is not None and size != entry.bytes:
             raise WeightsError(
                 f"The Hub's file for {name!r} has {size} bytes, the manifest says {entry.bytes}; it was altered, or "
                 "the pinned revision is wrong."
             )
-        return Path(hf_hub_download(**place, cache_dir=hub.cache_dir, endpoint=hub.endpoint))
+        cached = hf_hub_download(repo, file, revision=revision, cache_dir=hub.cache_dir, endpoint=hub.endpoint)
+        return Path(cached)
     except WeightsError:
         raise
     except Exception as error:  # huggingface_hub 2.4 raises OSErrors, ValueErrors and httpx2's own errors here
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise WeightsError(
-            f"The weights {name!r} could not be fetched from {hub.repo}@{entry.revision[:7]} at {hub.endpoint}: "
-            f"{reason} Check THGEN_HUB_REPO and your access, or put the file into weights/."
+            f"The weights {name!r} could not be fetched from {hub.repo}@{entry.revision[:7]} at {hub.endpoint} "
+            f"({_first_line(error)}). Check THGEN_HUB_REPO and your access, or put the file into weights/."
         ) from error
+
+
+def push(names: Sequence[str], weights_dir: Path | None = None, hub: Hub | None = None) -> str:
+    """Upload the bundled files in one commit to THGEN_HUB_REPO and pin it in the manifest. Returns the commit.
+
+    Raises WeightsError; the manifest is then as before. Uses the login of huggingface_hub.
+    """
+    folder, hub = weights_dir or BUNDLED, hub or Hub.from_environment()
+    if hub.repo is None:
+        raise WeightsError("Set THGEN_HUB_REPO=owner/name to say where the weights go.")
+    files = {name: verify(name, folder) for name in names}
+    entries = read_manifest(folder)
+    _probe(names[0], hub.endpoint)
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    api = HfApi(endpoint=hub.endpoint)
+    try:
+        api.create_repo(hub.repo, exist_ok=True)
+        added = [CommitOperationAdd(entries[name].file, files[name]) for name in names]
+        message = f"Weights: {', '.join(names)}"
+        commit = api.create_commit(hub.repo, added, commit_message=message).oid
+    except Exception as error:  # as in fetch
+        raise WeightsError(f"The upload to {hub.repo} at {hub.endpoint} failed: {_first_line(error)}") from error
+    update_manifest(folder, {name: replace(entries[name], revision=commit) for name in names})
+    return commit
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
 
 
 def _probe(name: str, endpoint: str) -> None:

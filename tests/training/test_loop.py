@@ -271,12 +271,11 @@ def test_two_processes_train_as_one(stage, options, tmp_path):
         "assert torch.equal(mean, weight), 'processes hold different weights'\n"
     )
     assert config.steps == 3
-    accelerate = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
-                  "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]  # fmt: skip
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])}
     done = subprocess.run(
-        [*accelerate, "--main_process_port", "0", str(script)],
-        capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        [*launcher, str(script)], capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert sorted(p.name for p in latest(tmp_path / "runs/tiny/first").glob("rng-*")) == [
         "rng-0.safetensors", "rng-1.safetensors"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import nn
@@ -29,7 +31,7 @@ class TinyNet(nn.Module):
 class TinyStage(Task):
     """One player; `frozen` belongs to nobody. data.plain = an iterator without `skip`."""
 
-    players = {"main": ["net"]}
+    players: ClassVar = {"main": ["net"]}
     float32 = ("grid",)
 
     def __init__(self, config):
@@ -69,7 +71,7 @@ class TinyStage(Task):
 class TinyDuel(TinyStage):
     """Two players: `net` against `judge`, a hinge loss each."""
 
-    players = {"generator": ["net"], "judge": ["judge"]}
+    players: ClassVar = {"generator": ["net"], "judge": ["judge"]}
 
     def __init__(self, config):
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""Averaged weights -> weights/<name>/model.safetensors in fp16, with config and history inside, and a manifest entry."""
+"""Averaged weights -> weights/<name>/model.safetensors in fp16, config and history inside, and a manifest entry."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class Trainer:
                     pace = (time.monotonic() - last_log) / (self.step - logged)
                     if self.step > first + 1:  # the first step also compiles and fills caches
                         self._fit_schedule(started, pace)
-                    rate = next(iter(self.players.values())).scheduler.get_last_lr()[0]
+                    rate = float(next(iter(self.players.values())).scheduler.get_last_lr()[0])
                     self.journal.flush(self.step, self.steps, rate, pace)
                     last_log, logged = time.monotonic(), self.step
                 if _due(self.step, c.image_every):
@@ -164,7 +164,7 @@ class Trainer:
                 report[f"{prefix}total"] = total
                 report[f"{prefix}norm"] = player.step(total, self.accelerator)
             report |= {prefix + t: v for t, v in terms.items()}
-            player.scheduler.step()
+            player.advance()
             give_turn(player, False)
         unused = [t for t in self.config.losses if t not in seen]
         if unused:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from accelerate import Accelerator
 from diffusers.optimization import get_scheduler
@@ -48,6 +50,12 @@ class Player:
             num_training_steps=max(steps, self.config.warmup + 1),
             last_epoch=step - 1,
         )
+
+    def advance(self) -> None:
+        """Next learning rate; also for a player that rests."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
+            self.scheduler.step()
 
     def step(self, loss: Tensor, accelerator: Accelerator) -> Tensor:
         """Backward, clip, update. Returns the gradient norm []. Raises TrainingError when the training has diverged."""

@@ -9,6 +9,7 @@ An ablation is a copy of the few lines that differ: `--set losses.edges=0 --set 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -184,10 +185,8 @@ def checked(method: str, name: str, raw: Mapping[str, Any]) -> StageConfig:
 def _number(where: str, key: str, value: Any, low: float, high: float, whole: bool = False) -> float:
     kind = "a whole number" if whole else "a number"
     if isinstance(value, str):  # YAML 1.1 reads 1e-4 (no dot) as text
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
     if not good or (whole and value != int(value)):
         raise TrainingError(f"{where}: {key} must be {kind} from {low:g} to {high:g}, not {value!r}.")

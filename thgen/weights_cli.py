@@ -1,0 +1,65 @@
+"""`python -m thgen weights list|fetch|verify|push`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from thgen import hub
+from thgen.errors import WeightsError
+from thgen.manifest import BUNDLED, read_manifest
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Add `weights`; `run` is what its arguments are for."""
+    p = subparsers.add_parser("weights", help="list, fetch, verify or publish weights")
+    p.add_argument("action", choices=("list", "fetch", "verify", "push"))
+    p.add_argument("names", nargs="*", help="names in weights/manifest.json (default: all)")
+    p.add_argument("--weights", type=Path, default=BUNDLED, help="weights folder (default: the bundled one)")
+    p.set_defaults(run=run)
+    return p
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status. Raises WeightsError."""
+    entries = read_manifest(args.weights)
+    unknown = [n for n in args.names if n not in entries]
+    if unknown:
+        known = ", ".join(entries) or "none"
+        raise WeightsError(f"There are no weights {', '.join(unknown)}; the manifest lists: {known}.")
+    names = args.names or list(entries)
+    {"list": _list, "fetch": _fetch, "verify": _verify, "push": _push}[args.action](names, args.weights)
+    return 0
+
+
+def _list(names: list[str], folder: Path) -> None:
+    entries = read_manifest(folder)
+    for name in names:
+        about = hub.describe(name, folder)
+        present = "" if about["source"] == "hub" or (folder / entries[name].file).is_file() else " (missing)"
+        print(f"{about['text']}{present}")
+        scores = ", ".join(f"{k} {v:g}" for k, v in about["scores"].items())
+        print(f"    {entries[name].bytes / 1e6:.2f} MB, {entries[name].licence}{'; ' if scores else ''}{scores}")
+
+
+def _fetch(names: list[str], folder: Path) -> None:
+    for name in names:
+        print(f"{name}: {hub.resolve(name, folder)}")
+
+
+def _verify(names: list[str], folder: Path) -> None:
+    faults = []
+    for name in names:
+        try:
+            print(f"{name}: {hub.verify(name, folder)} is what the manifest says")
+        except WeightsError as error:
+            faults.append(str(error))
+    if faults:
+        raise WeightsError(" ".join(faults))
+
+
+def _push(names: list[str], folder: Path) -> None:
+    if not names:
+        raise WeightsError("There are no weights to publish.")
+    commit = hub.push(names, folder)
+    print(f"pushed {', '.join(names)} at {commit}; commit weights/manifest.json, which pins it now")

@@ -1,0 +1,92 @@
+"""AudioToLip: log-mel at 100 Hz -> 21 lip coefficients at 25 fps, and the procedure that applies it to a sound."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from thgen.preprocess import audio
+from thgen.schema import LIP_COEFFICIENTS
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of each instant; unlike batch or group norm it does not look along time."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: [B C T] -> [B C T]"""
+        return self.norm(x.transpose(1, 2)).transpose(1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """Norm, dilated convolution over time, GELU, pointwise convolution, plus the input."""
+
+    def __init__(self, channels: int, dilation: int, dropout: float):
+        super().__init__()
+        self.norm = ChannelNorm(channels)
+        self.wide = nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation)
+        self.point = nn.Conv1d(channels, channels, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: [B C T] -> [B C T]"""
+        return x + self.point(self.dropout(F.gelu(self.wide(self.norm(x)))))
+
+
+class AudioToLip(nn.Module):
+    """Dilated residual convolutions over mel columns (100 Hz), folded four into one to the video rate, and on.
+
+    mel_bins: rows of the mel; fine, coarse: channels at 100 Hz and at 25 fps; fine_dilations, coarse_dilations: one
+    residual block each. With the default sizes 1.1 M parameters, and an output frame sees 28 frames on either side.
+    """
+
+    def __init__(
+        self,
+        mel_bins: int = audio.MEL_BINS,
+        fine: int = 112,
+        coarse: int = 192,
+        fine_dilations: tuple[int, ...] = (1, 2, 4),
+        coarse_dilations: tuple[int, ...] = (1, 2, 4, 1, 2),
+        dropout: float = 0.05,
+    ):
+        super().__init__()
+        self.stem = nn.Conv1d(mel_bins, fine, 5, padding=2)
+        self.fine = nn.Sequential(*(ResidualBlock(fine, d, dropout) for d in fine_dilations))
+        self.fold = nn.Conv1d(fine, coarse, audio.MEL_PER_FRAME, stride=audio.MEL_PER_FRAME)
+        self.coarse = nn.Sequential(*(ResidualBlock(coarse, d, dropout) for d in coarse_dilations))
+        self.norm = ChannelNorm(coarse)
+        self.head = nn.Conv1d(coarse, len(LIP_COEFFICIENTS), 1)
+        fine_reach = 2 + sum(fine_dilations)
+        self.context = sum(coarse_dilations) + -(-fine_reach // audio.MEL_PER_FRAME)
+
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        """mel: [B M 4T] from preprocess.audio.log_mel -> lip coefficients [B T 21], about 0 to 1 (not clamped).
+
+        `context` is how many video frames on either side an output frame depends on.
+        """
+        x = self.fold(self.fine(self.stem(mel)))
+        return self.head(self.norm(self.coarse(x))).transpose(1, 2)
+
+
+@torch.inference_mode()
+def encode_lips(
+    model: AudioToLip, samples: np.ndarray, frames: int, device: torch.device | str = "cpu", chunk: int = 250
+) -> torch.Tensor:
+    """Lip coefficients of a voice: float32 [frames, 21] in [0, 1], on the CPU; exactly 0 (closed) in silence.
+
+    samples: float32 [L], 16 kHz mono; frames: how many at 25 fps, from the first sample on; chunk: frames per pass,
+    which changes cost and memory, not the answer. Raises AudioError if the sound is empty or holds NaN.
+    """
+    gate = torch.from_numpy(audio.mouth_gate(audio.speech_mask(samples, frames)))
+    out = torch.zeros(frames, len(LIP_COEFFICIENTS))
+    for t0, t1, mel in audio.mel_chunks(samples, frames, chunk, model.context):
+        if gate[t0:t1].any():
+            left = t0 - max(t0 - model.context, 0)
+            lips = model(torch.from_numpy(mel)[None].to(device))[0, left : left + t1 - t0]
+            out[t0:t1] = lips.float().cpu().clamp(0, 1)
+    return out * gate[:, None]

@@ -1,0 +1,117 @@
+"""What happens to a voice before it reaches us: room, microphone, telephone, codec, noise, level. Seeded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+from scipy.signal import butter, fftconvolve, sosfilt
+
+from thgen.schema import SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Probabilities of each step, and its range."""
+
+    room: float = 0.5
+    equaliser: float = 0.7
+    band: float = 0.3
+    noise: float = 0.7
+    codec: float = 0.25
+    clip: float = 0.1
+    drift: float = 0.3
+    snr_db: tuple[float, float] = (8.0, 45.0)
+    level_db: tuple[float, float] = (-45.0, -8.0)
+
+
+def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
+    """Played `speed` times as fast, pitch included; float32 [L / speed]. Times of events divide by `speed`."""
+    return soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE).astype(np.float32)
+
+
+def room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Reverberation by decaying noise after a direct sound; the direct sound keeps its time. [L] -> [L]"""
+    seconds = rng.uniform(0.05, 0.5)
+    tail = rng.standard_normal(int(seconds * SAMPLE_RATE)) * np.exp(
+        -6.9 * np.linspace(0, 1, int(seconds * SAMPLE_RATE))
+    )
+    tail[: int(0.002 * SAMPLE_RATE)] = 0
+    response = tail * 10 ** (-rng.uniform(3, 15) / 20) / (np.sqrt((tail**2).sum()) + 1e-9)
+    response[0] = 1.0
+    return fftconvolve(samples, response)[: len(samples)].astype(np.float32)
+
+
+def equaliser(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A smooth random colouring of the spectrum, 5 dB rms at seven points even in log frequency. [L] -> [L]"""
+    frequency = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    points = np.log(np.array([30, 120, 300, 800, 2000, 4500, 8000]))
+    gain = np.interp(np.log(frequency + 20), points, rng.normal(0, 5, len(points)))
+    return np.fft.irfft(np.fft.rfft(samples) * 10 ** (gain / 20), len(samples)).astype(np.float32)
+
+
+def band_limit(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A telephone or a dull microphone: low cut up to 350 Hz, high cut down to 3.2 kHz, no delay to speak of. [L]"""
+    low, high = rng.uniform(40, 350), rng.uniform(3200, 7500)
+    return sosfilt(butter(4, (low, high), "band", fs=SAMPLE_RATE, output="sos"), samples).astype(np.float32)
+
+
+def codec(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Coarse quantisation: mu-law with 5 to 8 bits, or spectral rounding in 20 ms blocks as lossy codecs do. [L]"""
+    peak = np.abs(samples).max() + 1e-9
+    if rng.random() < 0.5:
+        levels = 2 ** int(rng.integers(5, 9))
+        squeezed = np.sign(samples) * np.log1p(255 * np.abs(samples) / peak) / np.log(256)
+        rounded = np.round(squeezed * levels / 2) / (levels / 2)
+        return (np.sign(rounded) * peak * np.expm1(np.abs(rounded) * np.log(256)) / 255).astype(np.float32)
+    size = 320
+    blocks = np.pad(samples, (0, -len(samples) % size)).reshape(-1, size)
+    spectrum = np.fft.rfft(blocks, axis=1)
+    step = 10 ** (-rng.uniform(18, 36) / 20) * np.abs(spectrum).max(1, keepdims=True) + 1e-9
+    rounded = np.round(spectrum.real / step) * step + 1j * np.round(spectrum.imag / step) * step
+    return np.fft.irfft(rounded, size, axis=1).reshape(-1)[: len(samples)].astype(np.float32)
+
+
+def noise(samples: np.ndarray, rng: np.random.Generator, snr_db: tuple[float, float]) -> np.ndarray:
+    """Coloured noise (white to brown), sometimes with a hum, at a random distance below the voice's rms. [L]"""
+    frequency = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    colour = (frequency + 30.0) ** -rng.uniform(0, 1.2)
+    wave = np.fft.irfft(np.fft.rfft(rng.standard_normal(len(samples))) * colour, len(samples))
+    wave /= wave.std() + 1e-9
+    if rng.random() < 0.2:
+        time = np.arange(len(samples)) / SAMPLE_RATE
+        base = rng.choice((50, 60, 100, 120))
+        wave = wave + sum(np.sin(2 * np.pi * base * k * time) / k for k in (1, 2, 3))
+    loud = samples[np.abs(samples) > 0.1 * np.abs(samples).max()] if len(samples) else samples
+    rms = np.sqrt((loud.astype(np.float64) ** 2).mean()) if len(loud) else 0.0
+    return (samples + wave * rms * 10 ** (-rng.uniform(*snr_db) / 20)).astype(np.float32)
+
+
+def augment(samples: np.ndarray, rng: np.random.Generator, options: Augment | None = None) -> np.ndarray:
+    """A random recording of a clean voice. float32 [L] -> float32 [L] within [-1, 1]; events keep their time.
+
+    Equal generator state, equal result.
+    """
+    options = options or Augment()
+    out = samples.astype(np.float32)
+    if rng.random() < options.room:
+        out = room(out, rng)
+    if rng.random() < options.equaliser:
+        out = equaliser(out, rng)
+    if rng.random() < options.drift:
+        points = rng.uniform(-6, 6, 2 + len(out) // (2 * SAMPLE_RATE))
+        ramp = np.interp(np.linspace(0, len(points) - 1, len(out)), np.arange(len(points)), points)
+        out = (out * 10 ** (ramp / 20)).astype(np.float32)
+    if rng.random() < options.noise:
+        out = noise(out, rng, options.snr_db)
+    if rng.random() < options.band:
+        out = band_limit(out, rng)
+    if rng.random() < options.codec:
+        out = codec(out, rng)
+    peak = np.abs(out).max() + 1e-9
+    if rng.random() < options.clip:
+        out = np.clip(out, -0.4 * peak, 0.4 * peak)
+    loud = out[np.abs(out) > 0.1 * np.abs(out).max()]
+    rms = np.sqrt((loud.astype(np.float64) ** 2).mean()) + 1e-9 if len(loud) else 1.0
+    return np.clip(out * 10 ** (rng.uniform(*options.level_db) / 20) / rms, -1, 1).astype(np.float32)

@@ -1,0 +1,136 @@
+"""Synthetic speech with known lips: text and voice -> samples, phones with times, lip coefficients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from thgen.schema import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
+from thgen.synth import espeak, flite, texts
+from thgen.synth.audio_augment import at_speed
+from thgen.synth.visemes import Phone, lip_track
+
+# espeak-ng voice -> language of its texts.
+_LANGUAGES = {
+    "en-us": "en", "en": "en", "en-gb-x-rp": "en", "en-gb-scotland": "en", "en-029": "en", "de": "de",
+    "fr": "fr", "es": "es", "es-419": "es", "it": "it", "pt": "pt", "pt-br": "pt", "nl": "nl",
+    "cmn-latn-pinyin": "cmn-latn-pinyin",
+}  # fmt: skip
+_HELD_LANGUAGES = {"sv": "sv", "pl": "pl", "tr": "tr"}
+_VARIANTS = (
+    "", "+m1", "+m2", "+m3", "+m4", "+m5", "+m7", "+m8", "+f1", "+f2", "+f3", "+f5", "+croak", "+klatt", "+klatt2",
+    "+klatt4", "+klatt5", "+klatt6", "+Alex", "+Andrea", "+Annie", "+Denis", "+Diogo", "+Gene", "+Jacky", "+Lee",
+    "+Mario", "+Michael", "+Reed", "+adam", "+anika", "+aunty", "+belinda", "+boris", "+caleb", "+ed", "+grandma",
+    "+grandpa", "+ian", "+john", "+linda", "+max", "+michel", "+norbert", "+pablo", "+quincy", "+steph", "+travis",
+    "+victor", "+whisper", "+zac",
+)  # fmt: skip
+_HELD_VARIANTS = ("+f4", "+m6", "+klatt3", "+Hugo", "+Alicia", "+marcelo", "+shelby", "+rob")
+_RECORDED, _HELD_RECORDED = ("awb", "kal16", "rms"), ("slt",)
+# What a set of voices is made of: (espeak languages, variants, recorded flite voices, share of the latter).
+SPLITS: dict[str, tuple[dict[str, str], tuple[str, ...], tuple[str, ...], float]] = {
+    "train": (_LANGUAGES, _VARIANTS, _RECORDED, 0.15),
+    "new_voices": (_LANGUAGES, _HELD_VARIANTS, (), 0.0),
+    "new_languages": (_HELD_LANGUAGES, _HELD_VARIANTS, (), 0.0),
+    "new_recorded": ({}, (), _HELD_RECORDED, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Who speaks. `name` is espeak-ng's ("en-us+f2") or, with engine "flite", one of flite.VOICES.
+
+    rate in words per minute; pitch and spread (intonation range) 0 to 99, of espeak-ng; tempo resamples flite's
+    voices, which know no other setting (pitch and speed change together); language is the key of the texts.
+    """
+
+    name: str
+    language: str = "en"
+    engine: str = "espeak"
+    rate: int = 170
+    pitch: int = 50
+    spread: int = 50
+    tempo: float = 1.0
+
+
+@dataclass(frozen=True)
+class Speech:
+    """samples: float32 [L], 16 kHz mono; phones: in order of time, with start and end in seconds."""
+
+    samples: np.ndarray
+    phones: tuple[Phone, ...]
+
+    @property
+    def frames(self) -> int:
+        """Video frames at 25 fps that cover the samples."""
+        return -(-len(self.samples) // SAMPLES_PER_FRAME)
+
+    def lips(self, frames: int | None = None, fps: float = FPS, gain: float = 1.0) -> np.ndarray:
+        """True lip coefficients, float32 [frames 21]; see visemes.lip_track."""
+        return lip_track(self.phones, self.frames if frames is None else frames, fps, gain)
+
+
+def speak(text: str, voice: Voice) -> Speech:
+    """Speak a text. Raises AssetError where the engine or the voice is missing."""
+    if voice.engine == "flite":
+        samples, phones = flite.synthesise(text, voice.name)
+        speech = Speech(samples, phones)
+        return speech if voice.tempo == 1.0 else at_tempo(speech, voice.tempo)
+    return Speech(*espeak.synthesise(text, voice.name, voice.rate, voice.pitch, voice.spread))
+
+
+def at_tempo(speech: Speech, tempo: float) -> Speech:
+    """Played `tempo` times as fast, pitch included."""
+    return Speech(at_speed(speech.samples, tempo), scaled(speech.phones, tempo))
+
+
+def scaled(phones: tuple[Phone, ...], tempo: float) -> tuple[Phone, ...]:
+    """The phones of a voice that is played `tempo` times as fast."""
+    return tuple(
+        replace(p, start=p.start / tempo, end=p.end / tempo, release=p.release and p.release / tempo) for p in phones
+    )
+
+
+def joined(parts: list[Speech], pauses: list[float]) -> Speech:
+    """One after another, with `pauses` in seconds: before the first, between them, after the last."""
+    samples, phones, at = [], [], 0
+    for part, pause in zip([*parts, None], pauses, strict=True):
+        quiet = round(pause * SAMPLE_RATE)
+        samples.append(np.zeros(quiet, np.float32))
+        phones.append(Phone("", at / SAMPLE_RATE, (at + quiet) / SAMPLE_RATE))
+        at += quiet
+        if part is not None:
+            offset = at / SAMPLE_RATE
+            phones += [
+                replace(p, start=p.start + offset, end=p.end + offset, release=p.release and p.release + offset)
+                for p in part.phones
+            ]
+            samples.append(part.samples)
+            at += len(part.samples)
+    return Speech(np.concatenate(samples), tuple(phones))
+
+
+def random_voice(rng: np.random.Generator, split: str = "train") -> Voice:
+    """A voice of a split (key of SPLITS). Voices, variants and languages of the other splits are not in "train"."""
+    languages, variants, recorded, share = SPLITS[split]
+    if recorded and rng.random() < share and flite.available():
+        return Voice(str(rng.choice(recorded)), "en", "flite", tempo=float(rng.uniform(0.85, 1.15)))
+    name = str(rng.choice(list(languages)))
+    return Voice(
+        name + str(rng.choice(variants)),
+        languages[name],
+        rate=int(rng.integers(120, 235)),
+        pitch=int(rng.integers(15, 86)),
+        spread=int(rng.integers(25, 81)),
+    )
+
+
+def random_speech(rng: np.random.Generator, seconds: float, split: str = "train") -> Speech:
+    """At least `seconds` of one random voice: sentences with pauses, silence at both ends. Equal rng, equal result."""
+    voice = random_voice(rng, split)
+    parts: list[Speech] = []
+    pauses = [float(rng.uniform(0.05, 0.6))]
+    while sum(len(p.samples) for p in parts) / SAMPLE_RATE + sum(pauses) < seconds:
+        parts.append(speak(texts.random_text(voice.language, rng), voice))
+        pauses.append(float(rng.uniform(0.1, 1.2)))
+    return joined(parts, pauses)

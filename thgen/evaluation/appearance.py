@@ -1,0 +1,79 @@
+"""How alike two pictures are: PSNR and SSIM, of the whole picture or of a part of the face.
+
+Pictures are uint8 RGB [H W 3], or float in [0, 1]. Both metrics are scikit-image's; only the masks are ours.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+# Landmarks (Multi-PIE) around each region; each group is one convex patch.
+REGIONS = {
+    "mouth": (range(48, 60),),
+    "eyes": ((17, 18, 19, 20, 21, *range(36, 42)), (22, 23, 24, 25, 26, *range(42, 48))),
+}
+MARGIN = 0.12  # of the inter-ocular distance: how far a region reaches beyond its landmarks
+
+
+def psnr(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Peak signal-to-noise ratio in dB, 10 log10(1 / MSE); infinite for equal pictures.
+
+    mask bool [H W]: only these pixels count. Raises ValueError on shapes that differ or an empty mask.
+    """
+    image, reference = _pair(image, reference)
+    if mask is None:
+        with np.errstate(divide="ignore"):
+            return float(peak_signal_noise_ratio(reference, image, data_range=1.0))
+    chosen = _chosen(mask, image)
+    error = float(((image[chosen] - reference[chosen]) ** 2).mean())
+    return float("inf") if error == 0 else -10 * float(np.log10(error))
+
+
+def ssim(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Structural similarity (Wang et al. 2004: Gaussian window, sigma 1.5), -1 to 1; 1 for equal pictures.
+
+    mask bool [H W]: the mean of the SSIM map over these pixels. Raises ValueError as `psnr`, and below 11 px.
+    """
+    image, reference = _pair(image, reference)
+    mean, full = structural_similarity(
+        reference,
+        image,
+        data_range=1.0,
+        channel_axis=2,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )
+    return float(mean) if mask is None else float(full[_chosen(mask, image)].mean())
+
+
+def region_mask(landmarks: np.ndarray, region: str, size: int) -> np.ndarray:
+    """bool [size size]: the mouth or the eyes (with brows) of landmarks [68 2+] in normalised coordinates."""
+    points = (np.asarray(landmarks, np.float64)[:, :2] + 1) / 2 * size
+    mask = np.zeros((size, size), np.uint8)
+    for group in REGIONS[region]:
+        hull = cv2.convexHull(np.rint(points[list(group)]).astype(np.int32))
+        cv2.fillConvexPoly(mask, hull, 1)
+    margin = max(1, round(MARGIN * float(np.linalg.norm(points[45] - points[36]))))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    return cv2.dilate(mask, kernel).astype(bool)
+
+
+def _unit(image: np.ndarray) -> np.ndarray:
+    return image / 255.0 if image.dtype == np.uint8 else np.asarray(image, np.float64)
+
+
+def _pair(image: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if image.shape != reference.shape or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"two pictures [H W 3] of one size are compared, not {image.shape} and {reference.shape}")
+    return _unit(image), _unit(reference)
+
+
+def _chosen(mask: np.ndarray, image: np.ndarray) -> np.ndarray:
+    chosen = np.asarray(mask, bool)
+    if chosen.shape != image.shape[:2] or not chosen.any():
+        raise ValueError(f"the mask must be bool {image.shape[:2]} and hold a pixel, not {chosen.shape}")
+    return chosen

@@ -125,12 +125,14 @@ def encode_clip(key: str, clip: ClipTruth, meta: dict) -> dict:
     return sample
 
 
-def decode_truth(data: bytes) -> dict[str, np.ndarray]:
-    """The npz of `encode_clip` back as arrays of ClipTruth's units."""
+def decode_truth(data: bytes, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
+    """The npz of `encode_clip` back as arrays of ClipTruth's units; only `names` (all by default) are unpacked."""
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        truth = {name: file[name] for name in file.files}
-    truth["flow"] = truth["flow"].astype(np.float32) / FLOW_SCALE
-    truth["visible"] = np.unpackbits(truth["visible"], axis=-1)
+        truth = {name: file[name] for name in names or file.files}
+    if "flow" in truth:
+        truth["flow"] = truth["flow"].astype(np.float32) / FLOW_SCALE
+    if "visible" in truth:
+        truth["visible"] = np.unpackbits(truth["visible"], axis=-1)
     return truth
 
 

@@ -1,0 +1,202 @@
+"""Stage `analyser`: every truth of the renderer, supervised. Negatives teach the face score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from thgen.networks.analyser import INPUT_SIZE, Analyser, to_input
+from thgen.networks.geometry import euler_angles, rotation_matrix
+from thgen.training.batches import StepBatches
+from thgen.training.data import ClipStore, colour_jitter, degrade
+from thgen.training.stage import StageConfig
+from thgen.training.task import Batch, Task
+
+LABELS = ("keypoints", "pose", "gaze", "openness", "coefficients")
+
+
+def _pictures_without_people() -> list[np.ndarray]:
+    """Photos that come with scikit-image and show no person, uint8 RGB; a cat among them."""
+    from skimage import data
+    from skimage.color import gray2rgb
+
+    names = ("chelsea", "coffee", "rocket", "coins", "page", "text", "brick", "grass", "gravel", "moon", "clock")
+    out = []
+    for name in names:
+        try:
+            image = getattr(data, name)()
+        except Exception:  # not bundled and not downloadable here: the others serve
+            continue
+        out.append(np.ascontiguousarray(image[..., :3] if image.ndim == 3 else gray2rgb(image)).astype(np.uint8))
+    return out
+
+
+def crop_matrix(keypoints: Tensor, rng: np.random.Generator, jitter: float) -> Tensor:
+    """Random analyser framing [B 2 3] in normalised coordinates (crop -> image) about the 68 landmarks [B K 3].
+
+    Framing as in preprocess: side 1.6 x extent, lifted by 0.06 x side; jitter in [0, 1] adds turn, scale and shift.
+    """
+    xy = keypoints[:, :68, :2]
+    low, high = xy.amin(1), xy.amax(1)
+    extent = (high - low).amax(1)
+    b = len(xy)
+    normal = lambda *shape: torch.from_numpy(rng.standard_normal(shape).astype(np.float32))  # noqa: E731
+    half = 0.8 * extent * torch.exp(0.13 * jitter * normal(b)) * (1 + 0.05 * jitter)
+    centre = (
+        (low + high) / 2 - torch.stack([torch.zeros(b), 0.12 * half], 1) + 0.13 * jitter * half[:, None] * normal(b, 2)
+    )
+    angle = jitter * torch.deg2rad((12 * normal(b)).clamp(-35, 35))
+    cos, sin = half * angle.cos(), half * angle.sin()
+    return torch.stack([torch.stack([cos, -sin, centre[:, 0]], 1), torch.stack([sin, cos, centre[:, 1]], 1)], 1)
+
+
+def move_labels(batch: dict[str, Tensor], matrix: Tensor) -> dict[str, Tensor]:
+    """Labels seen in the crop that `matrix` [B 2 3] (crop -> image) cuts out."""
+    scale = matrix[:, :, 0].norm(dim=1)
+    turn = matrix[:, :, :2] / scale[:, None, None]
+    xy = (batch["keypoints"][..., :2] - matrix[:, None, :, 2]) @ turn / scale[:, None, None]
+    keypoints = torch.cat([xy, batch["keypoints"][..., 2:] / scale[:, None, None]], -1)
+    # Turning the crop clockwise turns what it shows counter-clockwise.
+    angle = torch.rad2deg(torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0]))
+    roll = torch.zeros(len(angle), 3)
+    roll[:, 2] = -angle
+    pose = euler_angles(rotation_matrix(roll) @ rotation_matrix(batch["pose"][:, :3]))
+    return {**batch, "keypoints": keypoints, "pose": pose}
+
+
+class AnalyserStage(Task):
+    """data: {train: folder, val: folder, clips_per_batch}; model: arguments of Analyser."""
+
+    def __init__(self, config: StageConfig) -> None:
+        self.config = config
+        self.store = ClipStore(config.data["train"])
+        self.val_store = ClipStore(config.data["val"])
+        keypoints = self.val_store.load(0, [0])[1]["keypoints"].shape[1]
+        self.net = Analyser(keypoints, **config.model)
+        self.modules = {"analyser": self.net}
+        self.negatives = _pictures_without_people()
+
+    # ---- batches
+    def batches(self, split: str, seed: int, rank: int, world: int) -> Iterator[Batch]:
+        store = self.store if split == "train" else self.val_store
+        return StepBatches(lambda n: self._batch(store, np.random.default_rng((seed, rank, n))), self.config.workers)
+
+    def _batch(self, store: ClipStore, rng: np.random.Generator, jitter: float = 1.0) -> Batch:
+        size = self.config.batch_size
+        per_clip = self.config.data.get("frames_per_clip", 3)
+        images, rows = [], {name: [] for name in LABELS}
+        while len(images) < size:
+            number = int(rng.integers(len(store)))
+            frames = sorted(rng.choice(len(store.clips[number].frames), per_clip, replace=False).tolist())
+            shown, truth = store.load(number, frames, LABELS)
+            images += list(shown)
+            for name in LABELS:
+                rows[name] += list(truth[name][frames])
+        labels = {n: torch.from_numpy(np.stack(v[:size]).astype(np.float32)) for n, v in rows.items()}
+        picture = to_input(torch.from_numpy(np.stack(images[:size])))
+        matrix = crop_matrix(labels["keypoints"], rng, jitter)
+        labels = move_labels(labels, matrix)
+        x = _cut(picture, matrix)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        if jitter:
+            (x,) = colour_jitter(generator, x)
+            x = degrade(generator, x)
+            labels["negatives"] = self._negatives(picture, matrix, rng, generator)
+        return {"image": x, **labels}
+
+    def _negatives(
+        self, picture: Tensor, matrix: Tensor, rng: np.random.Generator, generator: torch.Generator
+    ) -> Tensor:
+        """[B/4 3 128 128] that are no well-framed face: far off, far too large or small, upside down, other things."""
+        out = []
+        for i in range(max(1, len(picture) // 4)):
+            kind = rng.random()
+            if kind < 0.4 and self.negatives:
+                photo = self.negatives[rng.integers(len(self.negatives))]
+                side = int(min(photo.shape[:2]) * rng.uniform(0.25, 1))
+                y, x0 = (int(rng.integers(0, n - side + 1)) for n in photo.shape[:2])
+                image = to_input(torch.from_numpy(photo[None, y : y + side, x0 : x0 + side]))
+                cut = _cut(image, torch.eye(2, 3)[None])
+            else:
+                m = matrix[i : i + 1].clone()
+                if kind < 0.6:  # shifted until the face is half out
+                    angle = rng.uniform(0, 2 * math.pi)
+                    m[:, :, 2] += (
+                        m[:, :, 0].norm() * rng.uniform(0.9, 1.6) * torch.tensor([math.cos(angle), math.sin(angle)])
+                    )
+                elif kind < 0.75:
+                    m[:, :, :2] *= rng.choice([rng.uniform(0.2, 0.45), rng.uniform(2.2, 3.5)])
+                elif kind < 0.9:  # upside down or lying
+                    turn = rng.choice([math.pi, math.pi / 2, -math.pi / 2]) + rng.normal(0, 0.2)
+                    spin = torch.tensor([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]).float()
+                    m[:, :, :2] = m[:, :, :2] @ spin
+                cut = _cut(picture[i : i + 1], m)
+                if kind >= 0.9:  # the parts of a face in the wrong places
+                    tiles = cut.unfold(2, 32, 32).unfold(3, 32, 32).flatten(2, 3)
+                    tiles = tiles[:, :, torch.randperm(16, generator=generator)]
+                    cut = tiles.view(1, 3, 4, 4, 32, 32).permute(0, 1, 2, 4, 3, 5).reshape(1, 3, 128, 128)
+            out.append(cut)
+        return degrade(generator, colour_jitter(generator, torch.cat(out))[0])
+
+    # ---- losses
+    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        count = len(batch["image"])
+        found = self.net(torch.cat([batch["image"], batch["negatives"]])).float()
+        weight = torch.ones_like(batch["keypoints"][..., :1])
+        weight[:, 36:] = 1.5  # all but jaw line, brows and nose: lids, lips, irises, dense points
+        label = torch.cat([torch.ones(count), torch.zeros(len(found.face) - count)]).to(found.face)
+        return {
+            "keypoints": ((found.keypoints[:count] - batch["keypoints"]).abs() * weight).mean(),
+            "pose": (found.pose[:count] - batch["pose"]).abs().mean() / 20,
+            "gaze": (found.gaze[:count] - batch["gaze"]).abs().mean() / 10,
+            "openness": (found.openness[:count] - batch["openness"]).abs().mean() / 50,
+            "coefficients": F.smooth_l1_loss(found.coefficients[:count], batch["coefficients"], beta=0.1),
+            "face": F.binary_cross_entropy_with_logits(found.face, label),
+        }
+
+    # ---- scores
+    def validate(self) -> dict[str, float]:
+        rng = np.random.default_rng(0)
+        sums: dict[str, list[float]] = {}
+        for _ in range(max(1, 256 // self.config.batch_size)):
+            batch = self._batch(self.val_store, rng, jitter=0.0)
+            for name, value in self.errors(batch).items():
+                sums.setdefault(name, []).append(value)
+        return {name: float(np.mean(values)) for name, values in sums.items()}
+
+    def errors(self, batch: Batch) -> dict[str, float]:
+        """Mean absolute errors in natural units; landmarks in % of the inter-ocular distance (36-45)."""
+        found = self.net(batch["image"].to(self.device)).float()
+        truth = {n: batch[n].to(self.device) for n in LABELS}
+        ocular = (truth["keypoints"][:, 36, :2] - truth["keypoints"][:, 45, :2]).norm(dim=-1)
+        distance = (found.keypoints[:, :68, :2] - truth["keypoints"][:, :68, :2]).norm(dim=-1).mean(1)
+        return {
+            "landmarks_interocular_percent": float((distance / ocular).mean() * 100),
+            "pose_degrees": float((found.pose - truth["pose"]).abs().mean()),
+            "gaze_degrees": float((found.gaze - truth["gaze"]).abs().mean()),
+            "openness_percent": float((found.openness - truth["openness"]).abs().mean()),
+            "coefficients": float((found.coefficients - truth["coefficients"]).abs().mean()),
+        }
+
+    def images(self, batch: Batch) -> dict[str, Tensor]:
+        x = (batch["image"][:8].float().clone() + 1) / 2
+        points = self.net(batch["image"][:8]).keypoints[..., :2].float()
+        at = ((points + 1) / 2 * INPUT_SIZE).long().clamp(0, INPUT_SIZE - 1)
+        for row, places in enumerate(at):
+            x[row, :, places[:, 1], places[:, 0]] = x.new_tensor([0.0, 1.0, 0.0])[:, None]
+        return {"keypoints": torch.cat(list(x), 2).clamp(0, 1)}
+
+    def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
+        return {"analyser": (self.net.state_dict(), self.net.config)}
+
+
+def _cut(images: Tensor, matrix: Tensor) -> Tensor:
+    """Crops [B 3 128 128] of images [B 3 H W] by matrix [B 2 3] (normalised crop -> image), anti-aliased by area."""
+    grid = F.affine_grid(matrix, [len(images), 3, 2 * INPUT_SIZE, 2 * INPUT_SIZE], align_corners=False)
+    return F.avg_pool2d(F.grid_sample(images, grid, padding_mode="border", align_corners=False), 2)

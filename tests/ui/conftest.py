@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,33 +15,10 @@ import numpy as np
 from PIL import Image
 
 from thgen.errors import AudioError, ClipError, FaceError, PhotoError
-from thgen.schema import CONTROLS, FPS, Controls
+from thgen.pipeline import Request, Result
+from thgen.schema import CONTROLS, FPS
 
 SIDE = 64
-
-
-@dataclass(frozen=True)
-class FakeRequest:
-    photo: Path
-    audio: Path
-    drivers: Mapping[str, Path]
-    controls: Controls
-    method: str
-    seed: int
-    face: int
-    size: int
-    paste_back: bool
-
-
-@dataclass(frozen=True)
-class FakeResult:
-    path: Path
-    seconds: float
-    frames: int
-    fps: int
-    weights: list[dict]
-    warnings: list[str]
-    elapsed: float
 
 
 @dataclass
@@ -57,17 +34,18 @@ class FakeEngine:
     def methods(self) -> dict[str, tuple[str, ...]]:
         return {"rig": ("lip", "pose", "gaze", "blink", "expression"), "lips_only": ("lip",)}
 
-    def request(self, **settings: Any) -> FakeRequest:
-        return FakeRequest(**settings)
+    def seconds(self, request: Request) -> float:
+        return self._sound_seconds(request.audio)
 
-    def audio_seconds(self, audio: Path) -> float:
+    @staticmethod
+    def _sound_seconds(audio: Any) -> float:
         try:
             with wave.open(str(audio)) as sound:
                 return sound.getnframes() / sound.getframerate()
         except (wave.Error, EOFError) as error:
             raise AudioError("The audio cannot be read: use wav, mp3, m4a, flac or ogg.") from error
 
-    def _photo(self, path: Path) -> np.ndarray:
+    def _photo(self, path: Any) -> np.ndarray:
         try:
             photo = np.asarray(Image.open(path).convert("RGB").resize((SIDE, SIDE)))
         except Exception as error:
@@ -76,7 +54,7 @@ class FakeEngine:
             raise FaceError("No face was found in the photo: use one with a face seen from the front.")
         return photo
 
-    def preview(self, request: FakeRequest) -> np.ndarray:
+    def preview(self, request: Request) -> np.ndarray:
         """The photo, turned in colour by the sliders so that every one of them shows."""
         self.calls.append(("preview", request))
         photo = self._photo(request.photo).astype(np.float32)
@@ -85,7 +63,7 @@ class FakeEngine:
             photo[..., i % 3] += 200 * (request.controls.value(key) - c.neutral) / (c.high - c.low)
         return photo.clip(0, 255).astype(np.uint8)
 
-    def render_video(self, request: FakeRequest, out: Path, progress: Callable[[float, str], None]) -> FakeResult:
+    def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None]) -> Result:
         self.calls.append(("render", request))
         with self._lock:
             self.running += 1
@@ -96,18 +74,18 @@ class FakeEngine:
             with self._lock:
                 self.running -= 1
 
-    def _render(self, request: FakeRequest, out: Path, progress: Callable[[float, str], None]) -> FakeResult:
+    def _render(self, request: Request, out: Path, progress: Callable[[float, str], None]) -> Result:
         start = time.monotonic()
         progress(0.0, "Reading the photo")
         photo = self._photo(request.photo)
         for factor, clip in request.drivers.items():
-            if clip.stat().st_size < 100:
+            if Path(clip).stat().st_size < 100:
                 raise ClipError(f"The clip for {factor} cannot be read.")
-        seconds = self.audio_seconds(request.audio)
+        seconds = self._sound_seconds(request.audio)
         frames = max(1, round(seconds * FPS))
         writer = imageio_ffmpeg.write_frames(
             str(out), (SIDE, SIDE), fps=FPS, codec="libx264", macro_block_size=2, audio_path=str(request.audio),
-            audio_codec="aac", ffmpeg_log_level="error", output_params=["-preset", "ultrafast", "-movflags", "+faststart"],
+            audio_codec="aac", ffmpeg_log_level="error", output_params=["-preset", "ultrafast"],
         )  # fmt: skip
         writer.send(None)
         try:
@@ -119,7 +97,6 @@ class FakeEngine:
             writer.close()
         weights = [{"name": "rig", "sha256": "0" * 64, "bytes": 1}, {"name": "audio", "sha256": "1" * 64, "bytes": 1}]
         warnings = ["The face is turned far to the side."] if request.seed == 7 else []
-        return FakeResult(out, seconds, frames, FPS, weights, warnings, time.monotonic() - start)
-
-    def recipe(self, request: FakeRequest) -> dict[str, Any]:
-        return {"method": request.method, "seed": request.seed, "controls": request.controls.to_dict()}
+        return Result(
+            out, seconds, frames, FPS, request.method, request.seed, weights, warnings, time.monotonic() - start
+        )

@@ -1,4 +1,4 @@
-"""The endpoints `/generate` and `/preview` for gradio_client and plain HTTP: few parameters, with the names of the command line."""
+"""The endpoints `/generate` and `/preview` for gradio_client and plain HTTP, with the names of the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from thgen.ui.form import Form, file_path
 from thgen.ui.session import Session
 
 
-def _parameters(form: Form) -> dict[str, gr.components.Component]:
+def _parameters(form: Form) -> dict[str, Any]:
     """Parameter name -> component. Few and named: sliders travel as one dictionary with the keys of `--set`."""
     clips = {k.replace(".", "_"): w for k, w in form.widgets.items() if k.endswith(".clip")}
     return {
@@ -26,7 +26,7 @@ def _parameters(form: Form) -> dict[str, gr.components.Component]:
         "controls": gr.JSON({}, visible=False, label="controls"),
         "strength": gr.JSON({}, visible=False, label="strength"),
         "live": gr.JSON({}, visible=False, label="live"),
-        **{name: form.widgets[name] for name in ("motion", "method", "seed", "face", "size", "paste_back")},
+        **{name: form.widgets[name] for name in ("motion", "method", "seed", "face", "size", "paste_back", "max_side")},
     }
 
 
@@ -69,7 +69,7 @@ photo, audio: files. <factor>_clip: a video that drives this factor alone. contr
 {"pose.yaw": 10, "expression.happy": 0.7, "au.12": 3}. strength: factor -> 0 to 2. live: factor -> false keeps it still.
 Returns the mp4 and {method, weights, seed, warnings, seconds, frames, fps, elapsed, recipe}."""
 
-PREVIEW_DOC = """One still with the given settings, quickly; the arguments are those of /generate, and audio may be left out.
+PREVIEW_DOC = """One still with the given settings. The arguments are those of /generate; audio may be left out.
 
 Returns the picture and {method, seed}."""
 

@@ -1,7 +1,7 @@
 """The input widgets: photo, voice, and one block of controls per declared factor.
 
-Every block is built from `schema.FACTORS`, `schema.CONTROLS` and the methods' `factors` alone: a sixth method, or a sixth
-factor, needs no line here.
+Every block is built from `schema.FACTORS`, `schema.CONTROLS` and the methods' `factors` alone: a sixth method, or a
+sixth factor, needs no line here.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 import gradio as gr
 
 from thgen.schema import CONTROLS, FACTORS, MOTIONS, STRENGTH_RANGE, Control
-from thgen.ui.session import FACES_MAX, SEED_MAX, SIZES, Session
+from thgen.ui.session import FACES_MAX, MAX_SIDE_RANGE, SEED_MAX, SIZES, Session
 
-CLIP_TYPES = [".mp4", ".mov", ".webm", ".mkv", ".avi", ".gif"]
-MANY_SLIDERS = 3  # a factor with more than this starts folded on its action units, and lays its sliders in two columns
+CLIP_TYPES = [".mp4", ".mov", ".webm", ".mkv", ".avi"]
+MANY_SLIDERS = 3  # more than this lie in two columns, and without the line that explains each
 
 
 @dataclass(frozen=True)
 class Form:
     """The input widgets by field name (see thgen.ui.session), in the order in which handlers receive their values."""
 
-    widgets: dict[str, gr.components.Component]
+    widgets: dict[str, Any]  # field name -> gradio component
     blocks: dict[str, gr.Column]  # factor -> its block, shown when the method declares it
 
     def fields(self, values: tuple[Any, ...]) -> dict[str, Any]:
@@ -32,13 +32,13 @@ class Form:
         return {name: file_path(value) for name, value in zip(self.widgets, values, strict=True)}
 
     @property
-    def settings(self) -> dict[str, gr.components.Component]:
+    def settings(self) -> dict[str, Any]:
         """The widgets that hold no file: what a link, an example or Reset may set."""
         return {k: w for k, w in self.widgets.items() if k not in ("photo", "audio") and not k.endswith(".clip")}
 
     @property
     def neutral(self) -> dict[str, Any]:
-        return {name: widget.value for name, widget in self.settings.items()}  # type: ignore[attr-defined]
+        return {name: widget.value for name, widget in self.settings.items()}
 
 
 def file_path(value: Any) -> Any:
@@ -50,14 +50,14 @@ def file_path(value: Any) -> Any:
     return value
 
 
-def build_inputs() -> dict[str, gr.components.Component]:
+def build_inputs() -> dict[str, Any]:
     photo = gr.Image(label="Photo", type="filepath", sources=["upload", "webcam", "clipboard"], height=300,
                      elem_id="photo", buttons=[])  # fmt: skip
     audio = gr.Audio(label="Voice", type="filepath", sources=["upload", "microphone"], elem_id="audio", buttons=[])
     return {"photo": photo, "audio": audio}
 
 
-def build_controls(session: Session, widgets: dict[str, gr.components.Component]) -> Form:
+def build_controls(session: Session, widgets: dict[str, Any]) -> Form:
     methods = session.methods()
     default = next(iter(methods))
     declared = {f for factors in methods.values() for f in factors}
@@ -77,44 +77,52 @@ def build_controls(session: Session, widgets: dict[str, gr.components.Component]
                                         minimum=0, maximum=SEED_MAX, min_width=120)  # fmt: skip
             widgets["face"] = gr.Number(0, label="Face", info="0 is the largest in the photo", precision=0,
                                         minimum=0, maximum=FACES_MAX, min_width=120)  # fmt: skip
-        widgets["paste_back"] = gr.Checkbox(True, label="Put the face back into the whole photo")
+        with gr.Row():
+            widgets["paste_back"] = gr.Checkbox(True, label="Put the face back into the whole photo")
+            low, high = MAX_SIDE_RANGE
+            widgets["max_side"] = gr.Number(1080, label="Longer side of the video (px)", precision=0, minimum=low,
+                                            maximum=high, min_width=120)  # fmt: skip
     return Form(widgets, blocks)
 
 
 def _slider(control: Control, with_info: bool) -> gr.Slider:
-    unit = f" ({control.unit})" if control.unit else ""
+    unit = f" ({control.unit})" if control.unit and not control.key.startswith("au.") else ""
     return gr.Slider(control.low, control.high, value=control.neutral, step=control.step, label=control.label + unit,
-                     info=control.info if with_info else None, min_width=150, elem_id=_id(control.key))  # fmt: skip
+                     info=control.info if with_info else None, min_width=150, elem_id=_id(control.key),
+                     elem_classes="line")  # fmt: skip
 
 
 def _id(field: str) -> str:
     return "field-" + field.replace(".", "-")
 
 
-def _factor_block(name: str) -> dict[str, gr.components.Component]:
+def _factor_block(name: str) -> dict[str, Any]:
     """Heading, sliders, what drives it and how strongly; action units folded away."""
-    factor, widgets = FACTORS[name], {}
+    factor = FACTORS[name]
+    widgets: dict[str, Any] = {}
     own = [c for c in CONTROLS.values() if c.factor == name and not c.key.startswith("au.")]
     units = [c for c in CONTROLS.values() if c.factor == name and c.key.startswith("au.")]
-    gr.HTML(f"<h3>{html.escape(factor.label)}</h3><span>{html.escape(factor.info)}</span>", elem_classes="heading")
+    gr.HTML(f"<h3>{html.escape(factor.label)}</h3><span>{html.escape(factor.info)}</span>", elem_classes="heading",
+            padding=False)  # fmt: skip
     if own:
-        with gr.Row(elem_classes="sliders"):
+        many = len(own) > MANY_SLIDERS
+        with gr.Column(elem_classes="sliders many" if many else "sliders"):
             for control in own:
-                widgets[control.key] = _slider(control, with_info=len(own) <= MANY_SLIDERS)
+                widgets[control.key] = _slider(control, with_info=not many)
     with gr.Row(elem_classes="driver", equal_height=True):
         if "clip" in factor.drivers:
-            instead = " instead of the voice" if "audio" in factor.drivers else ""
-            widgets[f"{name}.clip"] = gr.File(label=f"{factor.label} from a clip{instead}", file_types=CLIP_TYPES,
-                                              height=92, scale=3, min_width=180, elem_id=_id(f"{name}.clip"))  # fmt: skip
+            instead = ", not the voice" if "audio" in factor.drivers else ""
+            widgets[f"{name}.clip"] = gr.File(label=f"Driving clip{instead}", file_types=CLIP_TYPES, height=76,
+                                              scale=3, min_width=180, elem_id=_id(f"{name}.clip"))  # fmt: skip
         with gr.Column(scale=3, min_width=170, elem_classes="gain"):
             low, high = STRENGTH_RANGE
-            widgets[f"{name}.strength"] = gr.Slider(low, high, value=1.0, step=0.05, label=f"{factor.label} strength (×)",
+            widgets[f"{name}.strength"] = gr.Slider(low, high, value=1.0, step=0.05, label="Strength (×)",
                                                     min_width=150, elem_id=_id(f"{name}.strength"))  # fmt: skip
             if factor.live:
-                widgets[f"{name}.live"] = gr.Checkbox(True, label="Moves by itself when no clip drives it",
+                widgets[f"{name}.live"] = gr.Checkbox(True, label="Moves by itself without a clip",
                                                       elem_id=_id(f"{name}.live"), container=False)  # fmt: skip
     if units:
-        with gr.Accordion("Action units (FACS, 0 to 5)", open=False), gr.Row(elem_classes="sliders"):
+        with gr.Accordion("Action units (FACS, 0 to 5)", open=False), gr.Column(elem_classes="sliders"):
             for control in units:
                 widgets[control.key] = _slider(control, with_info=False)
     return widgets

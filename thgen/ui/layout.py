@@ -13,13 +13,13 @@ from thgen.ui.tab_generate import build_generate_tab
 TITLE = "thgen: a photo that talks"
 HEADER = """
 <h1>thgen <small>a photo that talks</small></h1>
-<p>Give it a photo and a voice. The lips follow the voice; head pose, gaze, blinks and expression each come from a source
-of their own: the photo, a slider, a driving clip, or natural motion by themselves.</p>
+<p>Give it a photo and a voice. The lips follow the voice; head pose, gaze, blinks and expression each come from a
+source of their own: the photo, a slider, a driving clip, or natural motion by themselves.</p>
 """
 FOOTER = """
-<p><b>Use it responsibly.</b> Animate only people who have agreed to it, and say that the result is synthetic; every video
-carries in its metadata that thgen made it. What you upload stays on this server in a private folder and is deleted within
-about an hour; nothing is kept in a run history, and no usage data is sent anywhere.</p>
+<p><b>Use it responsibly.</b> Animate only people who have agreed to it, and say that the result is synthetic; every
+video carries in its metadata that thgen made it. Uploads and results stay on the server that runs this page and are
+deleted after about an hour; there is no run history, and no usage data is sent anywhere.</p>
 """
 # Uploads and results older than an hour go, looked for every ten minutes; all of them when the server stops.
 DELETE_CACHE = (600, 3600)
@@ -30,16 +30,24 @@ QUEUE_LENGTH = 16
 def build_ui(session: Session) -> gr.Blocks:
     """Build the page around a session. Reads no weights: they are loaded when the first still or video is asked for."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as page:
-        gr.HTML(HEADER, elem_classes="header")
-        build_generate_tab(session)
-        gr.HTML(FOOTER, elem_classes="footer-note")
+        gr.HTML(HEADER, elem_classes="header", padding=False)
+        build_generate_tab(session, page)
+        gr.HTML(FOOTER, elem_classes="footer-note", padding=False)
     return page.queue(max_size=QUEUE_LENGTH)
 
 
 def launch_options(session: Session) -> dict[str, Any]:
     """What the page needs of `Blocks.launch`, wherever it is launched: looks, limits and privacy."""
     return {
-        "theme": gr.themes.Soft(primary_hue="teal", secondary_hue="teal", neutral_hue="slate"),
+        "theme": gr.themes.Default(
+            primary_hue="teal",
+            secondary_hue="teal",
+            neutral_hue="slate",
+            spacing_size="sm",
+            # The visitor's own fonts: nothing to fetch.
+            font=["ui-sans-serif", "system-ui", "sans-serif"],
+            font_mono=["ui-monospace", "monospace"],
+        ),
         "css_paths": [Path(__file__).with_name("page.css")],
         "footer_links": ["api", "settings"],
         "run_history": False,

@@ -1,4 +1,4 @@
-"""Share links: settings as query parameters, e.g. `?pose.yaw=10&strength...`. No photo, voice or clip is ever in one.
+"""Share links: settings as query parameters, e.g. `?pose.yaw=10&lip.strength=1.2`. No photo, voice or clip is in one.
 
 What comes in is a stranger's text: unknown names are dropped, numbers are clamped to their range.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from thgen.schema import CONTROLS, FACTORS, MOTIONS, STRENGTH_RANGE
-from thgen.ui.session import FACES_MAX, SEED_MAX, SIZES
+from thgen.ui.session import FACES_MAX, MAX_SIDE_RANGE, SEED_MAX, SIZES
 
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
@@ -38,6 +38,9 @@ def read_query(query: Mapping[str, str], methods: Iterable[str]) -> dict[str, An
             value = _FLAGS.get(text.lower())
         elif key in ("seed", "face"):
             number = _number(text, 0, SEED_MAX if key == "seed" else FACES_MAX)
+            value = None if number is None else int(number)
+        elif key == "max_side":
+            number = _number(text, *MAX_SIDE_RANGE)
             value = None if number is None else int(number)
         elif key == "size":
             value = int(text) if text in map(str, SIZES) else None

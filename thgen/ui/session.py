@@ -1,4 +1,4 @@
-"""What the page can do, without the page: plain Python that never imports gradio, so that it is tested as such.
+"""What the page can do, without the page: plain Python that never imports gradio, and is tested without it.
 
 The page hands over a flat dictionary of fields, named once here and used by the widgets, the share links and the API:
 
@@ -7,7 +7,7 @@ The page hands over a flat dictionary of fields, named once here and used by the
     <factor>.strength       gain on what drives the factor, 0 to 2
     <factor>.live           bool: moves by itself when nothing drives it
     <control key>           a slider's value, in the unit of schema.CONTROLS    e.g. "pose.yaw"
-    motion, method, seed, face, size, paste_back     as in pipeline.Request
+    motion, method, seed, face, size, paste_back, max_side     as in pipeline.Request
 """
 
 from __future__ import annotations
@@ -21,17 +21,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thgen.errors import AudioError, ControlError, MethodError, PhotoError
+from thgen.errors import AudioError, ControlError, MethodError, PhotoError, ThgenError
+from thgen.recipe import Recipe
 from thgen.schema import CONTROLS, FACTORS, MOTIONS, Controls
+from thgen.ui.engine import Engine, PipelineEngine
+
+if TYPE_CHECKING:
+    from thgen.pipeline import Request, Result
 
 SIZES = (256, 512)
+MAX_SIDE_RANGE = (256, 2160)  # px; a smaller top than the pipeline's own, for a server that others wait for
 SEED_MAX = 2**31 - 1
 FACES_MAX = 20
 PREVIEW_SIZE = 256
+# A borrowed GPU: bounds, s for loading, and s per second of 512 px video. Not measured yet; too much is only reserved.
+GPU_SECONDS, GPU_LOADING, GPU_RATE = (30, 300), 20.0, 2.0
 # Often enough that Cancel is felt at once: a generator can only be closed while it waits at a yield.
 TICK_SECONDS = 0.25
 
@@ -41,40 +49,6 @@ EXAMPLE_FIELDS: tuple[Mapping[str, float], ...] = (
     {"expression.happy": 0.7, "pose.yaw": 8.0},
     {"gaze.yaw": -12.0, "pose.yaw": 12.0, "expression.surprised": 0.5},
 )
-
-
-class Engine(Protocol):
-    """The part of `thgen.pipeline` that the page stands on; the tests put a small stand-in here."""
-
-    def methods(self) -> dict[str, tuple[str, ...]]:
-        """Method name -> the factors it declares, in order. Needs no weights."""
-
-    def request(
-        self,
-        *,
-        photo: Path,
-        audio: Path,
-        drivers: Mapping[str, Path],
-        controls: Controls,
-        method: str,
-        seed: int,
-        face: int,
-        size: int,
-        paste_back: bool,
-    ) -> Any:
-        """A `pipeline.Request`."""
-
-    def preview(self, request: Any) -> np.ndarray:
-        """One still, uint8 RGB [H W 3]; the encoded photo is kept between calls."""
-
-    def render_video(self, request: Any, out: Path, progress: Callable[[float, str], None]) -> Any:
-        """Write the mp4 and return a `pipeline.Result`. `progress` may raise, which ends the work."""
-
-    def recipe(self, request: Any) -> dict[str, Any]:
-        """The request's settings as the JSON that `--recipe` reads; holds no path and no picture."""
-
-    def audio_seconds(self, audio: Path) -> float:
-        """Length of the sound in seconds. Raises AudioError."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +75,14 @@ class _CancelledError(Exception):
     """Raised inside the pipeline's progress callback to end the work that nobody waits for any more."""
 
 
-def read_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of the page -> keyword arguments of `Engine.request`, checked. Missing fields have their neutral value.
+def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str, Any]:
+    """Fields of the page -> keyword arguments of `pipeline.Request`, checked. Missing fields have their neutral value.
 
+    need_motion: without a voice and without a driving clip there is nothing to animate; a still does not mind.
     Raises PhotoError, AudioError or ControlError with the sentence for the visitor.
     """
     if not fields.get("photo"):
         raise PhotoError("There is no photo yet: upload one, or click an example.")
-    if not fields.get("audio"):
-        raise AudioError("There is no voice yet: upload or record one, or click an example.")
     values, strength, live, drivers = {}, {}, {}, {}
     for key, control in CONTROLS.items():
         value = fields.get(key)
@@ -123,19 +96,31 @@ def read_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
             live[name] = False
         if clip:
             drivers[name] = Path(clip)
-    size = _whole("size", fields.get("size", SIZES[-1]), min(SIZES), max(SIZES))
-    if size not in SIZES:
-        raise ControlError(f"The size must be one of {', '.join(map(str, SIZES))}, not {size}.")
+    if need_motion and not fields.get("audio") and not drivers:
+        raise AudioError("There is no voice yet: upload or record one, click an example, or give a driving clip.")
     return {
         "photo": Path(fields["photo"]),
-        "audio": Path(fields["audio"]),
+        "audio": Path(fields["audio"]) if fields.get("audio") else None,
         "drivers": drivers,
         "controls": Controls(values=values, strength=strength, live=live, motion=fields.get("motion") or MOTIONS[0]),
         "method": fields.get("method"),
         "seed": _whole("seed", fields.get("seed", 0), 0, SEED_MAX),
         "face": _whole("face", fields.get("face", 0), 0, FACES_MAX),
-        "size": size,
+        "size": _whole("size", fields.get("size", SIZES[-1]), 1, SIZES[-1]),
         "paste_back": bool(fields.get("paste_back", True)),
+        "max_side": _whole("longer side", fields.get("max_side", 1080), *MAX_SIDE_RANGE),
+    }
+
+
+def recipe_fields(recipe: Recipe) -> dict[str, Any]:
+    """A recipe's settings as fields of the page; what it leaves out has its neutral value, its files stay out."""
+    c = recipe.controls
+    return {
+        **{key: c.value(key) for key in CONTROLS},
+        **{f"{name}.strength": c.gain(name) for name in FACTORS},
+        **{f"{name}.live": c.is_live(name) for name, factor in FACTORS.items() if factor.live},
+        **{key: getattr(recipe, key) for key in ("method", "seed", "face", "size", "paste_back", "max_side")},
+        "motion": c.motion,
     }
 
 
@@ -155,18 +140,14 @@ class Session:
     engine:   what does the work; None takes the real pipeline, loaded at the first use
     examples: folder with portrait_*.png and voice_*.wav
 
-    The attribute `run`, (request, out) -> iterator of Update, is what `generate` follows: `steps`, unless app.py has put
-    a function there that borrows a GPU first.
+    The attribute `run`, (request, out) -> iterator of Update, is what `generate` follows: `steps`, unless app.py has
+    put a function there that borrows a GPU first.
     """
 
     def __init__(self, engine: Engine | None = None, examples: Path | None = None) -> None:
-        if engine is None:
-            from thgen.ui.engine import PipelineEngine
-
-            engine = PipelineEngine()
-        self.engine = engine
+        self.engine: Engine = engine or PipelineEngine()
         self.examples_folder = examples or Path(__file__).parents[2] / "examples"
-        self.run: Callable[[Any, Path], Iterator[Update]] = self.steps
+        self.run: Callable[[Request, Path], Iterator[Update]] = self.steps
         self._slot = threading.Semaphore(1)  # one generation at a time: two would halve each other's speed
         self._speed: dict[tuple[str, int], float] = {}  # (method, size) -> seconds of work per second of video
         self._speed_lock = threading.Lock()
@@ -186,9 +167,11 @@ class Session:
             for i, p in enumerate(portraits)
         ]
 
-    def request(self, fields: Mapping[str, Any]) -> Any:
+    def request(self, fields: Mapping[str, Any], need_motion: bool = True) -> Request:
         """Fields -> a checked `pipeline.Request`. Raises ThgenError; see `read_fields`."""
-        read = read_fields(fields)
+        from thgen.pipeline import Request
+
+        read = read_fields(fields, need_motion)
         methods = self.methods()
         read["method"] = read["method"] or next(iter(methods))
         if read["method"] not in methods:
@@ -196,17 +179,29 @@ class Session:
         undriven = [f for f in read["drivers"] if "clip" not in FACTORS[f].drivers or f not in methods[read["method"]]]
         if undriven:
             raise ControlError(f"{FACTORS[undriven[0]].label} cannot be driven by a clip with {read['method']}.")
-        return self.engine.request(**read)
+        return Request(**read)
 
     def preview(self, fields: Mapping[str, Any]) -> np.ndarray:
-        """One still with the fields' settings, uint8 RGB [H W 3]. The voice does not matter and may be missing."""
-        quick = {**fields, "audio": fields.get("audio") or "-", "size": PREVIEW_SIZE}
-        return self.engine.preview(self.request(quick))
+        """One still with the fields' settings, uint8 RGB [H W 3]; voice and clips may be missing. Raises ThgenError."""
+        return self.engine.preview(self.request(fields, need_motion=False))
 
-    def estimate(self, request: Any) -> float | None:
+    def quick_preview(self, fields: Mapping[str, Any]) -> np.ndarray:
+        """The still that follows a moving slider: small, and the face alone, where every change is seen best."""
+        return self.preview({**fields, "size": PREVIEW_SIZE, "paste_back": False})
+
+    def estimate(self, request: Request) -> float | None:
         """Seconds that a request should take, from the speed seen so far; None before the first run."""
         speed = self._speed.get((request.method, request.size))
-        return None if speed is None else speed * self.engine.audio_seconds(request.audio)
+        return None if speed is None else speed * self.engine.seconds(request)
+
+    def gpu_seconds(self, request: Request, out: Path) -> int:
+        """How long to borrow a GPU for `run(request, out)`: loading, and a generous rate per second of video."""
+        try:
+            length = self.engine.seconds(request)
+        except ThgenError:  # said properly by the run itself
+            length = 0.0
+        low, high = GPU_SECONDS
+        return int(min(max(GPU_LOADING + GPU_RATE * length * (request.size / SIZES[-1]) ** 2, low), high))
 
     def generate(self, fields: Mapping[str, Any]) -> Iterator[Update]:
         """Make the video; the last update carries it. Closing the iterator ends the work and leaves nothing behind.
@@ -230,7 +225,7 @@ class Session:
                 steps.close()
             shutil.rmtree(folder, ignore_errors=True)
 
-    def steps(self, request: Any, out: Path) -> Iterator[Update]:
+    def steps(self, request: Request, out: Path) -> Iterator[Update]:
         """Run `engine.render_video` in a thread and report on it at least every TICK_SECONDS.
 
         Closing the iterator makes the next progress call inside the pipeline raise, which is how the pipeline stops
@@ -255,7 +250,7 @@ class Session:
             work.cancel()
         yield Update(1.0, "Done", time.monotonic() - start, 0.0, self._finish(request, result, out))
 
-    def _finish(self, request: Any, result: Any, out: Path) -> Finished:
+    def _finish(self, request: Request, result: Result, out: Path) -> Finished:
         info = {
             "method": request.method,
             "weights": result.weights,
@@ -266,9 +261,9 @@ class Session:
             "fps": result.fps,
             "elapsed": round(result.elapsed, 2),
         }
-        return Finished(video=out, info=info, recipe=self.engine.recipe(request))
+        return Finished(video=out, info=info, recipe=request.recipe().to_dict())
 
-    def _learn_speed(self, request: Any, update: Update) -> None:
+    def _learn_speed(self, request: Request, update: Update) -> None:
         assert update.finished is not None
         seconds = update.finished.info["seconds"]
         if seconds:
@@ -279,12 +274,12 @@ class Session:
 class _Work(threading.Thread):
     """One `render_video` call in its own thread. It owns the slot and frees it only when it has really ended."""
 
-    def __init__(self, engine: Engine, request: Any, out: Path, slot: threading.Semaphore) -> None:
+    def __init__(self, engine: Engine, request: Request, out: Path, slot: threading.Semaphore) -> None:
         super().__init__(daemon=True, name="thgen-generate")
         self._engine, self._request, self._out, self._slot = engine, request, out, slot
         self._reports: queue.SimpleQueue[tuple[float, str]] = queue.SimpleQueue()
         self._ended, self._cancelled = threading.Event(), threading.Event()
-        self._result: Any = None
+        self._result: Result | None = None
         self._error: BaseException | None = None
 
     def run(self) -> None:
@@ -293,7 +288,7 @@ class _Work(threading.Thread):
         except BaseException as error:  # handed to the caller in result()
             self._error = error
         finally:
-            if self._cancelled.is_set():  # the consumer has left, and cleared the folder before we wrote the last of it
+            if self._cancelled.is_set():  # the consumer cleared the folder before the last of it was written
                 shutil.rmtree(self._out.parent, ignore_errors=True)
             self._slot.release()
             self._ended.set()
@@ -314,9 +309,10 @@ class _Work(threading.Thread):
                 fraction, text = self._reports.get_nowait()
         return fraction, text
 
-    def result(self) -> Any:
+    def result(self) -> Result:
         if self._error is not None:
             raise self._error
+        assert self._result is not None
         return self._result
 
     def cancel(self) -> None:

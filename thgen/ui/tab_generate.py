@@ -11,12 +11,13 @@ from typing import Any
 
 import gradio as gr
 
+from thgen import recipe as recipes
 from thgen.errors import ThgenError
 from thgen.schema import CONTROLS
 from thgen.ui.endpoints import wire_api
-from thgen.ui.form import Form, build_controls, build_inputs
+from thgen.ui.form import Form, build_controls, build_inputs, file_path
 from thgen.ui.links import read_query, write_query
-from thgen.ui.session import Finished, Session, Update
+from thgen.ui.session import Finished, Session, Update, recipe_fields
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Result:
     recipe: gr.JSON
 
 
-def build_generate_tab(session: Session) -> Form:
-    """Build the tab inside the current Blocks, wire its events and its API endpoints."""
+def build_generate_tab(session: Session, page: gr.Blocks) -> Form:
+    """Build the tab inside the current context of `page`, wire its events and its API endpoints."""
     with gr.Row(elem_classes="main", equal_height=False):
         with gr.Column(elem_classes="inputs", min_width=280, scale=4):
             widgets = build_inputs()
@@ -46,15 +47,17 @@ def build_generate_tab(session: Session) -> Form:
         with gr.Column(elem_classes="controls", min_width=320, scale=6):
             form = build_controls(session, widgets)
             with gr.Row():
-                reset = gr.Button("Reset all controls", size="sm")
-                link = gr.Button("Link to these settings", size="sm")
+                reset = gr.Button("Reset all controls", size="sm", min_width=120)
+                load = gr.UploadButton("Load a recipe", file_types=[".json"], size="sm", min_width=120, elem_id="load")
+                link = gr.Button("Link to these settings", size="sm", min_width=120)
             link_text = gr.Textbox(label="Link (settings only, never a photo or a voice)", visible=False, lines=1,
                                    buttons=["copy"], elem_classes="link")  # fmt: skip
         with gr.Column(elem_classes="result", min_width=300, scale=5):
             result = _result()
     _wire_preview(session, form, result)
     _wire_generate(session, form, result)
-    _wire_form(session, form, examples, reset, link, link_text)
+    _wire_form(session, page, form, examples, reset, load)
+    _wire_link(form, link, link_text)
     wire_api(session, form)
     return form
 
@@ -64,26 +67,26 @@ def _examples(session: Session) -> tuple[gr.Dataset, list[dict[str, Any]]] | Non
     if not rows:
         return None
     picture = gr.Image(type="filepath", visible=False, render=False)
+    gr.HTML("<p>Or start from an example: rendered faces, synthesised voices</p>", elem_classes="hint")
     data = gr.Dataset(components=[picture], samples=[[row["photo"]] for row in rows], type="index", layout="gallery",
-                      label="Or start from an example: rendered faces, synthetic voices",
-                      elem_id="examples")  # fmt: skip
+                      show_label=False, elem_id="examples")  # fmt: skip
     return data, rows
 
 
 def _result() -> Result:
     with gr.Column(elem_classes="still", min_width=200):
-        preview = gr.Image(label="Preview: one still, follows the sliders", interactive=False, format="webp", height=300,
+        preview = gr.Image(label="Preview, follows the sliders", interactive=False, format="webp", height=300,
                            buttons=[], elem_id="preview")  # fmt: skip
         note = gr.HTML("", elem_id="note", visible=False)
     with gr.Row(elem_classes="actions"):
         generate = gr.Button("Generate video", variant="primary", scale=3, min_width=140, elem_id="generate")
-        cancel = gr.Button("Cancel", variant="stop", scale=1, min_width=90, interactive=False, elem_id="cancel")
+        cancel = gr.Button("Cancel", scale=1, min_width=90, interactive=False, elem_id="cancel")
     status = gr.HTML("", elem_id="status", visible=False)
     video = gr.Video(label="Video", interactive=False, height=340, autoplay=True, elem_id="video", buttons=[])
     ran = gr.Markdown("", elem_id="ran", visible=False)
     with gr.Row(visible=False) as downloads:
-        download = gr.DownloadButton("Download video", size="sm", elem_id="download")
-        recipe_file = gr.DownloadButton("Download recipe", size="sm", elem_id="recipe-file")
+        download = gr.DownloadButton("Download video", size="sm", min_width=120, elem_id="download")
+        recipe_file = gr.DownloadButton("Download recipe", size="sm", min_width=120, elem_id="recipe-file")
     with gr.Accordion("Recipe: the settings as JSON, for --recipe", open=False, visible=False) as details:
         recipe = gr.JSON(show_label=False, elem_id="recipe")
     return Result(
@@ -126,14 +129,12 @@ def _wire_preview(session: Session, form: Form, result: Result) -> None:
         if not fields["photo"]:
             return None, gr.HTML("", visible=False)
         try:
-            return session.preview(fields), gr.HTML("", visible=False)
+            return session.quick_preview(fields), gr.HTML("", visible=False)
         except ThgenError as error:  # shown in place: a pop-up for every step of a slider would bury the page
             return None, gr.HTML(error_html(str(error)), visible=True)
 
     # A clip drives frames, not the still, and the voice moves nothing in it: they do not trigger it.
-    names = [
-        k for k in form.widgets if k == "photo" or k in CONTROLS or k in ("method", "face", "motion", "paste_back")
-    ]
+    names = [k for k in form.widgets if k == "photo" or k in CONTROLS or k in ("method", "face")]
     gr.on(
         [form.widgets[name].change for name in names],  # type: ignore[attr-defined]
         still,
@@ -211,38 +212,41 @@ def _wire_generate(session: Session, form: Form, result: Result) -> None:
 
 def _wire_form(
     session: Session,
+    page: gr.Blocks,
     form: Form,
     examples: tuple[gr.Dataset, list[dict[str, Any]]] | None,
     reset: gr.Button,
-    link: gr.Button,
-    link_text: gr.Textbox,
+    load: gr.UploadButton,
 ) -> None:
+    """Everything that sets the form from elsewhere: Reset, a recipe, the query of a link, an example."""
     neutral, settings = form.neutral, list(form.settings.values())
 
     def restore() -> list[Any]:
         return list(neutral.values())
 
-    def prefill(request: gr.Request) -> list[Any]:
+    def from_recipe(file: Any) -> list[Any]:
+        try:
+            fields = recipe_fields(recipes.load(file_path(file)))
+            unknown = fields["method"] not in session.methods()
+            return [gr.skip() if name == "method" and unknown else fields[name] for name in form.settings]
+        except ThgenError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def from_query(request: gr.Request) -> list[Any]:
         fields = read_query(dict(request.query_params), session.methods())
         return [fields.get(name, gr.skip()) for name in form.settings]
-
-    def query(*values: Any) -> str:
-        return write_query(dict(zip(form.settings, values, strict=True)), neutral)
-
-    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    reset.click(restore, None, settings, **quiet)  # type: ignore[arg-type]
-    link.click(query, settings, link_text, preprocess=False, **quiet).then(  # type: ignore[arg-type]
-        lambda text: gr.Textbox(text, visible=True), link_text, link_text, api_visibility="private",
-        js="text => location.origin + location.pathname + text.replace(/^[^?]*/, '')",
-    )  # fmt: skip
-    gr.context.Context.root_block.load(prefill, None, settings, **quiet)  # type: ignore[union-attr, arg-type]
 
     def show_factors(method: str) -> list[gr.Column]:
         declared = session.methods().get(method, ())
         return [gr.Column(visible=name in declared) for name in form.blocks]
 
-    form.widgets["method"].change(show_factors, form.widgets["method"], list(form.blocks.values()), **quiet)  # type: ignore
-
+    reset.click(restore, None, settings, queue=False, show_progress="hidden", api_visibility="private")
+    load.upload(from_recipe, load, settings, preprocess=False, queue=False, show_progress="hidden",
+                api_visibility="private")  # fmt: skip
+    page.load(from_query, None, settings, queue=False, show_progress="hidden", api_visibility="private")
+    method = form.widgets["method"]
+    method.change(show_factors, method, list(form.blocks.values()), queue=False, show_progress="hidden",
+                  api_visibility="private")  # fmt: skip
     if examples is not None:
         data, rows = examples
         filled = {name: form.widgets[name] for name in ("photo", "audio", *form.settings)}
@@ -250,4 +254,16 @@ def _wire_form(
         def fill(index: int) -> list[Any]:
             return [{**neutral, **rows[index]}[name] for name in filled]
 
-        data.click(fill, data, list(filled.values()), **quiet)  # type: ignore[arg-type]
+        data.click(fill, data, list(filled.values()), queue=False, show_progress="hidden", api_visibility="private")
+
+
+def _wire_link(form: Form, link: gr.Button, text: gr.Textbox) -> None:
+    """Show the page's own address with the settings in its query. The browser adds what only it knows, the host."""
+    neutral, settings = form.neutral, list(form.settings.values())
+
+    def query(*values: Any) -> gr.Textbox:
+        return gr.Textbox(write_query(dict(zip(form.settings, values, strict=True)), neutral), visible=True)
+
+    asked = link.click(query, settings, text, preprocess=False, queue=False, show_progress="hidden",
+                       api_visibility="private")  # fmt: skip
+    asked.then(None, text, text, js="query => location.origin + location.pathname + query", api_visibility="private")

@@ -1,0 +1,39 @@
+"""Build the page and launch it: `python app.py`, or as a Hugging Face Space (on ZeroGPU the GPU is lent per video)."""
+
+try:
+    import spaces  # before anything that could touch CUDA
+
+    gpu, borrowed = spaces.GPU, spaces.config.Config.zero_gpu
+except ImportError:  # elsewhere there is nothing to borrow
+
+    def gpu(duration):
+        return lambda function: function
+
+    borrowed = False
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from thgen.pipeline import Request
+from thgen.ui.engine import PipelineEngine
+from thgen.ui.layout import build_ui, launch_options
+from thgen.ui.session import Session, Update
+
+session = Session(PipelineEngine(preview_device="cpu" if borrowed else None, preload=borrowed))
+
+
+@gpu(duration=session.gpu_seconds)
+def render(request: Request, out: Path) -> Iterator[Update]:
+    """The one function that runs on a borrowed GPU."""
+    yield from session.steps(request, out)
+
+
+session.run = render
+demo = build_ui(session)
+
+if __name__ == "__main__":
+    demo.launch(**launch_options(session))

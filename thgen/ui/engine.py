@@ -1,0 +1,85 @@
+"""What the page stands on: `thgen.pipeline` behind four verbs. The tests of the page put a small stand-in here."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from thgen.errors import AudioError, WeightsError
+from thgen.methods import METHODS
+
+if TYPE_CHECKING:
+    from thgen.pipeline import Request, Result
+    from thgen.pipeline import Session as LoadedMethod
+
+
+class Engine(Protocol):
+    """Safe to call from several threads."""
+
+    def methods(self) -> dict[str, tuple[str, ...]]:
+        """Method name -> the factors it declares, in order. Needs no weights."""
+
+    def seconds(self, request: Request) -> float:
+        """Length of the video that a request makes, from the headers of its files. Raises AudioError, ClipError."""
+
+    def preview(self, request: Request) -> np.ndarray:
+        """One still, uint8 RGB [H W 3]; the encoded photo is kept between calls. Raises ThgenError."""
+
+    def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None]) -> Result:
+        """Write the mp4. `progress` may raise, which ends the work and leaves nothing. Raises ThgenError."""
+
+
+class PipelineEngine:
+    """The real one. Weights are loaded at the first still or video of a method, and kept.
+
+    device:         where videos are made; None = the best there is
+    preview_device: where stills are made; the same unless a GPU is only borrowed for the video
+    preload:        load the weights now, for a server that forks a process per video; missing ones are told later
+    """
+
+    def __init__(self, device: str | None = None, preview_device: str | None = None, preload: bool = False) -> None:
+        self._devices = {"video": device, "preview": preview_device or device}
+        self._loaded: dict[tuple[str, str | None], LoadedMethod] = {}
+        self._lock = threading.Lock()
+        if preload:
+            with contextlib.suppress(WeightsError):
+                for method in METHODS:
+                    self.load(method)
+
+    def methods(self) -> dict[str, tuple[str, ...]]:
+        from thgen.pipeline import method_class
+
+        return {name: method_class(name).factors for name in METHODS}
+
+    def load(self, method: str, purpose: str = "video") -> LoadedMethod:
+        """The method with its weights; `purpose` is "video" or "preview". Raises MethodError, WeightsError."""
+        from thgen.pipeline import Session as LoadedMethod
+
+        key = (method, self._devices[purpose])
+        with self._lock:
+            if key not in self._loaded:
+                self._loaded[key] = LoadedMethod.load(*key)
+            return self._loaded[key]
+
+    def seconds(self, request: Request) -> float:
+        from thgen import media
+
+        if request.audio is not None:
+            return media.probe(Path(request.audio), AudioError).seconds or 0.0  # type: ignore[arg-type]
+        return max((media.probe(clip).seconds or 0.0 for clip in request.drivers.values()), default=0.0)
+
+    def preview(self, request: Request) -> np.ndarray:
+        from thgen import pipeline
+
+        return pipeline.preview(request, self.load(request.method, "preview"))
+
+    def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None]) -> Result:
+        from thgen import pipeline
+
+        progress(0.0, "Loading the weights")
+        return pipeline.render_video(request, out, progress, self.load(request.method))

@@ -208,8 +208,8 @@ def _end(process: subprocess.Popen) -> None:
 def check_output(path: PathLike, suffix: str = ".mp4") -> Path:
     """The path, once it is known that a file can be written there. Raises OutputError; leaves nothing behind."""
     path = Path(path)
-    if path.suffix.lower() != suffix:
-        raise OutputError(f"The output {str(path)!r} must end in {suffix}.")
+    if path.suffix.lower() != suffix or "\0" in str(path):
+        raise OutputError(f"The output {str(path)!r} must be a file name that ends in {suffix}.")
     if path.is_dir():
         raise OutputError(f"The output {str(path)!r} is a folder; name a file.")
     if not path.parent.is_dir():

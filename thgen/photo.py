@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PHOTO_MAX_BYTES = 64 << 20
 PHOTO_MAX_PIXELS = 64_000_000
 PHOTO_MIN_SIDE = 32
-PHOTO_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "PPM")
+PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "PPM")  # JPEG opens MPO too
 
 PathLike = str | os.PathLike[str]
 

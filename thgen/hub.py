@@ -1,7 +1,7 @@
 """A name in weights/manifest.json -> verified local file -> network. The only file that reaches the internet.
 
 The bundled file is used if it is there, else the same file of the Hub repository THGEN_HUB_REPO at the revision that
-the manifest pins (`THGEN_PREFER_HUB=1` takes the Hub's in any case). Whichever it is, its SHA-256 must be the manifest's
+the manifest pins (`THGEN_PREFER_HUB=1` takes the Hub's in any case). Either way its SHA-256 must be the manifest's
 at every load, and only safetensors are read. Without a network the answer comes in under a second and says what to do.
 """
 

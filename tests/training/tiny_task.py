@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import ClassVar
 
 import numpy as np
@@ -36,6 +38,7 @@ class TinyStage(Task):
 
     def __init__(self, config):
         self.config = config
+        self.calls = 0
         self.modules = {"net": TinyNet(config.model.get("width", 4)), "frozen": nn.Linear(3, 3)}
 
     def _make(self, seed, rank, number):
@@ -49,6 +52,9 @@ class TinyStage(Task):
         return StepBatches(lambda n: self._make(seed, rank, n), self.config.workers)
 
     def losses(self, player, batch):
+        self.calls += 1
+        if self.calls == self.config.data.get("interrupt"):
+            os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does, in the middle of a step
         assert batch["image"].is_contiguous(memory_format=torch.channels_last)
         out = self.modules["net"](batch["image"])
         out = out + 0 * torch.rand(()) if self.config.data.get("noise") else out

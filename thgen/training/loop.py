@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import time
@@ -361,9 +362,18 @@ def _interruptible() -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM, so that the step at hand is finished and saved."""
     caught: list[int] = []
     handlers = {}
+    owner = os.getpid()
+
+    def catch(number: int, _: object) -> None:
+        if os.getpid() == owner:
+            caught.append(number)
+        else:  # a forked data worker that inherited this handler must still be possible to end
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(ValueError):  # not in the main thread: signals stay as they are
-            handlers[number] = signal.signal(number, lambda n, _: caught.append(n))
+            handlers[number] = signal.signal(number, catch)
     try:
         yield caught
     finally:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
+import pytest
 from PIL import Image
 
 from thgen.errors import AudioError, ClipError, FaceError, PhotoError
 from thgen.pipeline import Request, Result
 from thgen.schema import CONTROLS, FPS
+from thgen.ui.session import Session
 
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported, which happens later
 SIDE = 64
 
 
@@ -100,3 +104,65 @@ class FakeEngine:
         return Result(
             out, seconds, frames, FPS, request.method, request.seed, weights, warnings, time.monotonic() - start
         )
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with portrait_1.png, portrait_2.png, voice_1.wav (0.6 s), blank.png and broken.jpg."""
+    folder = tmp_path_factory.mktemp("media")
+    rng = np.random.default_rng(0)
+    for name in ("portrait_1.png", "portrait_2.png"):
+        rough = rng.integers(60, 160, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(rough).resize((96, 96)).save(folder / name)
+    Image.new("RGB", (96, 96), (90, 90, 90)).save(folder / "blank.png")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(50))
+    tone = (8000 * np.sin(np.arange(int(0.6 * 16_000)) / 10)).astype("<i2")
+    with wave.open(str(folder / "voice_1.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(16_000)
+        sound.writeframes(tone.tobytes())
+    return folder
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def session(engine: FakeEngine, media: Path) -> Session:
+    return Session(engine, examples=media)
+
+
+@dataclass
+class Server:
+    url: str
+    engine: FakeEngine
+    media: Path
+
+
+@pytest.fixture(scope="session")
+def running(media: Path) -> Iterator[Server]:
+    """The page on a port of its own, behind the stand-in."""
+    import gradio as gr
+
+    from thgen.ui.layout import build_ui, launch_options
+
+    engine = FakeEngine()
+    session = Session(engine, examples=media)
+    page: gr.Blocks = build_ui(session)
+    _, url, _ = page.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(session)
+    )  # fmt: skip
+    yield Server(url.rstrip("/"), engine, media)
+    page.close()
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    """The running page with its stand-in as new."""
+    running.engine.seconds_per_frame = 0.0
+    running.engine.most_running = 0
+    running.engine.calls.clear()
+    return running

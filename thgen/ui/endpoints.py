@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -43,16 +44,16 @@ def api_fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _dictionary(name: str, value: Any) -> dict[str, Any]:
+    """A JSON object, or its text, as some clients send it."""
+    given = value
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
-    if value is None:
+        with contextlib.suppress(ValueError):
+            given = json.loads(value)
+    if given is None:
         return {}
-    if not isinstance(value, Mapping):
+    if not isinstance(given, Mapping):
         raise ControlError(f"{name} must be a dictionary, for example {{'pose.yaw': 10}}, not {value!r}.")
-    return dict(value)
+    return dict(given)
 
 
 def _endpoint(fn: Callable[..., Any], names: list[str]) -> Callable[..., Any]:

@@ -51,7 +51,7 @@ def file_path(value: Any) -> Any:
 
 
 def build_inputs() -> dict[str, Any]:
-    photo = gr.Image(label="Photo", type="filepath", sources=["upload", "webcam", "clipboard"], height=300,
+    photo = gr.Image(label="Photo", type="filepath", sources=["upload", "webcam", "clipboard"], height=250,
                      elem_id="photo", buttons=[])  # fmt: skip
     audio = gr.Audio(label="Voice", type="filepath", sources=["upload", "microphone"], elem_id="audio", buttons=[])
     return {"photo": photo, "audio": audio}

@@ -40,7 +40,7 @@ class Result:
 
 def build_generate_tab(session: Session, page: gr.Blocks) -> Form:
     """Build the tab inside the current context of `page`, wire its events and its API endpoints."""
-    with gr.Row(elem_classes="main", equal_height=False):
+    with gr.Row(elem_classes="workbench", equal_height=False):
         with gr.Column(elem_classes="inputs", min_width=280, scale=4):
             widgets = build_inputs()
             examples = _examples(session)
@@ -78,10 +78,11 @@ def _result() -> Result:
         preview = gr.Image(label="Preview, follows the sliders", interactive=False, format="webp", height=300,
                            buttons=[], elem_id="preview")  # fmt: skip
         note = gr.HTML("", elem_id="note", visible=False)
-    with gr.Row(elem_classes="actions"):
-        generate = gr.Button("Generate video", variant="primary", scale=3, min_width=140, elem_id="generate")
-        cancel = gr.Button("Cancel", scale=1, min_width=90, interactive=False, elem_id="cancel")
-    status = gr.HTML("", elem_id="status", visible=False)
+    with gr.Column(elem_classes="actions", min_width=200):
+        with gr.Row():
+            generate = gr.Button("Generate video", variant="primary", scale=3, min_width=140, elem_id="generate")
+            cancel = gr.Button("Cancel", scale=1, min_width=90, interactive=False, elem_id="cancel")
+        status = gr.HTML("", elem_id="status", visible=False, padding=False)
     video = gr.Video(label="Video", interactive=False, height=340, autoplay=True, elem_id="video", buttons=[])
     ran = gr.Markdown("", elem_id="ran", visible=False)
     with gr.Row(visible=False) as downloads:
@@ -198,6 +199,8 @@ def _wire_generate(session: Session, form: Form, result: Result) -> None:
         concurrency_limit=1,
         api_visibility="private",
     )
+    making.success(None, js="() => document.getElementById('video').scrollIntoView({block: 'nearest'})",
+                   api_visibility="private")  # fmt: skip
     making.then(lambda: buttons(False), None, both, queue=False, show_progress="hidden", api_visibility="private")
     result.cancel.click(
         lambda: (*buttons(False), gr.HTML(error_html("Cancelled; nothing was kept."), visible=True)),

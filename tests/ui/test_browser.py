@@ -1,0 +1,192 @@
+"""The page as a visitor sees it: a real server, a real chromium, and not one request to anywhere else."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright")
+from playwright.sync_api import Page, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
+DESK, PHONE = {"width": 1366, "height": 850}, {"width": 390, "height": 844}
+SLOW = 15_000  # ms; the machine may be busy with training
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, server):
+    """visit(viewport, query) opens the page; at the end of the test, no foreign request and no script error is allowed."""
+    contexts, foreign, errors = [], [], []
+
+    def check(route):
+        url = route.request.url
+        if url.startswith((server.url, "data:", "blob:")):
+            route.continue_()
+        else:
+            foreign.append(url)
+            route.abort()
+
+    def open_page(viewport=DESK, query="") -> Page:
+        context = chromium.new_context(viewport=viewport)
+        contexts.append(context)
+        context.route("**/*", check)
+        page = context.new_page()
+        page.set_default_timeout(SLOW)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{server.url}/{query}")
+        expect(page.locator("#generate")).to_be_visible(timeout=SLOW)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not foreign and not errors
+
+
+def upload(page: Page, elem_id: str, path: Path) -> None:
+    page.locator(f"#{elem_id} input[type=file]").set_input_files(str(path))
+
+
+def give_photo_and_voice(page: Page, media: Path) -> None:
+    upload(page, "photo", media / "portrait_1.png")
+    upload(page, "audio", media / "voice_1.wav")
+    expect(page.locator("#preview img")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#audio").get_by_label(re.compile("play", re.I)).first).to_be_visible(timeout=SLOW)
+
+
+def number(page: Page, field: str):
+    return page.locator(f"#field-{field} input[type=number]")
+
+
+def set_number(page: Page, field: str, value: str) -> None:
+    number(page, field).fill(value)
+    number(page, field).press("Enter")
+
+
+def test_photo_and_voice_become_a_video_that_plays(visit, server):
+    page = visit()
+    give_photo_and_voice(page, server.media)
+    page.locator("#generate").click()
+    video = page.locator("#video video")
+    expect(video).to_be_visible(timeout=SLOW)
+    page.wait_for_function("() => { const v = document.querySelector('#video video'); return v && v.readyState >= 2 }")
+    playing = "async v => { v.muted = true; v.currentTime = 0; await v.play(); return [v.duration, v.videoWidth] }"
+    seconds, width = video.evaluate(playing)
+    assert abs(seconds - 0.6) < 0.1 and width == 64
+    page.wait_for_function("() => document.querySelector('#video video').currentTime > 0.2")
+    expect(page.locator("#ran")).to_contain_text("rig with the weights rig 00000000, audio 11111111")
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert Path(download.value.path()).read_bytes()[4:8] == b"ftyp"
+    with page.expect_download() as download:
+        page.locator("#recipe-file").click()
+    assert '"method": "rig"' in Path(download.value.path()).read_text()
+    expect(page.locator("#generate")).to_be_enabled()
+    expect(page.locator("#cancel")).to_be_disabled()
+
+
+def test_the_still_follows_a_dragged_slider(visit, server):
+    page = visit()
+    give_photo_and_voice(page, server.media)
+    still = page.locator("#preview img")
+    before = still.get_attribute("src")
+    slider = page.locator("#field-pose-yaw input[type=range]")
+    box = slider.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for share in (0.6, 0.7, 0.8, 0.9):
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
+    # The button is still down: it is the moving, not the release, that counts.
+    expect(still).not_to_have_attribute("src", before, timeout=SLOW)
+    page.mouse.up()
+    page.wait_for_timeout(800)
+    yaw = float(number(page, "pose-yaw").input_value())
+    assert yaw > 20
+    assert server.engine.calls[-1][1].controls.value("pose.yaw") == yaw  # the last still is the last position
+
+
+def test_a_bad_photo_is_explained_and_nothing_is_lost(visit, server):
+    page = visit()
+    give_photo_and_voice(page, server.media)
+    set_number(page, "pose-yaw", "12")
+    page.locator("#photo").get_by_label(re.compile("clear|remove", re.I)).first.click()
+    upload(page, "photo", server.media / "blank.png")
+    sentence = "No face was found in the photo"
+    expect(page.locator("#note")).to_contain_text(sentence, timeout=SLOW)
+    page.locator("#generate").click()
+    expect(page.locator("#status")).to_contain_text(sentence, timeout=SLOW)
+    expect(page.locator("#generate")).to_be_enabled(timeout=SLOW)
+    assert number(page, "pose-yaw").input_value() == "12"
+    expect(page.locator("#photo img")).to_be_visible()
+    expect(page.locator("#audio").get_by_label(re.compile("play", re.I)).first).to_be_visible()
+
+
+def test_cancel_stops_and_a_next_run_works(visit, server):
+    page = visit()
+    give_photo_and_voice(page, server.media)
+    server.engine.seconds_per_frame = 0.4
+    page.locator("#generate").click()
+    expect(page.locator("#status [role=progressbar]")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#status")).to_contain_text("Frame", timeout=SLOW)
+    expect(page.locator("#generate")).to_be_disabled()
+    page.locator("#cancel").click()
+    expect(page.locator("#status")).to_contain_text("Cancelled", timeout=SLOW)
+    for _ in range(40):
+        if not server.engine.running:
+            break
+        page.wait_for_timeout(100)
+    assert server.engine.running == 0
+    server.engine.seconds_per_frame = 0.0
+    page.locator("#generate").click()
+    expect(page.locator("#video video")).to_be_visible(timeout=SLOW)
+    assert server.engine.most_running == 1
+
+
+def test_example_recipe_reset_and_link(visit, server, tmp_path):
+    page = visit()
+    page.locator("#examples button, #examples .gallery-item").nth(1).click()
+    expect(page.locator("#preview img")).to_be_visible(timeout=SLOW)
+    expect(number(page, "expression-happy")).to_have_value("0.7")
+    page.get_by_role("button", name="Link to these settings").click()
+    link = page.locator(".link textarea, .link input").first
+    expect(link).to_have_value(re.compile(re.escape(server.url) + r"/\?.*expression\.happy=0\.7"), timeout=SLOW)
+    address = link.input_value()
+    page.get_by_role("button", name="Reset all controls").click()
+    expect(number(page, "expression-happy")).to_have_value("0")
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text('{"method": "rig", "controls": {"values": {"pose.roll": -7}}}')
+    page.locator("input[type=file][accept='.json']").set_input_files(str(recipe))
+    expect(number(page, "pose-roll")).to_have_value("-7", timeout=SLOW)
+
+    again = visit(query=address.removeprefix(server.url + "/") + "&pose.yaw=9999")
+    expect(number(again, "expression-happy")).to_have_value("0.7", timeout=SLOW)
+    expect(number(again, "pose-yaw")).to_have_value("45")
+
+
+def test_phone(visit, server, tmp_path):
+    page = visit(PHONE)
+    give_photo_and_voice(page, server.media)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    too_wide = page.evaluate(
+        "() => [...document.querySelectorAll('.workbench *')].filter(e => e.offsetParent && getComputedStyle(e).position "
+        "!== 'absolute' && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.className)"
+    )
+    assert width == PHONE["width"] and not too_wide
+    page.locator("#field-blink-openness input[type=range]").scroll_into_view_if_needed()
+    still = page.locator("#preview").bounding_box()
+    button = page.locator("#generate").bounding_box()
+    assert still["y"] >= -1 and button["y"] + button["height"] <= PHONE["height"] + 1  # both stay in sight of a slider
+    page.screenshot(path=str(tmp_path / "phone.png"))
+    assert (tmp_path / "phone.png").stat().st_size > 10_000

@@ -1,0 +1,103 @@
+"""The page is built from the schema and the methods alone, without weights, and keeps its promises on privacy."""
+
+from __future__ import annotations
+
+import json
+
+import gradio as gr
+import pytest
+
+from thgen.errors import ControlError
+from thgen.schema import CONTROLS, FACTORS
+from thgen.ui import layout
+from thgen.ui.endpoints import api_fields
+from thgen.ui.form import build_controls, build_inputs, file_path
+from thgen.ui.session import Session, Update
+from thgen.ui.tab_generate import error_html, progress_html, ran_line
+
+
+def build_form(session):
+    with gr.Blocks():
+        return build_controls(session, build_inputs())
+
+
+def test_every_control_of_the_schema_has_its_slider(session):
+    form = build_form(session)
+    for key, control in CONTROLS.items():
+        slider = form.widgets[key]
+        assert (slider.minimum, slider.maximum, slider.value) == (control.low, control.high, control.neutral)
+        assert slider.label.startswith(control.label)
+    for name, factor in FACTORS.items():
+        assert (f"{name}.clip" in form.widgets) == ("clip" in factor.drivers)
+        assert (f"{name}.live" in form.widgets) == factor.live
+        assert f"{name}.strength" in form.widgets
+
+
+def test_another_method_needs_no_code_here(session, engine, monkeypatch):
+    monkeypatch.setattr(engine, "methods", lambda: {"sixth": ("gaze", "lip"), "rig": tuple(FACTORS)})
+    form = build_form(session)
+    assert {name for name, block in form.blocks.items() if block.visible} == {"gaze", "lip"}
+    assert form.widgets["method"].choices == [("sixth", "sixth"), ("rig", "rig")] and form.widgets["method"].visible
+
+
+def test_page_builds_with_no_examples(engine, tmp_path):
+    page = layout.build_ui(Session(engine, examples=tmp_path))
+    assert not [b for b in page.blocks.values() if isinstance(b, gr.Dataset)]
+
+
+def test_privacy_and_limits(session):
+    page, options = layout.build_ui(session), layout.launch_options(session)
+    assert page.delete_cache == (600, 3600) and page.analytics_enabled is False
+    assert options["run_history"] is False and options["enable_monitoring"] is False and options["max_file_size"]
+    assert options["allowed_paths"] == [str(session.examples_folder)]
+
+
+def test_only_two_endpoints_are_public(session):
+    page = layout.build_ui(session)
+    endpoints = page.get_api_info()["named_endpoints"]
+    assert set(endpoints) == {"/generate", "/preview"}
+    for endpoint in endpoints.values():
+        names = [p["parameter_name"] for p in endpoint["parameters"]]
+        clips = [f"{name}_clip" for name in FACTORS]
+        assert names[:2] == ["photo", "audio"] and set(clips) < set(names)
+        assert all(p["parameter_has_default"] for p in endpoint["parameters"]) and endpoint["description"]
+
+
+def test_generation_and_stills_have_slots_of_their_own(session):
+    groups = {fn.concurrency_id: fn.concurrency_limit for fn in layout.build_ui(session).fns.values() if fn.fn}
+    assert groups["generate"] == 1 and groups["preview"] == 2
+
+
+def test_file_path():
+    assert file_path({"path": "/a.png", "meta": {"_type": "gradio.FileData"}}) == "/a.png"
+    assert file_path({"video": {"path": "/a.mp4"}, "subtitles": None}) == "/a.mp4"
+    assert file_path(3.5) == 3.5 and file_path(None) is None
+
+
+def test_api_fields():
+    fields = api_fields({
+        "photo": {"path": "/p.png"}, "audio": None, "pose_clip": {"path": "/c.mp4"}, "controls": '{"pose.yaw": 10}',
+        "strength": {"lip": 1.5}, "live": {"gaze": False}, "seed": 2,
+    })  # fmt: skip
+    assert fields == {"photo": "/p.png", "audio": None, "pose.clip": "/c.mp4", "pose.yaw": 10, "lip.strength": 1.5,
+                      "gaze.live": False, "seed": 2}  # fmt: skip
+
+
+@pytest.mark.parametrize("controls", [{"pose.jaw": 1}, {"pose.yaw": 99}, {"photo": "/etc/passwd"}, [1], "{", 3])
+def test_api_refuses_unknown_controls(controls):
+    with pytest.raises(ControlError):
+        api_fields({"controls": controls})
+
+
+def test_texts_say_what_is_going_on():
+    assert "about 12 s left" in progress_html(Update(0.5, "Frame 5 of 10", 12.0, 12.0))
+    assert "estimating" in progress_html(Update(0.0, "Loading", 0.0))
+    assert "&lt;b&gt;" in error_html("<b>") and "<b>" not in progress_html(Update(0, "<b>", 0))
+    info = {"method": "rig", "weights": [{"name": "rig", "sha256": "abcdef123456"}], "seed": 3, "seconds": 2.0,
+            "frames": 50, "fps": 25, "elapsed": 9.0, "warnings": ["Too dark."]}  # fmt: skip
+    line = ran_line(info)
+    assert "rig" in line and "abcdef12" in line and "seed 3" in line and "Too dark." in line
+
+
+def test_config_can_be_sent_to_a_browser(session):
+    json.dumps(layout.build_ui(session).get_config_file(), default=str)

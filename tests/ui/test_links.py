@@ -1,0 +1,45 @@
+"""Share links: what a stranger may write there, and what the page writes."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from thgen.ui.links import read_query, write_query
+
+NEUTRAL = {
+    "pose.yaw": 0,
+    "blink.openness": 100,
+    "lip.strength": 1.0,
+    "gaze.live": True,
+    "seed": 0,
+    "motion": "relative",
+}
+
+
+def test_numbers_are_clamped_and_nonsense_is_dropped():
+    query = {
+        "pose.yaw": "900", "gaze.yaw": "-1e9", "gaze.pitch": "nan", "au.12": "x", "lip.strength": "7", "pose.live": "0",
+        "lip.live": "0", "seed": "-4", "face": "inf", "size": "9999", "motion": "up", "method": "../../etc",
+        "photo": "/etc/passwd", "pose.clip": "/etc/passwd", "paste_back": "false", "max_side": "1", "__class__": "1",
+    }  # fmt: skip
+    assert read_query(query, ["rig"]) == {
+        "pose.yaw": 45, "gaze.yaw": -30, "lip.strength": 2, "pose.live": False, "seed": 0, "face": 20,
+        "paste_back": False, "max_side": 256,
+    }  # fmt: skip
+
+
+def test_known_choices_pass():
+    query = {"method": "rig", "motion": "absolute", "size": "256"}
+    assert read_query(query, ["rig"]) == {"method": "rig", "motion": "absolute", "size": 256}
+
+
+def test_written_links_read_back_and_hold_no_file():
+    fields = {**NEUTRAL, "pose.yaw": -12.5, "gaze.live": False, "seed": 3, "photo": "/tmp/me.jpg"}
+    text = write_query(fields, NEUTRAL)
+    assert "me.jpg" not in text
+    query = dict(parse_qsl(text.removeprefix("?")))
+    assert read_query(query, ["rig"]) == {"pose.yaw": -12.5, "gaze.live": False, "seed": 3}
+
+
+def test_neutral_settings_need_no_query():
+    assert write_query(NEUTRAL, NEUTRAL) == ""

@@ -1,0 +1,190 @@
+"""The page's plain-Python half: fields to requests, one private folder per run, Cancel that really stops."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from thgen.errors import AudioError, ClipError, ControlError, MethodError, PhotoError
+from thgen.recipe import Recipe
+from thgen.schema import CONTROLS, FPS, Controls
+from thgen.ui.session import GPU_SECONDS, Session, Update, read_fields, recipe_fields
+
+
+def fields_of(media: Path, **more) -> dict:
+    return {"photo": str(media / "portrait_1.png"), "audio": str(media / "voice_1.wav"), **more}
+
+
+def folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("thgen_*"))
+
+
+def wait_until(condition, seconds: float = 5.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+def test_never_imports_gradio():
+    code = "import sys, thgen.ui.session, thgen.ui.engine, thgen.ui.links; sys.exit('gradio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_neutral_fields_make_neutral_controls(media):
+    neutral = {key: c.neutral for key, c in CONTROLS.items()} | {"lip.strength": 1, "pose.live": True}
+    assert read_fields(fields_of(media, **neutral))["controls"] == Controls()
+
+
+def test_fields_reach_the_request(session, media):
+    request = session.request(
+        fields_of(media, **{"pose.yaw": 10, "lip.strength": 1.5, "gaze.live": False, "pose.clip": "a.mp4"}, seed=4.0)
+    )
+    assert request.controls == Controls({"pose.yaw": 10}, {"lip": 1.5}, {"gaze": False})
+    assert request.drivers == {"pose": Path("a.mp4")}
+    assert (request.method, request.seed, request.size) == ("rig", 4, 512)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "words"),
+    [
+        ({"photo": None}, PhotoError, "no photo yet"),
+        ({"audio": None}, AudioError, "no voice yet"),
+        ({"pose.yaw": 46}, ControlError, "pose.yaw=46"),
+        ({"pose.yaw": float("nan")}, ControlError, "pose.yaw"),
+        ({"lip.strength": 2.5}, ControlError, "lip"),
+        ({"motion": "sideways"}, ControlError, "sideways"),
+        ({"seed": 1.5}, ControlError, "seed"),
+        ({"seed": "x"}, ControlError, "seed"),
+        ({"size": 300}, ControlError, "300"),
+        ({"size": 4096}, ControlError, "4096"),
+        ({"method": "magic"}, MethodError, "magic"),
+        ({"method": "lips_only", "pose.clip": "a.mp4"}, ControlError, "Head pose"),
+    ],
+)
+def test_bad_fields_are_named(session, media, fields, error, words):
+    with pytest.raises(error, match=words):
+        session.request(fields_of(media, **fields))
+
+
+def test_a_driving_clip_is_enough_motion(session, media):
+    request = session.request(fields_of(media, audio=None, **{"pose.clip": "a.mp4"}))
+    assert request.audio is None
+
+
+def test_recipe_fields_round_trip(session, media):
+    recipe = Recipe(
+        "rig", 5, 1, 256, False, 720, Controls({"au.12": 3}, {"pose": 0.5}, {"blink": False}, "absolute")
+    )  # fmt: skip
+    assert session.request(fields_of(media, **recipe_fields(recipe))).recipe() == recipe
+
+
+def test_example_rows_are_made_of_what_exists(session, media, tmp_path):
+    rows = session.example_rows()
+    assert [Path(r["photo"]).name for r in rows] == ["portrait_1.png", "portrait_2.png"]
+    assert all(Path(r["audio"]).is_file() and session.request(r) for r in rows)
+    assert Session(session.engine, examples=tmp_path).example_rows() == []
+
+
+def test_preview_needs_no_voice_and_follows_controls(session, media):
+    still = session.quick_preview(fields_of(media, audio=None))
+    turned = session.quick_preview(fields_of(media, audio=None, **{"pose.yaw": 20}))
+    assert still.shape == turned.shape and (still != turned).any()
+    assert session.engine.calls[-1][1].size == 256 and not session.engine.calls[-1][1].paste_back
+
+
+def test_generate_hands_over_the_video_from_a_private_folder(session, media):
+    before, updates = folders(), []
+    for update in session.generate(fields_of(media, seed=7)):
+        updates.append(update)
+        if update.finished:
+            video = update.finished.video
+            assert video.read_bytes()[4:8] == b"ftyp"
+            assert stat.S_IMODE(video.parent.stat().st_mode) == 0o700
+    assert folders() == before  # taken away once the consumer came back
+    info = updates[-1].finished.info
+    assert info["frames"] == round(0.6 * FPS) and info["seed"] == 7 and info["warnings"]
+    assert [w["name"] for w in info["weights"]] == ["rig", "audio"]
+    assert Recipe.from_dict(updates[-1].finished.recipe).seed == 7
+    assert [u.fraction for u in updates] == sorted(u.fraction for u in updates)
+
+
+def test_closing_stops_the_work_and_frees_the_slot(session, engine, media):
+    engine.seconds_per_frame = 0.1
+    before = folders()
+    running = session.generate(fields_of(media))
+    next(running)
+    assert engine.running == 1
+    begin = time.monotonic()
+    running.close()
+    assert time.monotonic() - begin < 0.5  # closing happens on the server's event loop: it may not wait for the work
+    assert wait_until(lambda: engine.running == 0)
+    assert wait_until(lambda: folders() == before)
+    engine.seconds_per_frame = 0.0
+    assert list(session.generate(fields_of(media)))[-1].finished is not None
+    assert engine.most_running == 1
+
+
+def test_the_next_run_waits_for_the_one_before(session, engine, media):
+    engine.seconds_per_frame = 0.05
+    first = session.generate(fields_of(media))
+    next(first)
+    second = session.generate(fields_of(media))
+    assert "Waiting" in next(second).text
+    first.close()
+    assert list(second)[-1].finished is not None
+    assert engine.most_running == 1
+
+
+def test_an_error_reaches_the_consumer_and_leaves_nothing(session, media):
+    before = folders()
+    tiny = media / "tiny.mp4"
+    tiny.write_bytes(b"x")
+    with pytest.raises(ClipError):
+        list(session.generate(fields_of(media, **{"pose.clip": str(tiny)})))
+    assert folders() == before
+    assert list(session.generate(fields_of(media)))[-1].finished is not None
+
+
+def test_the_second_run_is_estimated_from_the_first(session, engine, media):
+    request = session.request(fields_of(media))
+    assert session.estimate(request) is None
+    engine.seconds_per_frame = 0.05
+    list(session.generate(fields_of(media)))
+    assert 0.5 < session.estimate(request) < 5
+    assert session.estimate(session.request(fields_of(media, size=256))) is None
+    assert next(iter(session.generate(fields_of(media)))).remaining is not None
+
+
+def test_run_may_be_replaced_by_a_borrowed_gpu(session, media):
+    seen = []
+
+    def run(request, out):
+        seen.append(request.seed)
+        yield Update(0.5, "half", 1.0)
+
+    session.run = run
+    assert [u.text for u in session.generate(fields_of(media, seed=3))] == ["half"]
+    assert seen == [3]
+
+
+def test_gpu_seconds_grow_with_the_work_within_bounds(session, engine, media, monkeypatch):
+    request, out = session.request(fields_of(media)), Path("x.mp4")
+    monkeypatch.setattr(engine, "seconds", lambda request: 30.0)
+    assert GPU_SECONDS[0] < session.gpu_seconds(request, out) < GPU_SECONDS[1]
+    monkeypatch.setattr(engine, "seconds", lambda request: 600.0)
+    assert session.gpu_seconds(request, out) == GPU_SECONDS[1]
+
+    def unreadable(request):
+        raise AudioError("no")
+
+    monkeypatch.setattr(engine, "seconds", unreadable)
+    assert session.gpu_seconds(request, out) == GPU_SECONDS[0]

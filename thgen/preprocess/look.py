@@ -118,7 +118,7 @@ def sane(look: Look, photo: np.ndarray) -> bool:
     height, width = photo.shape[:2]
     new = look.next_square
     inside = 0 <= new.x <= width and 0 <= new.y + ANALYSER.lift * new.side <= height
-    return inside and 8 <= new.side <= 4 * max(height, width) and look.score > 0.02
+    return inside and 8 <= new.side <= 4 * max(height, width)
 
 
 def mirror_error(look: Look, mirrored: Look) -> float:

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from thgen.errors import OutputError, PhotoError
+from thgen.evaluation.contact_sheet import COLUMNS, HEADER, LIVE_OFF, save_sheet
+from thgen.schema import Controls
+
+RED, GREEN = (np.full((64, 64, 3), c, np.uint8) for c in ((220, 20, 20), (20, 200, 20)))
+
+
+def test_pictures_stand_in_rows_under_their_labels(tmp_path: Path) -> None:
+    path = save_sheet([[RED, GREEN], [GREEN, RED]], ["a", "b"], 50, tmp_path / "new" / "sheet.jpg")
+    sheet = np.asarray(Image.open(path)).astype(int)
+    assert sheet.shape == (HEADER + 100, 100, 3)
+    for (y, x), colour in {(25, 25): RED, (25, 75): GREEN, (75, 25): GREEN, (75, 75): RED}.items():
+        assert np.abs(sheet[HEADER + y, x] - colour[0, 0]).max() < 12
+    for column in (0, 1):  # a label is drawn over each
+        assert sheet[:HEADER, column * 50 : column * 50 + 50].min() < 100
+
+
+def test_nothing_to_show_and_nowhere_to_write_are_typed_errors(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError):
+        save_sheet([], [], 50, tmp_path / "sheet.jpg")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="--sheet"):
+        save_sheet([[RED]], ["a"], 50, tmp_path / "file" / "sheet.jpg")
+
+
+@pytest.mark.parametrize("name", list(COLUMNS))
+def test_every_column_is_a_valid_setting_of_the_sliders(name: str) -> None:
+    controls = Controls(COLUMNS[name], live=LIVE_OFF)
+    assert all(not controls.is_live(f) for f in LIVE_OFF)

@@ -1,0 +1,131 @@
+"""Speed and memory of the whole path, each run a process of its own: what a visitor waits for, from start to mp4."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from thgen.errors import OutputError
+from thgen.evaluation.report import Report, Value
+from thgen.schema import SAMPLE_RATE
+
+# Between us and the measured process stands one that is small: a forked child inherits the peak of its parent.
+WATCHER = """
+import os, subprocess, sys, time
+begin = time.monotonic()
+process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.monotonic() - begin, os.waitstatus_to_exitcode(status), usage.ru_maxrss)
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished process: seconds it took, and its peak resident memory in MiB (its own children included)."""
+
+    elapsed: float
+    peak: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--photo", help="default: scikit-image's astronaut")
+    parser.add_argument("--audio", help="a voice that is repeated as needed (default: a murmur of noise)")
+    parser.add_argument("--method", default="rig")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
+    parser.add_argument("--seconds", type=float, nargs="+", default=[5.0, 60.0])
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each run (default: 2)")
+    parser.add_argument("--device", default="cpu")
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Raises OutputError when a run fails, with its last line."""
+    rows: list[dict[str, Value]] = []
+    with tempfile.TemporaryDirectory(prefix="thgen-benchmark-") as folder:
+        photo = args.photo or str(_astronaut(Path(folder)))
+        for size in args.sizes:
+            for seconds in args.seconds:
+                voice = _voice(Path(folder) / f"voice_{seconds:g}.wav", seconds, args.audio)
+                command = [
+                    sys.executable, "-m", "thgen", "generate", "--photo", photo, "--audio", str(voice), "--method",
+                    args.method, "--size", str(size), "--device", args.device, "--out", f"{folder}/out.mp4",
+                ]  # fmt: skip
+                done = measured(command, args.threads)
+                rows.append(_row(size, seconds, done))
+    return Report(
+        "benchmark", f"Speed and memory of {args.method}", rows + _slopes(rows),
+        "Each row is a process of its own: start of Python, loading, reading the photo, generating, encoding the mp4. "
+        "Ratio: seconds of work per second of video. Rows “per second” are the slope between the shortest and the "
+        "longest run: what a further second costs once everything is loaded.",
+        {"threads": args.threads, "cores": os.cpu_count(), "device": args.device},
+    )  # fmt: skip
+
+
+def measured(command: list[str], threads: int) -> Run:
+    """Run a command, and tell its time and peak memory. Raises OutputError if it fails, with its last line."""
+    limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        watched = [sys.executable, "-S", "-c", WATCHER, *command]
+        done = subprocess.run(
+            watched, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **limits}, text=True, check=False
+        )
+        elapsed, status, peak = (float(v) for v in done.stdout.split())
+        if status:
+            log.seek(0)
+            last = log.read().strip().splitlines()[-1:]
+            raise OutputError(f"The measured run ended with status {status:.0f}: {' '.join(last)}")
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB on Linux
+    return Run(elapsed, peak * unit / 2**20)
+
+
+def _row(size: int, seconds: float, done: Run) -> dict[str, Value]:
+    return {
+        "size": size, "video s": seconds, "work s": done.elapsed, "ratio": done.elapsed / seconds,
+        "peak memory MiB": round(done.peak),
+    }  # fmt: skip
+
+
+def _slopes(rows: list[dict[str, Value]]) -> list[dict[str, Value]]:
+    """Per size, the cost of a further second of video between the shortest and the longest run."""
+    out: list[dict[str, Value]] = []
+    for size in dict.fromkeys(row["size"] for row in rows):
+        mine = sorted((r for r in rows if r["size"] == size), key=lambda r: float(r["video s"] or 0))
+        first, last = mine[0], mine[-1]
+        span = float(last["video s"] or 0) - float(first["video s"] or 0)
+        if span > 0:
+            cost = (float(last["work s"] or 0) - float(first["work s"] or 0)) / span
+            growth = int(last["peak memory MiB"] or 0) - int(first["peak memory MiB"] or 0)
+            out.append({"size": size, "video s": "per second", "work s": cost, "ratio": cost,
+                        "peak memory MiB": f"+{growth} in all"})  # fmt: skip
+    return out
+
+
+def _astronaut(folder: Path) -> Path:
+    from PIL import Image
+    from skimage import data
+
+    path = folder / "astronaut.png"
+    Image.fromarray(data.astronaut()).save(path)
+    return path
+
+
+def _voice(path: Path, seconds: float, audio: str | None) -> Path:
+    """A voice of exactly `seconds`: `audio` over and over, or noise that swells like syllables."""
+    wanted = round(seconds * SAMPLE_RATE)
+    if audio:
+        from thgen import media
+
+        samples = np.resize(media.read_audio(audio), wanted)
+    else:
+        t = np.arange(wanted) / SAMPLE_RATE
+        samples = np.random.default_rng(0).normal(0, 0.1, wanted) * np.sin(np.pi * 4 * t) ** 2
+    soundfile.write(path, samples.astype(np.float32), SAMPLE_RATE)
+    return path

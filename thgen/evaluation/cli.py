@@ -12,6 +12,7 @@ from thgen.evaluation import lips
 EVALUATIONS: dict[str, tuple[str, str]] = {
     "rig": ("thgen.evaluation.rig_report", "a method on unseen rendered people, beside a floor and a ceiling"),
     "analyser": ("thgen.evaluation.analyser_report", "landmarks, pose, gaze, lids and action units on unseen renders"),
+    "landmarks": ("thgen.evaluation.landmark_sheet", "faces found in portraits, with their landmarks drawn"),
     "sheet": ("thgen.evaluation.contact_sheet", "portraits × sliders as one picture to look at"),
     "benchmark": ("thgen.evaluation.benchmark", "seconds per second of video, and peak memory"),
 }

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> Report:
     rows: list[dict[str, Value]] = []
     pictures: list[list[np.ndarray]] = []
     for photo in args.photos or [ASTRONAUT]:
-        name, image = _read(photo)
+        name, image = read_portrait(photo)
         stills = [_still(session, image, args.method, sliders, args.size) for sliders in columns.values()]
         crop = session.prepare(_request(image, args.method, {}, args.size)).crop
         pictures.append([crop.image, *stills])
@@ -65,7 +65,8 @@ def run(args: argparse.Namespace) -> Report:
     return Report("sheet", "Contact sheet", rows, f"Written to {path}.", {"size": args.size})
 
 
-def _read(photo: str) -> tuple[str, np.ndarray]:
+def read_portrait(photo: str) -> tuple[str, np.ndarray]:
+    """A path, or "astronaut" -> its name and uint8 RGB [H W 3]. Raises PhotoError."""
     if photo == ASTRONAUT:
         from skimage import data
 

@@ -25,6 +25,14 @@ def test_defaults_are_shared_and_overridden(tmp_path):
     assert config.losses["edges"].at(0) == 2 and config.losses["l1"].at(0) == 1
 
 
+def test_smoke_settings_apply_only_when_asked_for(tmp_path):
+    file = tmp_path / "m.yaml"
+    file.write_text(yaml.safe_dump({"stages": {"s": {**GOOD, "data": {"clips": 9}, "smoke": {"data.clips": 1}}}}))
+    assert load_stage("m", "s", file).data == {"clips": 9}
+    small = load_stage("m", "s", file, {"batch_size": 3}, smoke=True)
+    assert (small.data, small.steps, small.batch_size) == ({"clips": 1}, 2, 3)
+
+
 def test_plain_numbers_as_yaml_writes_them():
     config = checked(
         "m", "s", {**GOOD, "lr": "1e-4", "precision": False, "steps": 5.0}

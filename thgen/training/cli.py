@@ -23,7 +23,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     p.add_argument("--dry-run", action="store_true", help="print the resolved config and stop")
     p.add_argument("--minutes", type=float, metavar="M", help="time limit per stage; then validate and export")
     p.add_argument("--fit", action="store_true", help="with --minutes: lay the learning-rate schedule over the time")
-    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. --set lr=3e-4 losses.edges=0")
+    p.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. --set losses.edges=0 (repeatable)"
+    )
+    p.add_argument("--smoke", action="store_true", help="two steps on next to no data, to see that it runs")
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads of torch")
     p.add_argument("--cpu", action="store_true", help="leave a GPU alone")
     p.add_argument("--no-export", action="store_true", help="do not touch the weights folder")
@@ -38,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit status. Raises ThgenError."""
     overrides = _overrides(args.set)
     stages = read_stages(args.method, args.config)
-    configs = [load_stage(args.method, s, args.config, overrides) for s in args.stage or stages]
+    configs = [load_stage(args.method, s, args.config, overrides, args.smoke) for s in args.stage or stages]
     if args.dry_run:
         print(yaml.safe_dump({"stages": {c.name: _printable(c) for c in configs}}, sort_keys=False), end="")
         return 0

@@ -4,7 +4,8 @@
     stages:
       <name>: {task: "package.module:Class", steps: 1000, batch_size: 8, lr: 1.0e-4, losses: {term: weight}, ...}
 
-An ablation is a copy of the few lines that differ: `--set losses.edges=0 --set lr=3e-4`.
+A stage may hold `smoke: {data.clips: 4}`: what `--smoke` (two steps on next to no data) needs beyond SMOKE below.
+An ablation is a few settings: `--set losses.edges=0 --set lr=3e-4`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from thgen.errors import TrainingError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 PRECISIONS = ("bf16", "no")
+SMOKE = {"steps": 2, "batch_size": 2, "warmup": 0} | dict.fromkeys(
+    ("log_every", "image_every", "validate_every", "save_every"), 1
+)
 SCHEDULES = ("cosine", "linear", "constant", "constant_with_warmup", "polynomial")
 
 
@@ -112,14 +116,19 @@ def read_stages(method: str, file: Path | None = None) -> dict[str, dict[str, An
 
 
 def load_stage(
-    method: str, stage: str, file: Path | None = None, overrides: Mapping[str, Any] | None = None
+    method: str,
+    stage: str,
+    file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    smoke: bool = False,
 ) -> StageConfig:
     """One stage, checked. `overrides`: dotted key -> value, e.g. {"losses.edges": 0}. Raises TrainingError."""
     stages = read_stages(method, file)
     if stage not in stages:
         raise TrainingError(f"Method {method!r} has no stage {stage!r}; choose one of: {', '.join(stages)}.")
-    raw = stages[stage]
-    for key, value in (overrides or {}).items():
+    raw = {k: v for k, v in stages[stage].items() if k != "smoke"}
+    small = {**SMOKE, **_mapping(f"Stage {stage!r} of {method!r}", "smoke", stages[stage].get("smoke"))}
+    for key, value in {**(small if smoke else {}), **(overrides or {})}.items():
         raw = _with(raw, key.split("."), value)
     return checked(method, stage, raw)
 

@@ -1,0 +1,53 @@
+# `make demo` and `make test` need Python 3.11 and pip, and nothing else. A second call installs nothing again.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+TORCH := $(shell sed -n 's/^torch==//p' requirements.txt)
+TORCH_CPU := https://download.pytorch.org/whl/cpu
+PYTEST_ARGS ?=
+SMOKE := out/smoke
+
+.PHONY: help demo test app check smoke
+help:
+	@echo "make demo   a talking video from examples/, at out/demo.mp4"
+	@echo "make test   the whole test suite"
+	@echo "make app    the page on http://127.0.0.1:7860"
+	@echo "make check  format, lint, types and the fast tests"
+	@echo "make smoke  render a few clips and train every stage for two steps (needs the FaceKit head)"
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thgen needs Python 3.11 or later: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+# Where there is no GPU, PyTorch's own index has a build without 3 GB of CUDA; if it cannot be reached, PyPI's works too.
+$(VENV)/.run: requirements.txt | $(PY)
+	@if ! command -v nvidia-smi >/dev/null && ! $(PY) -c 'import torch' 2>/dev/null && $(PY) -c \
+	  'import urllib.request; urllib.request.urlopen("$(TORCH_CPU)/torch/", timeout=5)' 2>/dev/null; then \
+	  echo "installing torch $(TORCH) for CPU"; $(PIP) "torch==$(TORCH)+cpu" --index-url $(TORCH_CPU); fi
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements.txt pyproject.toml $(VENV)/.run
+	$(PIP) -e '.[train,eval,dev]'
+	@touch $@
+
+demo: $(VENV)/.run
+	@mkdir -p out
+	$(PY) -m thgen generate --method rig --photo examples/portrait_1.png --audio examples/voice_1.wav --out out/demo.mp4
+
+app: $(VENV)/.run
+	$(PY) app.py
+
+test: $(VENV)/.dev
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy thgen app.py
+	$(PY) -m pytest -m "not slow and not browser" $(PYTEST_ARGS)
+
+smoke: $(VENV)/.dev
+	$(PY) -m thgen render --identities 4 --clips-per-identity 1 --frames 4 --size 128 --out $(SMOKE)/data --workers 2
+	$(PY) -m thgen train rig --smoke --restart --runs $(SMOKE)/runs --weights $(SMOKE)/weights

@@ -68,6 +68,11 @@ def _library() -> tuple[ctypes.CDLL, bytes]:
     return ctypes.CDLL(espeakng_loader.get_library_path()), espeakng_loader.get_data_path().encode()
 
 
+def seed_noise() -> None:
+    """Both synthesisers take their breath and hiss from libc's rand(); started anew, equal requests sound equal."""
+    ctypes.CDLL(None).srand(1)
+
+
 def _unload(library: ctypes.CDLL) -> None:
     process = ctypes.CDLL(None)
     process.dlclose.argtypes = [ctypes.c_void_p]
@@ -88,6 +93,7 @@ def _run(text: str, voice: str, rate: int, pitch: int, spread: int) -> tuple[np.
             raise AssetError(f"espeak-ng has no voice {voice!r}.")
         for parameter, value in ((_RATE, rate), (_PITCH, pitch), (_RANGE, spread)):
             library.espeak_SetParameter(parameter, int(value), 0)
+        seed_noise()
         raw = text.encode()
         library.espeak_Synth(raw, ctypes.c_size_t(len(raw) + 1), 0, 1, 0, ctypes.c_uint(_TEXT_IS_UTF8), None, None)
         library.espeak_Synchronize()

@@ -11,6 +11,7 @@ import soxr
 
 from thgen.errors import AssetError
 from thgen.schema import SAMPLE_RATE
+from thgen.synth.espeak import seed_noise
 from thgen.synth.visemes import Phone
 
 VOICES = ("awb", "kal16", "rms", "slt")
@@ -86,6 +87,7 @@ def synthesise(text: str, voice: str) -> tuple[np.ndarray, tuple[Phone, ...]]:
     """Speak English `text` with one of `VOICES`: float32 samples [L] at 16 kHz, and the phones. Raises AssetError."""
     with _LOCK:
         library, handle = _library(), _voice(voice)
+        seed_noise()
         utterance = library.flite_synth_text(text.encode("ascii", "ignore"), handle)
         wave = library.utt_wave(utterance).contents
         samples = np.ctypeslib.as_array(wave.samples, (wave.num_samples,)).astype(np.float32) / 32768

@@ -58,6 +58,9 @@ EXPRESSION_COEFFICIENTS = _owned(
 GAZE_COEFFICIENTS = _owned("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp")
 BLINK_COEFFICIENTS = _owned("eyeBlink")
 
+# Degrees of eyeball rotation that a lid-following eyeLook shape of weight 1 stands for.
+GAZE_FULL = {"eyeLookIn": 35.0, "eyeLookOut": 35.0, "eyeLookUp": 28.0, "eyeLookDown": 28.0}
+
 # FACS by FaceKit's own table: action unit -> (name, shapes without side). Intensity 5 = shape weight 1.
 ACTION_UNITS: dict[int, tuple[str, tuple[str, ...]]] = {
     1: ("Inner brow raiser", ("browInnerUp",)),

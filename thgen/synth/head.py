@@ -7,16 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from thgen.networks.coefficients import gaze_shapes
 from thgen.networks.geometry import rotation_matrix
-from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
+from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS, GAZE_COEFFICIENTS
 from thgen.synth import facekit as fk
 from thgen.synth.appearance import Look, sample_look
 from thgen.synth.raster import vertex_normals
 
 PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # the head turns about the top of the neck
 NECK = (-17.0, -8.0)  # below: still; above: moves with the head; cm
-# Degrees of eyeball rotation that a lid-following eyeLook shape of weight 1 stands for.
-GAZE_FULL = {"eyeLookIn": 35.0, "eyeLookOut": 35.0, "eyeLookUp": 28.0, "eyeLookDown": 28.0}
 LID_CONTACT = 0.10  # cm between the lid landmarks when the lids touch
 
 
@@ -36,12 +35,10 @@ class State:
 
     def full_coefficients(self) -> np.ndarray:
         """[57] with the gaze shapes filled in from the gaze angles."""
+        derived = gaze_shapes(torch.from_numpy(self.gaze.astype(np.float32))[None])[0].numpy()
+        gaze = [COEFFICIENT_INDEX[n] for n in GAZE_COEFFICIENTS]
         out = self.coefficients.astype(np.float32).copy()
-        for side, letter, inward in ((0, "L", -1), (1, "R", 1)):  # the left eye turns in towards -x
-            yaw, pitch = self.gaze[side]
-            values = {"eyeLookIn": inward * yaw, "eyeLookOut": -inward * yaw, "eyeLookUp": pitch, "eyeLookDown": -pitch}
-            for stem, angle in values.items():
-                out[COEFFICIENT_INDEX[f"{stem}_{letter}"]] = max(0.0, float(angle)) / GAZE_FULL[stem]
+        out[gaze] = derived[gaze]
         return out
 
 

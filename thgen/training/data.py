@@ -54,6 +54,13 @@ class ClipStore:
     def __len__(self) -> int:
         return len(self.clips)
 
+    def refresh(self) -> None:
+        """Take in shards that a render beside the training has finished since."""
+        paths = shard_paths(self.folder)
+        if paths != self._paths:
+            self._paths = paths
+            self.__dict__.pop("clips", None)
+
     @staticmethod
     def _read(path: Path, places: list[tuple[int, int]]) -> list[bytes]:
         with open(path, "rb") as file:

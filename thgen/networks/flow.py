@@ -1,0 +1,227 @@
+"""Rig's generator: coarse flow from keypoints, corrected by a small network; the photo's own pixels are warped.
+
+Flow is backward and in half-widths of the crop: output(p) = photo(p + flow(p)).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from thgen.networks.keypoint_rig import KeypointRig
+from thgen.schema import COEFFICIENTS
+
+BASE = 256  # side at which the network sees the crop
+FLOW_SIZE = 128  # side of the flow
+NEARER = 3.0  # how strongly nearer points win: weight falls by exp(-NEARER) per half-width of depth
+EMPTY = 0.02  # weight at which a place counts as half covered by keypoints
+MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
+
+
+def grid(size: int, device: torch.device) -> Tensor:
+    """Centres of `size` pixels in [-1, 1]: [size]."""
+    return (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * (2 / size) - 1
+
+
+def warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Sample image [B C H W] at p + flow(p); flow [B 2 H' W'] in half-widths. Returns [B C H' W']."""
+    size = flow.shape[-1]
+    axis = grid(size, flow.device)
+    base = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
+    place = base[None] + flow.permute(0, 2, 3, 1)
+    return F.grid_sample(image, place.to(image.dtype), mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def resize(x: Tensor, size: int) -> Tensor:
+    return x if x.shape[-1] == size else F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def polygon_mask(points: Tensor, size: int, softness: float) -> Tensor:
+    """Inside of a closed polygon [B n 2] (crop coordinates) as a soft mask [B 1 size size]; 0.5 on its edge.
+
+    A polygon that has collapsed to a line is empty, which is what closed lids are.
+    """
+    axis = grid(size, points.device)
+    py, px = axis[None, None, :, None], axis[None, None, None, :]
+    a = points[:, :, None, None, :]
+    b = points.roll(-1, 1)[:, :, None, None, :]
+    ax, ay, bx, by = a[..., 0], a[..., 1], b[..., 0], b[..., 1]
+    crosses = ((ay > py) != (by > py)) & (px < (bx - ax) * (py - ay) / (by - ay + 1e-12) + ax)
+    inside = (crosses.sum(1) % 2).to(points.dtype) * 2 - 1
+    dx, dy = bx - ax, by - ay
+    t = (((px - ax) * dx + (py - ay) * dy) / (dx * dx + dy * dy + 1e-12)).clamp(0, 1)
+    distance = ((px - ax - t * dx) ** 2 + (py - ay - t * dy) ** 2).amin(1).sqrt()
+    return torch.sigmoid(inside * distance / softness)[:, None]
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """flow [B 2 G G]; cover [B 1 G G] how much keypoints say there; opening [B 3 G G] left eye, right eye, mouth."""
+
+    flow: Tensor
+    cover: Tensor
+    opening: Tensor
+
+
+class CoarseFlow(nn.Module):
+    """Displacement of keypoints spread by Gaussian kernels of learned width and weight, in ordered layers.
+
+    The skin covers eyeballs and teeth, which show only through the openings of lids and lips: so a closing lid moves
+    as skin and is never averaged with the still iris beneath it.
+    """
+
+    def __init__(self, rig: KeypointRig, width: Tensor):
+        super().__init__()
+        self.rig = rig
+        self.log_width = nn.Parameter(width.clamp_min(1e-3).log())
+        self.log_weight = nn.Parameter(torch.zeros_like(width))
+
+    def _spread(self, source: Tensor, target: Tensor, chosen: Tensor, size: int, floor: float) -> tuple[Tensor, Tensor]:
+        """Weighted mean displacement of the chosen keypoints [B 2 G G] and their total weight [B 1 G G].
+
+        Gaussians factor into a row and a column part, so the sum over keypoints is a matrix product.
+        """
+        width = self.log_width[chosen].exp().clamp_min(floor)
+        s, t = source[:, chosen], target[:, chosen]
+        depth = t[..., 2] - t[..., 2].amin(1, keepdim=True)
+        # A narrow kernel outweighs a wide one, so that lids and lips win over the cheeks; width 0.03 weighs 1.
+        weight = (self.log_weight[chosen] - 2 * (width.log() - math.log(0.03)) - NEARER * depth).exp()
+        axis = grid(size, t.device)
+        gx = torch.exp(-0.5 * ((axis[None, None] - t[..., 0:1]) / width[:, None]) ** 2)
+        gy = torch.exp(-0.5 * ((axis[None, None] - t[..., 1:2]) / width[:, None]) ** 2) * weight[..., None]
+        move = (s - t)[..., :2]
+        sums = [gy.transpose(1, 2) @ gx]
+        sums += [(gy * move[..., k : k + 1]).transpose(1, 2) @ gx for k in range(2)]
+        total = sums[0][:, None]
+        return torch.stack(sums[1:], 1), total
+
+    def forward(self, source: Tensor, target: Tensor, size: int = FLOW_SIZE) -> Coarse:
+        """Keypoints of photo and target [B K 3] -> Coarse at size x size, in float32 whatever the autocast."""
+        with torch.autocast(source.device.type, enabled=False):
+            return self._layers(source.float(), target.float(), size)
+
+    def _layers(self, source: Tensor, target: Tensor, size: int) -> Coarse:
+        layer = self.rig.layer
+        moved, total = self._spread(source, target, (layer == 0).nonzero()[:, 0], size, 0.012)
+        cover = total / (total + EMPTY)
+        flow = moved / (total + EMPTY)
+        loops = (*self.rig.eye_loops.long(), self.rig.mouth_loop.long())
+        openings = []
+        for number, loop in enumerate(loops, start=1):
+            opening = polygon_mask(target[:, loop, :2], size, 0.006)
+            chosen = (layer == number).nonzero()[:, 0]
+            if len(chosen):
+                inner, weight = self._spread(source, target, chosen, size, 0.05)
+                flow = flow + opening * (inner / (weight + 1e-6) - flow)
+            openings.append(opening)
+        return Coarse(flow, cover, torch.cat(openings, 1))
+
+
+class Modulated(nn.Module):
+    """Residual block whose normalised features are scaled and shifted by the motion code."""
+
+    def __init__(self, channels: int, code: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, 1, 1)
+        self.norm = nn.GroupNorm(8, channels, affine=False)
+        self.affine = nn.Linear(code, 2 * channels)
+        self.second = nn.Conv2d(channels, channels, 3, 1, 1)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """x [B C H W], code [B D] -> [B C H W]."""
+        gain, bias = self.affine(code)[..., None, None].chunk(2, 1)
+        return x + self.second(F.silu(self.norm(self.first(x)) * (1 + gain) + bias))
+
+
+@dataclass(frozen=True)
+class Generated:
+    """image [B 3 S S]; warped [B 3 S S] the photo's own pixels; paint [B 3 B B] what the photo does not show;
+    keep, head [B 1 B B] logits: the photo's pixel is right here; the head is here in photo or target;
+    flow [B 2 F F]; coarse."""
+
+    image: Tensor
+    warped: Tensor
+    paint: Tensor
+    keep: Tensor
+    head: Tensor
+    flow: Tensor
+    coarse: Coarse
+
+
+class GuidedFlow(nn.Module):
+    """Coarse flow -> correction, occlusion, paint. channels: widths at 64, 32, 16 and 8; fine: width at 128."""
+
+    def __init__(
+        self, keypoints: int, eye_loop: int, mouth_loop: int, channels: tuple[int, ...] = (48, 80, 128, 176),
+        fine: int = 24, code: int = 128,
+    ):  # fmt: skip
+        super().__init__()
+        self.config = {
+            "class": "rig_generator", "keypoints": keypoints, "eye_loop": eye_loop, "mouth_loop": mouth_loop,
+            "channels": list(channels), "fine": fine, "code": code,
+        }  # fmt: skip
+        self.rig = KeypointRig(keypoints, eye_loop, mouth_loop)
+        self.coarse = CoarseFlow(self.rig, torch.full((keypoints,), 0.03))
+        self.motion = nn.Sequential(nn.Linear(MOTION, code), nn.SiLU(), nn.Linear(code, code), nn.SiLU())
+        inputs = 2 * 3 * 16 + 4 * (2 + 1 + 3)  # photo and its coarse warp, unshuffled to 64; coarse maps likewise
+        self.enter = nn.Sequential(nn.Conv2d(inputs, channels[0], 1), nn.SiLU())
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(channels[:-1], channels[1:], strict=True))
+        self.encode = nn.ModuleList(Modulated(c, code) for c in channels)
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in zip(channels[:-1], channels[1:], strict=True))
+        self.decode = nn.ModuleList(Modulated(c, code) for c in channels)
+        self.grow = nn.Conv2d(channels[0], 4 * fine, 1)
+        self.mix = nn.Sequential(
+            nn.Conv2d(fine + 12 + 12 + 2 + 1 + 3, fine, 3, 1, 1), nn.SiLU(), nn.Conv2d(fine, fine, 3, 1, 1), nn.SiLU()
+        )
+        self.to_flow = nn.Conv2d(fine, 2, 3, 1, 1)
+        self.to_maps = nn.Conv2d(fine, 4 * (3 + 1 + 1), 3, 1, 1)  # paint, keep, head at 256 by pixel shuffle
+        nn.init.zeros_(self.to_flow.weight)
+        nn.init.zeros_(self.to_flow.bias)
+        with torch.no_grad():
+            self.to_maps.bias[12:16] = 2.0  # trust the photo's pixels to begin with
+
+    def forward(self, photo: Tensor, source: Tensor, target: Tensor, motion: Tensor, full: Tensor | None = None) -> Generated:
+        """photo [B 3 256 256] in [-1, 1]; source, target keypoints [B K 3]; motion [B MOTION] (see `motion_code`);
+        full [B 3 S S]: the crop at output resolution, by default the photo itself."""
+        coarse = self.coarse(source, target)
+        small = F.pixel_unshuffle(photo, 4)
+        guess = F.pixel_unshuffle(warp(photo, resize(coarse.flow, BASE)), 4)
+        maps = torch.cat([coarse.flow * 4, coarse.cover, coarse.opening], 1)
+        code = self.motion(motion)
+        x = self.enter(torch.cat([small, guess, F.pixel_unshuffle(maps, 2)], 1))
+        skips = [self.encode[0](x, code)]
+        for down, block in zip(self.down, list(self.encode)[1:], strict=True):
+            skips.append(block(F.silu(down(skips[-1])), code))
+        x = self.decode[-1](skips[-1], code)
+        for up, block, skip in reversed(list(zip(self.up, list(self.decode)[:-1], skips[:-1], strict=True))):
+            x = block(resize(up(x), skip.shape[-1]) + skip, code)
+        fine = F.pixel_shuffle(self.grow(x), 2)
+        context = [F.pixel_unshuffle(warp(photo, resize(coarse.flow, BASE)), 2), F.pixel_unshuffle(photo, 2), maps]
+        fine = self.mix(torch.cat([fine, *context], 1))
+        flow = coarse.flow + 0.25 * self.to_flow(fine).float()
+        paint, keep, head = F.pixel_shuffle(self.to_maps(fine), 2).float().split((3, 1, 1), 1)
+        return self.compose(full if full is not None else photo, flow, paint, keep, head, coarse)
+
+    @staticmethod
+    def compose(full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse) -> Generated:
+        """Warp the crop at its own resolution, paint what it does not show, leave alone what is not head."""
+        size = full.shape[-1]
+        flow, paint, keep, head = flow.float(), paint.float(), keep.float(), head.float()
+        warped = warp(full, resize(flow, size))
+        share = torch.sigmoid(resize(keep, size))
+        image = share * warped + (1 - share) * resize(paint, size)
+        inside = torch.sigmoid(resize(head, size))
+        return Generated(full + inside * (image - full), warped, paint, keep, head, flow, coarse)
+
+
+def motion_code(
+    source: Tensor, target: Tensor, rotation: Tensor, turn: Tensor, gaze_source: Tensor, gaze_target: Tensor
+) -> Tensor:
+    """[B MOTION]: coefficients of photo and target [B 57], the photo's rotation [B 3 3], the head's turn [B 3] and both
+    gazes [B 2 2] in degrees."""
+    gaze = torch.cat([gaze_source.flatten(1), gaze_target.flatten(1)], 1) / 15
+    return torch.cat([source, target, turn / 20, rotation.flatten(1), gaze], 1)

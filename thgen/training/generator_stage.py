@@ -1,0 +1,222 @@
+"""Stage `generator`: Rig's guided flow on rendered pairs whose flow, visibility and keypoints are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from thgen.errors import WeightsError
+from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, weighted_l1
+from thgen.networks.analyser import INPUT_SIZE, to_input
+from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, grid, motion_code, warp
+from thgen.networks.geometry import euler_angles, rotation_matrix
+from thgen.networks.keypoint_rig import KeypointRig
+from thgen.synth import facekit as fk
+from thgen.synth.head import PIVOT, neck_weight
+from thgen.synth.keypoints import KeypointLayout, build_layout
+from thgen.training.batches import StepBatches
+from thgen.training.data import ClipStore, colour_jitter
+from thgen.training.stage import StageConfig
+from thgen.training.task import Batch, Task
+
+LABELS = ("keypoints", "pose", "gaze", "coefficients", "flow", "visible", "segmentation")
+
+
+def fill_rig(rig: KeypointRig, layout: KeypointLayout, eye_centre: np.ndarray) -> None:
+    """Write a layout into the rig's buffers. eye_centre [2 3] cm, left and right."""
+    for name in ("canonical", "basis", "follow", "rigid", "layer"):
+        getattr(rig, name).copy_(torch.from_numpy(np.asarray(getattr(layout, name), np.float32)))
+    rig.pivot.copy_(torch.from_numpy(PIVOT))
+    rig.eye_loops.copy_(torch.from_numpy(np.stack(layout.loops[:2]).astype(np.float32)))
+    rig.mouth_loop.copy_(torch.from_numpy(layout.loops[2].astype(np.float32)))
+    for side in range(2):
+        ball = torch.from_numpy(layout.layer == side + 1)
+        x, y, z = (rig.canonical - torch.from_numpy(eye_centre[side])).unbind(-1)
+        zero = torch.zeros_like(x)
+        turn = torch.stack([torch.stack([z, zero, -x], -1), torch.stack([zero, z, -y], -1)]) * np.pi / 180
+        rig.gaze_basis[:, ball] = turn[:, ball]
+
+
+def importance(points: Tensor, size: int, width: float = 0.045) -> Tensor:
+    """[B 1 size size]: 1 near the given points [B n 2], falling to 0 with a Gaussian of `width` half-widths."""
+    axis = grid(size, points.device)
+    gx = torch.exp(-0.5 * ((axis - points[..., 0:1]) / width) ** 2)
+    gy = torch.exp(-0.5 * ((axis - points[..., 1:2]) / width) ** 2)
+    return (gy.transpose(1, 2) @ gx).clamp_max(1)[:, None]
+
+
+class GeneratorStage(Task):
+    """data: {train, val, targets_per_clip}; model: arguments of GuidedFlow; losses named below."""
+
+    def __init__(self, config: StageConfig) -> None:
+        self.config = config
+        self.store, self.val_store = ClipStore(config.data["train"]), ClipStore(config.data["val"])
+        mesh = fk.load_facekit()
+        layout = build_layout(mesh, neck_weight)
+        self.net = GuidedFlow(len(layout.index), len(layout.loops[0]), len(layout.loops[2]), **config.model)
+        fill_rig(self.net.rig, layout, mesh.eye_centre)
+        with torch.no_grad():
+            self.net.coarse.log_width.copy_(torch.from_numpy(layout.width).log())
+        self.modules = {"generator": self.net}
+        self.float32 = ("rig.*", "coarse.*")
+        self.helpers = {}
+        if config.losses.get("perceptual") is not None:
+            from thgen.hub import load_network
+
+            try:
+                self.helpers["analyser"] = load_network("analyser", torch.device("cpu")).requires_grad_(False)
+            except WeightsError:
+                print("the perceptual loss is off: there are no analyser weights yet")
+
+    # ---- batches
+    def batches(self, split: str, seed: int, rank: int, world: int) -> Iterator[Batch]:
+        store = self.store if split == "train" else self.val_store
+        jitter = 0.9 if split == "train" else 0.0
+
+        def make(number: int) -> Batch:
+            if number % 100 == 0:
+                store.refresh()
+            return self._batch(store, np.random.default_rng((seed, rank, number)), jitter)
+
+        return StepBatches(make, self.config.workers)
+
+    def _batch(self, store: ClipStore, rng: np.random.Generator, jitter: float) -> Batch:
+        size, per_clip = self.config.batch_size, self.config.data.get("targets_per_clip", 4)
+        photos, targets, rows = [], [], {f"{name}_{end}": [] for name in LABELS for end in "st"}
+        while len(photos) < size:
+            number = int(rng.integers(len(store)))
+            count = len(store.clips[number].frames)
+            chosen = sorted((1 + rng.choice(count - 1, per_clip, replace=False)).tolist())
+            images, truth = store.load(number, [0, *chosen], LABELS)
+            photos += [images[0]] * per_clip
+            targets += list(images[1:])
+            for name in LABELS:
+                rows[f"{name}_s"] += [truth[name][0]] * per_clip
+                rows[f"{name}_t"] += list(truth[name][chosen])
+        labels = {n: torch.from_numpy(np.stack(v[:size]).astype(np.float32)) for n, v in rows.items()}
+        photo, target = (to_input(torch.from_numpy(np.stack(x[:size]))) for x in (photos, targets))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        if jitter:
+            photo, target = colour_jitter(generator, photo, target, strength=jitter)
+        head = [labels[f"segmentation_{end}"] for end in "st"]
+        union = sum(((h > fk.BACKGROUND) & (h < fk.BODY)).float() for h in head).clamp_max(1)  # type: ignore[union-attr]
+        return {
+            "photo": photo, "target": target, "flow": labels["flow_t"].permute(0, 3, 1, 2).contiguous(),
+            "visible": labels["visible_t"][:, None], "head": union[:, None],
+            **self._guidance(labels, generator, 1.0 if jitter else 0.0),
+        }  # fmt: skip
+
+    def _guidance(self, labels: dict[str, Tensor], generator: torch.Generator, noise: float) -> dict[str, Tensor]:
+        """Keypoints of photo and target, and the motion code, as wrong as the analyser would make them."""
+        source, truth = labels["keypoints_s"], labels["keypoints_t"]
+        b, k, _ = source.shape
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator)
+
+        def uniform(*shape: int) -> Tensor:
+            return torch.rand(*shape, generator=generator)
+
+        wobble = noise * (0.010 * normal(b, 1, 3) * uniform(b, 1, 1) + 0.006 * normal(b, k, 3) * uniform(b, 1, 1))
+        own, own_t = (rotation_matrix(labels[f"pose_{end}"][:, :3]) for end in "st")
+        turn = euler_angles(own_t @ own.transpose(1, 2))
+        change = labels["coefficients_t"] - labels["coefficients_s"]
+        gaze = labels["gaze_t"] - labels["gaze_s"]
+        rig = self.net.rig.cpu() if self.device.type == "cpu" else self.net.rig
+        with torch.no_grad():
+            posed = rig.unpose(source + wobble)
+            still = torch.zeros(b, 3)
+            guided = rig.targets(posed, change, gaze, turn, still)
+            # The renderer also shifts the head: take the shift from the truth.
+            guided = guided + (truth - guided)[:, :68].mean(1, keepdim=True) * rig.follow[None, :, None]
+        by_rig = (uniform(b, 1, 1) < 0.5).float() if noise else torch.zeros(b, 1, 1)
+        target = by_rig * guided + (1 - by_rig) * (truth + wobble + noise * 0.003 * normal(b, k, 3) * uniform(b, 1, 1))
+        coefficients = [labels[f"coefficients_{e}"] + noise * 0.05 * normal(b, change.shape[1]) for e in "st"]
+        motion = motion_code(*coefficients, own, turn, labels["gaze_s"], labels["gaze_t"])
+        return {"keypoints_s": source + wobble, "keypoints_t": target, "truth_t": truth, "motion": motion}
+
+    # ---- losses
+    def run(self, batch: Batch) -> Generated:
+        return self.net(batch["photo"], batch["keypoints_s"], batch["keypoints_t"], batch["motion"])
+
+    def weight(self, batch: Batch) -> Tensor:
+        """[B 1 256 256]: 1 everywhere, up to 6 around eyes and mouth, where people look."""
+        rig = self.net.rig
+        loops = torch.cat([rig.eye_loops.flatten(), rig.mouth_loop]).long()
+        return 1 + 5 * importance(batch["truth_t"][:, loops, :2], BASE)
+
+    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        out = self.run(batch)
+        with torch.autocast(out.image.device.type, enabled=False):
+            weight = self.weight(batch)
+            target, visible, flow = batch["target"].float(), batch["visible"], batch["flow"]
+            # Flow that leaves the crop cannot be seen; keep it out of the loss.
+            seen = visible * (flow.abs().amax(1, keepdim=True) < 1).float()
+            error = (out.flow - flow).abs().sum(1, keepdim=True)
+            near = 1 + 5 * importance(batch["truth_t"][:, self.net.rig.mouth_loop.long(), :2], FLOW_SIZE)
+            keep = F.avg_pool2d(out.keep, 2)
+            head = F.avg_pool2d(out.head, 2)
+            paint = F.interpolate(out.paint, BASE) if out.paint.shape[-1] != BASE else out.paint
+            hidden = F.interpolate(1 - visible, BASE)
+            terms = {
+                "image": weighted_l1(out.image, target, weight),
+                "scales": multiscale_l1(out.image, target),
+                "edges": edges(out.image, target, weight),
+                "flow": masked_mean(error * near, seen),
+                "coarse": masked_mean((out.coarse.flow - flow).abs().sum(1, keepdim=True), seen * out.coarse.cover),
+                "keep": F.binary_cross_entropy_with_logits(keep, visible),
+                "head": F.binary_cross_entropy_with_logits(head, batch["head"]),
+                "paint": masked_mean((paint - target).abs().mean(1, keepdim=True), hidden),
+            }
+        if "analyser" in (self.helpers or {}):
+            net = self.helpers["analyser"]
+            maps = [net.features(F.interpolate(x, INPUT_SIZE, mode="area"))[:3] for x in (out.image, target)]
+            terms["perceptual"] = feature_l1(maps[0], [m.detach() for m in maps[1]])
+        return terms
+
+    # ---- scores
+    def validate(self) -> dict[str, float]:
+        rng = np.random.default_rng(0)
+        sums: dict[str, list[float]] = {}
+        for _ in range(max(1, 96 // self.config.batch_size)):
+            batch = self._batch(self.val_store, rng, 0.0)
+            batch = {k: v.to(self.device) for k, v in batch.items()}
+            for name, value in self.scores(batch).items():
+                sums.setdefault(name, []).append(value)
+        return {name: float(np.mean(values)) for name, values in sums.items()}
+
+    def scores(self, batch: Batch) -> dict[str, float]:
+        """L1 in [-1, 1] units: result, copy of the source, warp by the true flow; flow error in half-widths."""
+        out = self.run(batch)
+        target, seen = batch["target"], batch["visible"]
+        near = self.weight(batch) - 1
+        ceiling = warp(batch["photo"], F.interpolate(batch["flow"], BASE, mode="bilinear"))
+        error = (out.flow - batch["flow"]).norm(dim=1, keepdim=True)
+        coarse = (out.coarse.flow - batch["flow"]).norm(dim=1, keepdim=True)
+        moving = seen * batch["head"]
+        return {
+            "l1": float((out.image - target).abs().mean()),
+            "l1_copy": float((batch["photo"] - target).abs().mean()),
+            "l1_true_flow": float((ceiling - target).abs().mean()),
+            "l1_eyes_mouth": float(masked_mean((out.image - target).abs().mean(1, True), near)),
+            "l1_eyes_mouth_copy": float(masked_mean((batch["photo"] - target).abs().mean(1, True), near)),
+            "flow": float(masked_mean(error, moving)),
+            "flow_coarse": float(masked_mean(coarse, moving)),
+        }
+
+    def images(self, batch: Batch) -> dict[str, Tensor]:
+        few = {k: v[:6] for k, v in batch.items()}
+        out = self.run(few)
+        warped = warp(few["photo"], F.interpolate(out.coarse.flow, BASE, mode="bilinear"))
+        keep = torch.sigmoid(out.keep).expand(-1, 3, -1, -1) * 2 - 1
+        rows = (few["photo"], few["target"], warped, out.warped, out.paint, keep, out.image)
+        strip = torch.cat([torch.cat(list(r.float()), 2) for r in rows], 1)
+        return {"photo, target, coarse, warped, paint, keep, result": ((strip + 1) / 2).clamp(0, 1)}
+
+    def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
+        return {"rig": (self.net.state_dict(), self.net.config)}

@@ -64,11 +64,13 @@ def run(args: argparse.Namespace) -> int:
         raise PhotoError("There is no photo: give one with --photo.")
     if not args.out and not args.still:
         raise ControlError("There is nothing to write: give --out O.mp4, or --still OUT.png.")
-    from thgen import media, pipeline
+    from thgen import media
 
     for path, suffix in ((args.out, ".mp4"), (args.still, ".png"), (args.save_recipe, ".json")):
         if path:
             media.check_output(path, suffix)
+    from thgen import pipeline  # seconds: torch comes with it
+
     request = _request(recipe, files)
     session = pipeline.Session.load(request.method, args.device, args.landmarks)
     if args.still:

@@ -145,9 +145,10 @@ class Session:
         from thgen import hub
         from thgen.preprocess.face import FaceFinder
 
-        target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        target = _device(device)
+        kind = method_class(method)  # an unknown name is told before any weights are loaded
         finder = FaceFinder(hub.load_network("analyser", target), target, landmarks=landmarks)
-        return cls(method_class(method).load(target), finder)
+        return cls(kind.load(target), finder)
 
     def prepare(self, request: Request) -> Prepared:
         """Read, find, crop and encode the request's photo, or take it from the last few. PhotoError, FaceError."""
@@ -173,6 +174,17 @@ class Session:
 
         names = dict.fromkeys(("analyser", *(self.method.networks or (self.method.weights_name,))))
         return [hub.describe(name) for name in names]
+
+
+def _device(name: str | None) -> torch.device:
+    """Raises ControlError for a device that torch does not know or that is not there."""
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name or best)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ControlError(f"There is no device {name!r} here; leave it out to use {best}.") from error
+    return device
 
 
 def method_class(name: str) -> type[Method]:

@@ -73,6 +73,7 @@ def test_iou_of_known_squares() -> None:
     assert Square(0, 0, 2).iou(Square(0, 0, 2)) == 1
     assert Square(0, 0, 2).iou(Square(1, 0, 2)) == pytest.approx(2 / 6)
     assert Square(0, 0, 2).iou(Square(5, 0, 2)) == 0
+    assert Square(0, 0, 10).covered(Square(1, 1, 2)) == 1 and Square(0, 0, 2).covered(Square(1, 0, 2)) == 0.5
 
 
 def test_limit_side_only_scales_when_it_must() -> None:

@@ -76,3 +76,9 @@ def test_search_windows_cover_the_photo() -> None:
 def test_suppression_keeps_the_best_of_each_place() -> None:
     squares = [Square(0, 0, 10), Square(1, 0, 10), Square(50, 0, 10)]
     assert suppress(squares, [0.6, 0.9, 0.7]) == [1, 2]
+
+
+def test_suppression_can_refuse_what_lies_inside() -> None:
+    squares = [Square(0, 0, 10), Square(2, 2, 4), Square(6, 0, 6)]
+    assert suppress(squares, [0.9, 0.8, 0.7]) == [0, 1, 2]
+    assert suppress(squares, [0.9, 0.8, 0.7], covered=0.5) == [0, 2]

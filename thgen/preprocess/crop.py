@@ -49,12 +49,19 @@ class Square:
         k = size / self.side
         return np.array([[k, 0.0, -self.left * k], [0.0, k, -self.top * k]])
 
-    def iou(self, other: Square) -> float:
-        """Intersection over union of the two squares, 0 to 1."""
+    def _common(self, other: Square) -> float:
         w = min(self.left + self.side, other.left + other.side) - max(self.left, other.left)
         h = min(self.top + self.side, other.top + other.side) - max(self.top, other.top)
-        overlap = max(w, 0.0) * max(h, 0.0)
-        return overlap / (self.side**2 + other.side**2 - overlap)
+        return max(w, 0.0) * max(h, 0.0)
+
+    def iou(self, other: Square) -> float:
+        """Intersection over union of the two squares, 0 to 1."""
+        common = self._common(other)
+        return common / (self.side**2 + other.side**2 - common)
+
+    def covered(self, other: Square) -> float:
+        """Intersection over the smaller square, 0 to 1: 1 where one lies inside the other."""
+        return self._common(other) / min(self.side, other.side) ** 2
 
     def to_normalised(self, points: np.ndarray) -> np.ndarray:
         """points [... 2 or 3] in photo px (a third value has the photo's scale) -> normalised to this square."""

@@ -94,10 +94,16 @@ def search_windows(height: int, width: int, sizes: Sequence[float], step: float 
                 yield Square(float(x), float(y), side)
 
 
-def suppress(squares: Sequence[Square], scores: Sequence[float], overlap: float = 0.3) -> list[int]:
-    """Indices that survive non-maximum suppression, best score first: of squares with more IoU than `overlap`, one."""
+def suppress(
+    squares: Sequence[Square], scores: Sequence[float], overlap: float = 0.3, covered: float = 1.0
+) -> list[int]:
+    """Indices that survive non-maximum suppression, best score first.
+
+    Of squares with more IoU than `overlap`, or of which more than `covered` of the smaller is shared, one is kept.
+    """
     kept: list[int] = []
     for i in np.argsort(-np.asarray(scores, np.float64), kind="stable"):
-        if all(squares[i].iou(squares[j]) <= overlap for j in kept):
+        mine = squares[i]
+        if all(mine.iou(squares[j]) <= overlap and mine.covered(squares[j]) <= covered for j in kept):
             kept.append(int(i))
     return kept

@@ -18,6 +18,7 @@ from thgen.errors import FaceError, PhotoError
 from thgen.preprocess.crop import (
     ANALYSER,
     CROP,
+    Framing,
     Square,
     landmark_extent,
     landmark_square,
@@ -32,6 +33,7 @@ from thgen.preprocess.track import steady
 if TYPE_CHECKING:
     from thgen.networks.analyser import Analysis
 
+TIGHT = Framing(1.0, 0.0)  # the landmarks' own box, made square
 LANDMARKS = ("analyser", "fan")
 WORK_SIDE = 1280  # px; detection works on a picture of at most this size
 SEARCH_SIZES = (1.0, 0.75, 0.56, 0.42, 0.32, 0.24)  # sides of the searched windows, of the photo's shorter edge
@@ -118,7 +120,8 @@ class FaceFinder:
         _check_photo(photo)
         work, scale = limit_side(photo, WORK_SIDE)
         looks = self._find(work)
-        kept = suppress([k.next_square for k in looks], [k.score for k in looks])
+        tight = [landmark_square(k.landmarks, TIGHT) for k in looks]
+        kept = suppress(tight, [k.score for k in looks], covered=0.5)  # no face has another one inside it
         faces = [_face(looks[i], 1 / scale) for i in kept]
         return sorted(faces, key=lambda f: -f.extent)
 

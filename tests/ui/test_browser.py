@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def chromium():
 
 @pytest.fixture
 def visit(chromium, server):
-    """visit(viewport, query) opens the page; at the end of the test, no foreign request and no script error is allowed."""
+    """visit(viewport, query) opens the page. No request to elsewhere and no script error is allowed during the test."""
     contexts, foreign, errors = [], [], []
 
     def check(route):
@@ -154,6 +155,19 @@ def test_cancel_stops_and_a_next_run_works(visit, server):
     assert server.engine.most_running == 1
 
 
+def test_closing_the_tab_stops_the_work(visit, server):
+    page = visit()
+    give_photo_and_voice(page, server.media)
+    server.engine.seconds_per_frame = 1.5
+    page.locator("#generate").click()
+    expect(page.locator("#status")).to_contain_text("Frame", timeout=SLOW)
+    page.close()
+    end = time.monotonic() + 15
+    while server.engine.running and time.monotonic() < end:
+        time.sleep(0.1)
+    assert server.engine.running == 0
+
+
 def test_example_recipe_reset_and_link(visit, server, tmp_path):
     page = visit()
     page.locator("#examples button, #examples .gallery-item").nth(1).click()
@@ -180,8 +194,9 @@ def test_phone(visit, server, tmp_path):
     give_photo_and_voice(page, server.media)
     width = page.evaluate("document.documentElement.scrollWidth")
     too_wide = page.evaluate(
-        "() => [...document.querySelectorAll('.workbench *')].filter(e => e.offsetParent && getComputedStyle(e).position "
-        "!== 'absolute' && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.className)"
+        "() => [...document.querySelectorAll('.workbench *')].filter(e => e.offsetParent"
+        " && getComputedStyle(e).position !== 'absolute' && e.getBoundingClientRect().right > innerWidth + 1)"
+        ".map(e => e.className)"
     )
     assert width == PHONE["width"] and not too_wide
     page.locator("#field-blink-openness input[type=range]").scroll_into_view_if_needed()

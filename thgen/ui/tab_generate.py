@@ -19,6 +19,10 @@ from thgen.ui.form import Form, build_controls, build_inputs, file_path
 from thgen.ui.links import read_query, write_query
 from thgen.ui.session import Finished, Session, Update, recipe_fields
 
+# Events that only move values about: at once, without a spinner, and no part of the API.
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+UNEXPECTED = "Something went wrong inside thgen; the server's log says what. Your settings are still here."
+
 
 @dataclass(frozen=True)
 class Result:
@@ -157,17 +161,21 @@ def _write_recipe(finished: Finished) -> Path:
 
 
 def _wire_generate(session: Session, form: Form, result: Result) -> None:
+    def wait() -> dict[Any, Any]:
+        line = "<p>Waiting for a free place in the queue</p>"
+        return {result.status: gr.HTML(line, visible=True), **buttons(busy=True)}
+
     def make(*values: Any) -> Iterator[dict[Any, Any]]:
-        yield {result.status: gr.HTML(progress_html(Update(0, "Starting", 0)), visible=True)}
         try:
             for update in session.generate(form.fields(values)):
                 if update.finished is None:
-                    yield {result.status: gr.HTML(progress_html(update))}
+                    yield {result.status: gr.HTML(progress_html(update), visible=True)}
                 else:
-                    yield show(update.finished)
-        except ThgenError as error:
-            yield {result.status: gr.HTML(error_html(str(error)))}
-            raise gr.Error(str(error), print_exception=False) from error
+                    yield show(update.finished) | buttons(busy=False)
+        except Exception as error:
+            sentence = str(error) if isinstance(error, ThgenError) else UNEXPECTED
+            yield {result.status: gr.HTML(error_html(sentence), visible=True), **buttons(busy=False)}
+            raise gr.Error(sentence, print_exception=sentence == UNEXPECTED) from error
 
     def show(finished: Finished) -> dict[Any, Any]:
         return {
@@ -181,15 +189,15 @@ def _wire_generate(session: Session, form: Form, result: Result) -> None:
             result.recipe: finished.recipe,
         }
 
-    def buttons(busy: bool) -> tuple[gr.Button, gr.Button]:
-        return gr.Button(interactive=not busy), gr.Button(interactive=busy)
+    def buttons(busy: bool) -> dict[Any, Any]:
+        return {result.generate: gr.Button(interactive=not busy), result.cancel: gr.Button(interactive=busy)}
 
     both = [result.generate, result.cancel]
     outputs = [result.status, result.video, result.ran, result.downloads, result.download, result.recipe_file,
-               result.details, result.recipe]  # fmt: skip
-    result.generate.click(lambda: buttons(True), None, both, queue=False, show_progress="hidden",
-                          api_visibility="private")  # fmt: skip
-    making = result.generate.click(
+               result.details, result.recipe, *both]  # fmt: skip
+    # First of all, and outside the queue, so that a visitor who has to wait is told so and can leave.
+    pressed = result.generate.click(wait, None, [result.status, *both], **QUIET)
+    making = pressed.then(
         make,
         inputs=list(form.widgets.values()),
         outputs=outputs,
@@ -201,16 +209,12 @@ def _wire_generate(session: Session, form: Form, result: Result) -> None:
     )
     making.success(None, js="() => document.getElementById('video').scrollIntoView({block: 'nearest'})",
                    api_visibility="private")  # fmt: skip
-    making.then(lambda: buttons(False), None, both, queue=False, show_progress="hidden", api_visibility="private")
-    result.cancel.click(
-        lambda: (*buttons(False), gr.HTML(error_html("Cancelled; nothing was kept."), visible=True)),
-        None,
-        [*both, result.status],
-        cancels=[making],
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+
+    def stopped() -> dict[Any, Any]:
+        line = "<p>Cancelled; nothing of it was kept.</p>"
+        return {result.status: gr.HTML(line, visible=True), **buttons(busy=False)}
+
+    result.cancel.click(stopped, None, [result.status, *both], cancels=[making], **QUIET)
 
 
 def _wire_form(
@@ -243,13 +247,11 @@ def _wire_form(
         declared = session.methods().get(method, ())
         return [gr.Column(visible=name in declared) for name in form.blocks]
 
-    reset.click(restore, None, settings, queue=False, show_progress="hidden", api_visibility="private")
-    load.upload(from_recipe, load, settings, preprocess=False, queue=False, show_progress="hidden",
-                api_visibility="private")  # fmt: skip
-    page.load(from_query, None, settings, queue=False, show_progress="hidden", api_visibility="private")
+    reset.click(restore, None, settings, **QUIET)
+    load.upload(from_recipe, load, settings, preprocess=False, **QUIET)
+    page.load(from_query, None, settings, **QUIET)
     method = form.widgets["method"]
-    method.change(show_factors, method, list(form.blocks.values()), queue=False, show_progress="hidden",
-                  api_visibility="private")  # fmt: skip
+    method.change(show_factors, method, list(form.blocks.values()), **QUIET)
     if examples is not None:
         data, rows = examples
         filled = {name: form.widgets[name] for name in ("photo", "audio", *form.settings)}
@@ -257,7 +259,7 @@ def _wire_form(
         def fill(index: int) -> list[Any]:
             return [{**neutral, **rows[index]}[name] for name in filled]
 
-        data.click(fill, data, list(filled.values()), queue=False, show_progress="hidden", api_visibility="private")
+        data.click(fill, data, list(filled.values()), **QUIET)
 
 
 def _wire_link(form: Form, link: gr.Button, text: gr.Textbox) -> None:
@@ -267,6 +269,5 @@ def _wire_link(form: Form, link: gr.Button, text: gr.Textbox) -> None:
     def query(*values: Any) -> gr.Textbox:
         return gr.Textbox(write_query(dict(zip(form.settings, values, strict=True)), neutral), visible=True)
 
-    asked = link.click(query, settings, text, preprocess=False, queue=False, show_progress="hidden",
-                       api_visibility="private")  # fmt: skip
+    asked = link.click(query, settings, text, preprocess=False, **QUIET)
     asked.then(None, text, text, js="query => location.origin + location.pathname + query", api_visibility="private")

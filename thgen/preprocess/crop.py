@@ -61,7 +61,7 @@ class Square:
 
     def covered(self, other: Square) -> float:
         """Intersection over the smaller square, 0 to 1: 1 where one lies inside the other."""
-        return self._common(other) / min(self.side, other.side) ** 2
+        return min(1.0, self._common(other) / min(self.side, other.side) ** 2)
 
     def to_normalised(self, points: np.ndarray) -> np.ndarray:
         """points [... 2 or 3] in photo px (a third value has the photo's scale) -> normalised to this square."""

@@ -71,7 +71,7 @@ def _input(path: Path) -> list[str]:
 
 def probe(path: PathLike, error: type[ThgenError] = ClipError) -> Probe:
     """Read the header of a sound or video file. Raises `error` when ffmpeg finds no media in it."""
-    path = Path(path)
+    path = regular_file(path, error, "sound or video", CLIP_MAX_BYTES)
     try:
         run = subprocess.run([*_ffmpeg(), *_input(path)], capture_output=True, timeout=30)
     except subprocess.TimeoutExpired:

@@ -1,0 +1,51 @@
+"""The README is what a Space reads and what a stranger trusts: its header, its table of weights and its links are checked."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+
+from thgen.manifest import BUNDLED, read_manifest
+from thgen.methods import METHODS
+from thgen.schema import CONTROLS, FACTORS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def weights_table() -> str:
+    """The table of weights as the manifest has it."""
+    lines = ["| name | MB | trained on | steps | minutes | hardware |", "|---|---|---|---|---|---|"]
+    for name, e in read_manifest(BUNDLED).items():
+        lines.append(f"| `{name}` | {e.bytes / 1e6:.1f} | {e.data} | {e.steps:,} | {e.minutes:.0f} | {e.hardware} |")
+    return "\n".join(lines)
+
+
+def test_the_space_header_fits_the_pins():
+    header = yaml.safe_load(README.split("---")[1])
+    assert header["sdk"] == "gradio" and header["sdk_version"] == version("gradio")
+    assert header["python_version"] == "3.11" and header["license"] == "mit"
+    assert (ROOT / header["app_file"]).is_file()
+    assert len(header["short_description"]) <= 60  # longer ones are refused by the Hub
+
+
+def test_the_table_of_weights_is_the_manifest():
+    between = re.search(r"<!-- weights:.*?-->\n(.*?)\n?<!-- /weights -->", README, re.S)
+    assert between and between[1].strip() == weights_table()
+
+
+def test_local_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_name_in_the_examples_exists():
+    for key in re.findall(r"--set ([a-z]+\.[a-z0-9]+)=", README):
+        assert key in CONTROLS
+    for name in re.findall(r"--strength ([a-z]+)=", README):
+        assert name in FACTORS
+    for name in METHODS:
+        assert f"`{name}`" in README

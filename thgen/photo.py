@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,9 +53,16 @@ def read_photo(photo: PathLike | np.ndarray) -> np.ndarray:
         return _photo_from_array(photo)
     path = regular_file(photo, PhotoError, "photo", PHOTO_MAX_BYTES)
     import pillow_heif
-    from PIL import Image, ImageOps
 
     pillow_heif.register_heif_opener()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, about what is refused below anyway
+        return _read_file(path)
+
+
+def _read_file(path: Path) -> np.ndarray:
+    from PIL import Image, ImageOps
+
     not_an_image = PhotoError(f"{path.name} is not an image that can be read; give a jpeg, png, webp or heic photo.")
     try:
         image = Image.open(path, formats=PHOTO_FORMATS)

@@ -1,4 +1,4 @@
-"""The README is what a Space reads and what a stranger trusts: its header, its table of weights and its links are checked."""
+"""The README is what a Space reads and what a stranger trusts: its header, tables and links are checked."""
 
 from __future__ import annotations
 

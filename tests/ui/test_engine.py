@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.fake_method import FakeSession
 from thgen import media as media_files
 from thgen import pipeline
 from thgen.errors import AudioError, WeightsError
 from thgen.pipeline import Request
 from thgen.ui.engine import PipelineEngine
+from thgen.ui.session import Session
 
 
 @pytest.fixture
@@ -70,3 +74,56 @@ def test_seconds_come_from_the_headers(media, tmp_path):
     clip = tmp_path / "clip.mp4"
     media_files.write_mp4(clip, frames, (96, 96), 5, media / "voice_1.wav")
     assert engine.seconds(Request(photo, None, {"pose": Path(clip)})) > 0.1
+
+
+@pytest.fixture
+def real_path(monkeypatch, media):
+    """The page's session over the true pipeline; only the method and the face finder are small."""
+    loaded = FakeSession()
+    monkeypatch.setattr(pipeline.Session, "load", lambda method, device=None: loaded)
+    return Session(PipelineEngine(), examples=media)
+
+
+def test_the_whole_path_behind_the_page(real_path):
+    fields = {**real_path.example_rows()[1], "size": 128, "paste_back": False}
+    *steps, last = list(read_while_there(real_path, fields))
+    video, header, info = last
+    assert header == b"ftyp" and not video.exists()
+    assert info["frames"] == 15 and info["weights"][0]["name"] == "fake" and info["method"] == "rig"
+    assert any("Frame" in text for text in steps) or len(steps) < 3  # a quick machine may be done between two reports
+
+
+def read_while_there(session, fields):
+    for update in session.generate(fields):
+        if update.finished is None:
+            yield update.text
+        else:
+            video = update.finished.video
+            result = video, video.read_bytes()[4:8], update.finished.info
+    yield result
+
+
+def test_stopping_the_true_pipeline_leaves_no_file(real_path, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    slow = pipeline.frames_of
+
+    def frames_of(plan, request, session):
+        for window in slow(plan, request, session):
+            time.sleep(0.3)
+            yield window
+
+    monkeypatch.setattr(pipeline, "frames_of", frames_of)
+    running = real_path.generate({**real_path.example_rows()[0], "size": 128})
+    next(running)
+    assert list(tmp_path.glob("thgen_*"))
+    running.close()
+    end = time.monotonic() + 10
+    while list(tmp_path.iterdir()) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not list(tmp_path.iterdir())
+
+
+def test_stills_of_the_true_pipeline_follow_a_slider(real_path):
+    fields = {"photo": real_path.example_rows()[0]["photo"]}
+    straight, turned = real_path.quick_preview(fields), real_path.quick_preview({**fields, "pose.yaw": 20})
+    assert straight.shape == (256, 256, 3) and (straight != turned).any()

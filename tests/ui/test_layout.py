@@ -7,7 +7,8 @@ import json
 import gradio as gr
 import pytest
 
-from thgen.errors import ControlError
+from thgen import hub
+from thgen.errors import ControlError, WeightsError
 from thgen.schema import CONTROLS, FACTORS
 from thgen.ui import layout
 from thgen.ui.endpoints import api_fields
@@ -101,3 +102,12 @@ def test_texts_say_what_is_going_on():
 
 def test_config_can_be_sent_to_a_browser(session):
     json.dumps(layout.build_ui(session).get_config_file(), default=str)
+
+
+def test_page_builds_with_no_weights_at_all_and_says_so_when_asked(media, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "BUNDLED", tmp_path)
+    monkeypatch.delenv("THGEN_HUB_REPO", raising=False)
+    session = Session(examples=media)  # the real engine
+    layout.build_ui(session)
+    with pytest.raises(WeightsError):
+        session.quick_preview({"photo": str(media / "portrait_1.png")})

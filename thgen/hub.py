@@ -35,6 +35,7 @@ HEAD_SECONDS = 10.0
 NETWORKS: dict[str, str] = {
     "analyser": "thgen.networks.analyser:Analyser",
     "audio": "thgen.networks.audio_encoder:AudioToLip",
+    "rig_generator": "thgen.networks.flow:GuidedFlow",
 }
 
 

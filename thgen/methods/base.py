@@ -1,4 +1,4 @@
-"""The contract between a method and everything else. A sixth method implements this and needs no UI or evaluation code."""
+"""The contract between a method and everything else: a sixth method implements this and needs no UI code."""
 
 from __future__ import annotations
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thgen.schema import COEFFICIENTS
@@ -18,7 +20,8 @@ class Analysis:
     """What a crop shows, one row per crop; units and signs as in thgen.schema.
 
     keypoints [B K 3] in coordinates of the crop, pose [B 3] degrees, gaze [B 2 2] degrees (left, right eye; relative to
-    the head), openness [B 2] % (left, right), coefficients [B 57], face [B] logit of "this is a face, framed right".
+    the head), openness [B 2] % (left, right), coefficients [B 57], face [B] logit of "this is a face, framed right",
+    rough [B K 3] keypoints before the closer looks.
     """
 
     keypoints: Tensor
@@ -27,6 +30,7 @@ class Analysis:
     openness: Tensor
     coefficients: Tensor
     face: Tensor
+    rough: Tensor
 
     def detach(self) -> Analysis:
         return Analysis(**{name: getattr(self, name).detach() for name in self.__dataclass_fields__})
@@ -52,20 +56,68 @@ class ResidualDown(nn.Module):
         return self.act(self.body(x) + self.shortcut(x))
 
 
-class Analyser(nn.Module):
-    """[B 3 128 128] in [-1, 1] -> Analysis. keypoints: K; channels: widths after each halving, from 64x64 to 4x4."""
+class LocalLook(nn.Module):
+    """A closer look at one feature: a patch of the crop -> places of its points within the patch, and a code.
 
-    def __init__(self, keypoints: int, channels: tuple[int, ...] = (32, 56, 96, 160, 256), hidden: int = 512):
+    points: how many; size: rows and columns of the patch.
+    """
+
+    def __init__(self, points: int, size: tuple[int, int], channels: tuple[int, ...] = (24, 48, 96), code: int = 96):
         super().__init__()
-        self.count = keypoints
-        self.config = {"class": "analyser", "keypoints": keypoints, "channels": list(channels), "hidden": hidden}
+        self.size, self.points = size, points
+        layers: list[nn.Module] = [nn.Conv2d(3, channels[0], 3, 1, 1), nn.SiLU()]
+        for a, b in pairwise(channels):
+            layers += [nn.Conv2d(a, b, 3, 2, 1), nn.GroupNorm(8, b), nn.SiLU()]
+        layers += [nn.Conv2d(channels[-1], channels[-1], 3, 2, 1), nn.GroupNorm(8, channels[-1]), nn.SiLU()]
+        self.trunk = nn.Sequential(*layers)
+        area = -(-size[0] // 8) * -(-size[1] // 8)
+        self.code = nn.Sequential(nn.Flatten(), nn.Linear(channels[-1] * area, code), nn.SiLU())
+        self.to_points = nn.Linear(code, points * 2)
+
+    def forward(self, x: Tensor, centre: Tensor, half: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B 3 128 128]; the patch's centre [B 2], half-width [B] and turn [B] (radians, clockwise) in its
+        coordinates. Returns points [B n 2] in the coordinates of x, and the code [B D]."""
+        rows, columns = self.size
+        cos, sin = half * angle.cos(), half * angle.sin()
+        tall = rows / columns
+        matrix = torch.stack(
+            [torch.stack([cos, -sin * tall, centre[:, 0]], 1), torch.stack([sin, cos * tall, centre[:, 1]], 1)], 1
+        )
+        grid = F.affine_grid(matrix, [len(x), 3, rows, columns], align_corners=False)
+        patch = F.grid_sample(x, grid.to(x.dtype), padding_mode="border", align_corners=False)
+        code = self.code(self.trunk(patch))
+        local = self.to_points(code).float().view(-1, self.points, 2)
+        turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
+        return local @ turn.mT + centre[:, None], code
+
+
+class Analyser(nn.Module):
+    """[B 3 128 128] in [-1, 1] -> Analysis: a look at the whole, then closer looks at eyes and mouth.
+
+    keypoints: K; eye_points: keypoint numbers that the left and the right eye's close look places; mouth_points
+    likewise; channels: widths after each halving, from 64x64 to 4x4.
+    """
+
+    def __init__(
+        self, keypoints: int, eye_points: list[list[int]], mouth_points: list[int],
+        channels: tuple[int, ...] = (32, 56, 96, 160, 256), hidden: int = 512,
+    ):  # fmt: skip
+        super().__init__()
+        self.count, self.eye_points, self.mouth_points = keypoints, eye_points, mouth_points
+        self.config = {
+            "class": "analyser", "keypoints": keypoints, "eye_points": eye_points, "mouth_points": mouth_points,
+            "channels": list(channels), "hidden": hidden,
+        }  # fmt: skip
         self.stem = nn.Sequential(nn.Conv2d(3, channels[0], 5, 2, 2), nn.SiLU())
-        self.blocks = nn.ModuleList(ResidualDown(a, b) for a, b in zip(channels[:-1], channels[1:], strict=True))
+        self.blocks = nn.ModuleList(ResidualDown(a, b) for a, b in pairwise(channels))
         side = INPUT_SIZE // 2 ** len(channels)
         self.neck = nn.Sequential(nn.Flatten(), nn.Linear(channels[-1] * side * side, hidden), nn.SiLU())
         self.to_keypoints = nn.Linear(hidden, keypoints * 3)
+        self.eyes = nn.ModuleList(LocalLook(len(points), (32, 48)) for points in eye_points)
+        self.mouth = LocalLook(len(mouth_points), (40, 56))
+        self.to_face = nn.Linear(hidden, 1)
         self.to_factors = nn.Sequential(
-            nn.Linear(hidden, 256), nn.SiLU(), nn.Linear(256, 3 + 4 + 2 + len(COEFFICIENTS) + 1)
+            nn.Linear(hidden + 3 * 96, 320), nn.SiLU(), nn.Linear(320, 3 + 4 + 2 + len(COEFFICIENTS))
         )
 
     def features(self, x: Tensor) -> list[Tensor]:
@@ -75,13 +127,34 @@ class Analyser(nn.Module):
             maps.append(block(maps[-1]))
         return maps
 
+    def _closer(self, x: Tensor, rough: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Keypoints [B K 3] with eyes and mouth placed by their own looks, and the looks' codes."""
+        guide = rough.detach()
+        landmarks = guide[:, :68, :2]
+        extent = (landmarks.amax(1) - landmarks.amin(1)).amax(1)
+        across = landmarks[:, 42:48].mean(1) - landmarks[:, 36:42].mean(1)
+        angle = torch.atan2(across[:, 1], across[:, 0])
+        out, codes = rough.clone(), []
+        looks = (
+            (self.eyes[0], self.eye_points[0], slice(42, 48), 0.19),
+            (self.eyes[1], self.eye_points[1], slice(36, 42), 0.19),
+            (self.mouth, self.mouth_points, slice(48, 68), 0.33),
+        )
+        for look, points, around, reach in looks:
+            placed, code = look(x, landmarks[:, around].mean(1), reach * extent, angle)
+            out[:, points, :2] = placed.to(out.dtype)
+            codes.append(code)
+        return out, codes
+
     def forward(self, x: Tensor) -> Analysis:
         code = self.neck(self.features(x)[-1])
-        keypoints = self.to_keypoints(code).view(-1, self.count, 3)
-        pose, gaze, openness, coefficients, face = self.to_factors(code).split((3, 4, 2, len(COEFFICIENTS), 1), 1)
+        rough = self.to_keypoints(code).float().view(-1, self.count, 3)
+        keypoints, codes = self._closer(x, rough)
+        factors = self.to_factors(torch.cat([code, *codes], 1))
+        pose, gaze, openness, coefficients = factors.split((3, 4, 2, len(COEFFICIENTS)), 1)
         return Analysis(
             keypoints, pose * POSE_SCALE, gaze.view(-1, 2, 2) * GAZE_SCALE, openness * OPENNESS_SCALE + 100,
-            coefficients, face[:, 0],
+            coefficients, self.to_face(code)[:, 0], rough,
         )  # fmt: skip
 
 

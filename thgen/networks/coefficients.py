@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS, GAZE_FULL
+from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS, GAZE_FULL
 
 
 def gaze_shapes(gaze: Tensor) -> Tensor:
@@ -30,6 +30,6 @@ def pick(coefficients: Tensor, names: tuple[str, ...]) -> Tensor:
     return coefficients[:, [COEFFICIENT_INDEX[n] for n in names]]
 
 
-def blink_shapes(openness: Tensor) -> Tensor:
-    """Openness [B 2] in % (left, right) -> blink shapes in a row of [B 57]; 0 % is weight 1, 100 % and above is 0."""
-    return place((1 - openness / 100).clamp(0, 1), tuple(sorted(BLINK_COEFFICIENTS, key=lambda n: n[-1])))
+def blink_weights(openness: Tensor) -> Tensor:
+    """Openness [B 2] in % (left, right) -> weights of the blink shapes [B 2]: 0 % is 1, 100 % and above is 0."""
+    return (1 - openness / 100).clamp(0, 1)

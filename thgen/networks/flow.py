@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -40,10 +41,11 @@ def resize(x: Tensor, size: int) -> Tensor:
     return x if x.shape[-1] == size else F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
 
 
-def polygon_mask(points: Tensor, size: int, softness: float) -> Tensor:
+def polygon_mask(points: Tensor, sense: Tensor, size: int, softness: float) -> Tensor:
     """Inside of a closed polygon [B n 2] (crop coordinates) as a soft mask [B 1 size size]; 0.5 on its edge.
 
-    A polygon that has collapsed to a line is empty, which is what closed lids are.
+    sense: sign of the polygon's area where it counts as open. One that has collapsed or turned inside out is empty,
+    which is what closed lids and pressed lips are.
     """
     axis = grid(size, points.device)
     py, px = axis[None, None, :, None], axis[None, None, None, :]
@@ -51,7 +53,9 @@ def polygon_mask(points: Tensor, size: int, softness: float) -> Tensor:
     b = points.roll(-1, 1)[:, :, None, None, :]
     ax, ay, bx, by = a[..., 0], a[..., 1], b[..., 0], b[..., 1]
     crosses = ((ay > py) != (by > py)) & (px < (bx - ax) * (py - ay) / (by - ay + 1e-12) + ax)
-    inside = (crosses.sum(1) % 2).to(points.dtype) * 2 - 1
+    winding = (crosses * (by - ay).sign()).sum(1)
+    # In y-down coordinates a ray to the right crosses a loop of positive area upwards in y.
+    inside = (winding * sense > 0).to(points.dtype) * 2 - 1
     dx, dy = bx - ax, by - ay
     t = (((px - ax) * dx + (py - ay) * dy) / (dx * dx + dy * dy + 1e-12)).clamp(0, 1)
     distance = ((px - ax - t * dx) ** 2 + (py - ay - t * dy) ** 2).amin(1).sqrt()
@@ -109,10 +113,9 @@ class CoarseFlow(nn.Module):
         moved, total = self._spread(source, target, (layer == 0).nonzero()[:, 0], size, 0.012)
         cover = total / (total + EMPTY)
         flow = moved / (total + EMPTY)
-        loops = (*self.rig.eye_loops.long(), self.rig.mouth_loop.long())
         openings = []
-        for number, loop in enumerate(loops, start=1):
-            opening = polygon_mask(target[:, loop, :2], size, 0.006)
+        for number, (loop, sense) in enumerate(self.rig.loops(), start=1):
+            opening = polygon_mask(target[:, loop, :2], sense, size, 0.006)
             chosen = (layer == number).nonzero()[:, 0]
             if len(chosen):
                 inner, weight = self._spread(source, target, chosen, size, 0.05)
@@ -169,9 +172,9 @@ class GuidedFlow(nn.Module):
         self.motion = nn.Sequential(nn.Linear(MOTION, code), nn.SiLU(), nn.Linear(code, code), nn.SiLU())
         inputs = 2 * 3 * 16 + 4 * (2 + 1 + 3)  # photo and its coarse warp, unshuffled to 64; coarse maps likewise
         self.enter = nn.Sequential(nn.Conv2d(inputs, channels[0], 1), nn.SiLU())
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(channels[:-1], channels[1:], strict=True))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(channels))
         self.encode = nn.ModuleList(Modulated(c, code) for c in channels)
-        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in zip(channels[:-1], channels[1:], strict=True))
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
         self.decode = nn.ModuleList(Modulated(c, code) for c in channels)
         self.grow = nn.Conv2d(channels[0], 4 * fine, 1)
         self.mix = nn.Sequential(
@@ -184,9 +187,12 @@ class GuidedFlow(nn.Module):
         with torch.no_grad():
             self.to_maps.bias[12:16] = 2.0  # trust the photo's pixels to begin with
 
-    def forward(self, photo: Tensor, source: Tensor, target: Tensor, motion: Tensor, full: Tensor | None = None) -> Generated:
+    def forward(
+        self, photo: Tensor, source: Tensor, target: Tensor, motion: Tensor, full: Tensor | None = None
+    ) -> Generated:
         """photo [B 3 256 256] in [-1, 1]; source, target keypoints [B K 3]; motion [B MOTION] (see `motion_code`);
-        full [B 3 S S]: the crop at output resolution, by default the photo itself."""
+        full [B 3 S S]: the crop at output resolution, by default the photo itself. With `full` the coarse flow is
+        evaluated at 256 instead of 128, so that the edges of lids and lips stay sharp."""
         coarse = self.coarse(source, target)
         small = F.pixel_unshuffle(photo, 4)
         guess = F.pixel_unshuffle(warp(photo, resize(coarse.flow, BASE)), 4)
@@ -202,7 +208,12 @@ class GuidedFlow(nn.Module):
         fine = F.pixel_shuffle(self.grow(x), 2)
         context = [F.pixel_unshuffle(warp(photo, resize(coarse.flow, BASE)), 2), F.pixel_unshuffle(photo, 2), maps]
         fine = self.mix(torch.cat([fine, *context], 1))
-        flow = coarse.flow + 0.25 * self.to_flow(fine).float()
+        correction = 0.25 * self.to_flow(fine).float()
+        if full is not None:
+            sharp = self.coarse(source, target, BASE)
+            flow = sharp.flow + resize(correction, BASE)
+        else:
+            flow = coarse.flow + correction
         paint, keep, head = F.pixel_shuffle(self.to_maps(fine), 2).float().split((3, 1, 1), 1)
         return self.compose(full if full is not None else photo, flow, paint, keep, head, coarse)
 

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from thgen.networks.geometry import fit_similarity, rotation_matrix, to_head_axes
-from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS
+from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
 
 EYE_LAYERS = (1, 2)  # left, right eyeball of the subject; 0 is skin, 3 the inside of the mouth
-EYE_RADIUS_FORWARD = 1.55  # cm from the centre of an eyeball to the plane of its iris rim
 
 
 @dataclass(frozen=True)
@@ -68,30 +67,35 @@ class KeypointRig(nn.Module):
     def move(self, source: Posed, change: Tensor, gaze: Tensor) -> Tensor:
         """Shape [B K 3] after a change of coefficients [B 57] and of gaze [B 2 2] (left, right; yaw, pitch; degrees).
 
-        The lids' shapes are scaled per eye so that they close this person's own eyes exactly.
+        A blink of weight 1 closes the canonical eye: scale it by `lid_scale` to close this person's own.
         """
         shape = source.shape + torch.einsum("bc,ckj->bkj", change, self.basis)
         for side, layer in enumerate(EYE_LAYERS):
             on_ball = (self.layer == layer).float()[None, :, None]
             turn = torch.einsum("ba,akj->bkj", gaze[:, side], self.gaze_basis)
             shape = shape + on_ball * turn
-        return shape + self._close_lids(source.shape, change)
+        return shape
 
-    def _lid_gap(self, shape: Tensor, side: int) -> Tensor:
-        """Mean height [B] of an eye's opening, cm."""
+    def lid_scale(self, source: Posed) -> Tensor:
+        """Height of this person's eye openings [B 2] (left, right), relative to the canonical open eye."""
+        heights = [self._height(s, side) for side in range(2) for s in (source.shape, self.canonical[None])]
+        ratios = [heights[2 * side] / heights[2 * side + 1] for side in range(2)]
+        return torch.stack(ratios, 1).clamp(0.1, 2.0)
+
+    def _height(self, shape: Tensor, side: int) -> Tensor:
         loop = shape[:, self.eye_loops[side].long(), 1]
-        return (loop.amax(1) - loop.amin(1)).clamp_min(1e-3)
+        return loop.amax(1) - loop.amin(1)
 
-    def _close_lids(self, own: Tensor, change: Tensor) -> Tensor:
-        """Extra lid motion [B K 3] for eyes that open wider or less wide than the canonical head's."""
-        extra = torch.zeros_like(own)
-        for side in range(2):
-            index = COEFFICIENT_INDEX[BLINK_COEFFICIENTS[side]]
-            loop = self.canonical[self.eye_loops[side].long(), 1]
-            neutral = loop.amax() - loop.amin()
-            ratio = (self._lid_gap(own, side) / neutral).clamp(0.3, 2.0) - 1
-            extra = extra + (ratio * change[:, index].clamp_min(0))[:, None, None] * self.basis[index][None]
-        return extra
+    def loops(self) -> list[tuple[Tensor, Tensor]]:
+        """The openings (left eye, right eye, mouth): keypoint numbers in order, and the sign of the area that they
+        enclose in the image when open. A loop turned inside out (lids pressed together) encloses nothing."""
+        # The canonical mouth is shut, so its sense is read with the jaw down.
+        points = self.canonical + 0.5 * self.basis[COEFFICIENT_INDEX["jawOpen"]]
+        out = []
+        for loop in (*self.eye_loops.long(), self.mouth_loop.long()):
+            x, y = points[loop, 0], -points[loop, 1]
+            out.append((loop, (x * y.roll(-1) - x.roll(-1) * y).sum().sign()))
+        return out
 
     def repose(self, shape: Tensor, source: Posed, turn: Tensor, shift: Tensor) -> Tensor:
         """Shape -> keypoints in crop coordinates, with the head turned by `turn` [B 3] degrees (about the axes of the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,31 @@ from torch import Tensor
 
 from thgen.networks.analyser import INPUT_SIZE, Analyser, to_input
 from thgen.networks.geometry import euler_angles, rotation_matrix
+from thgen.schema import COEFFICIENT_INDEX
+from thgen.synth import facekit as fk
+from thgen.synth.head import neck_weight
+from thgen.synth.keypoints import EYE_LOOP, KeypointLayout, build_layout
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore, colour_jitter, degrade
 from thgen.training.stage import StageConfig
 from thgen.training.task import Batch, Task
+
+
+def close_points(layout: KeypointLayout) -> tuple[list[list[int]], list[int]]:
+    """Keypoint numbers for the closer looks at the left eye, the right eye and the mouth; loops come first."""
+    number = np.arange(len(layout.index))
+    blink = [np.linalg.norm(layout.basis[COEFFICIENT_INDEX[n]], axis=1) for n in ("eyeBlink_L", "eyeBlink_R")]
+    eyes = []
+    for side, landmarks in ((0, range(42, 48)), (1, range(36, 42))):
+        lids = number[blink[side] > 0.22 * blink[side].max()]
+        ball = number[layout.layer == side + 1]
+        loop = layout.loops[side].tolist()
+        eyes.append([*loop, *sorted({*lids.tolist(), *ball.tolist(), *landmarks} - set(loop))])
+    jaw = np.linalg.norm(layout.canonical - layout.canonical[layout.loops[2]].mean(0), axis=1)
+    near = number[(jaw < 3.4) & (layout.layer != 1) & (layout.layer != 2)]
+    loop = layout.loops[2].tolist()
+    return eyes, [*loop, *sorted({*near.tolist(), *range(48, 68)} - set(loop))]
+
 
 LABELS = ("keypoints", "pose", "gaze", "openness", "coefficients")
 
@@ -77,10 +99,20 @@ class AnalyserStage(Task):
         self.config = config
         self.store = ClipStore(config.data["train"])
         self.val_store = ClipStore(config.data["val"])
-        keypoints = self.val_store.load(0, [0])[1]["keypoints"].shape[1]
-        self.net = Analyser(keypoints, **config.model)
+        layout = build_layout(fk.load_facekit(), neck_weight)
+        self.net = Analyser(len(layout.index), *close_points(layout), **config.model)
+        if start := config.data.get("start"):
+            self._start_from(Path(start))
         self.modules = {"analyser": self.net}
         self.negatives = _pictures_without_people()
+
+    def _start_from(self, file: Path) -> None:
+        """Take over every tensor of an earlier analyser that still has its name and shape."""
+        from safetensors.torch import load_file
+
+        own = self.net.state_dict()
+        same = {k: v.float() for k, v in load_file(file).items() if k in own and v.shape == own[k].shape}
+        self.net.load_state_dict({**own, **same})
 
     # ---- batches
     def batches(self, split: str, seed: int, rank: int, world: int) -> Iterator[Batch]:
@@ -148,11 +180,12 @@ class AnalyserStage(Task):
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
         count = len(batch["image"])
         found = self.net(torch.cat([batch["image"], batch["negatives"]])).float()
-        weight = torch.ones_like(batch["keypoints"][..., :1])
-        weight[:, 36:] = 1.5  # all but jaw line, brows and nose: lids, lips, irises, dense points
+        close = [*self.net.eye_points[0], *self.net.eye_points[1], *self.net.mouth_points]
+        away = (found.keypoints[:count, close, :2] - batch["keypoints"][:, close, :2]).abs()
         label = torch.cat([torch.ones(count), torch.zeros(len(found.face) - count)]).to(found.face)
         return {
-            "keypoints": ((found.keypoints[:count] - batch["keypoints"]).abs() * weight).mean(),
+            "keypoints": (found.rough[:count] - batch["keypoints"]).abs().mean(),
+            "close": away.mean(),
             "pose": (found.pose[:count] - batch["pose"]).abs().mean() / 20,
             "gaze": (found.gaze[:count] - batch["gaze"]).abs().mean() / 10,
             "openness": (found.openness[:count] - batch["openness"]).abs().mean() / 50,
@@ -176,7 +209,10 @@ class AnalyserStage(Task):
         truth = {n: batch[n].to(self.device) for n in LABELS}
         ocular = (truth["keypoints"][:, 36, :2] - truth["keypoints"][:, 45, :2]).norm(dim=-1)
         distance = (found.keypoints[:, :68, :2] - truth["keypoints"][:, :68, :2]).norm(dim=-1).mean(1)
+        loops = [*self.net.eye_points[0][:EYE_LOOP], *self.net.eye_points[1][:EYE_LOOP]]
+        lids = (found.keypoints[:, loops, :2] - truth["keypoints"][:, loops, :2]).norm(dim=-1).mean(1)
         return {
+            "lids_interocular_percent": float((lids / ocular).mean() * 100),
             "landmarks_interocular_percent": float((distance / ocular).mean() * 100),
             "pose_degrees": float((found.pose - truth["pose"]).abs().mean()),
             "gaze_degrees": float((found.gaze - truth["gaze"]).abs().mean()),

@@ -16,9 +16,11 @@ from thgen.networks.analyser import INPUT_SIZE, to_input
 from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, grid, motion_code, warp
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.keypoint_rig import KeypointRig
+from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX
 from thgen.synth import facekit as fk
 from thgen.synth.head import PIVOT, neck_weight
 from thgen.synth.keypoints import KeypointLayout, build_layout
+from thgen.synth.motion import BLINK_CLOSED
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore, colour_jitter
 from thgen.training.stage import StageConfig
@@ -131,7 +133,11 @@ class GeneratorStage(Task):
         with torch.no_grad():
             posed = rig.unpose(source + wobble)
             still = torch.zeros(b, 3)
-            guided = rig.targets(posed, change, gaze, turn, still)
+            scaled = change.clone()
+            blink = [COEFFICIENT_INDEX[n] for n in BLINK_COEFFICIENTS]
+            open_share = (1 - labels["coefficients_s"][:, blink] / BLINK_CLOSED).clamp_min(0.25)
+            scaled[:, blink] *= (rig.lid_scale(posed) / open_share).clamp(0.4, 2.0)
+            guided = rig.targets(posed, scaled, gaze, turn, still)
             # The renderer also shifts the head: take the shift from the truth.
             guided = guided + (truth - guided)[:, :68].mean(1, keepdim=True) * rig.follow[None, :, None]
         by_rig = (uniform(b, 1, 1) < 0.5).float() if noise else torch.zeros(b, 1, 1)

@@ -1,0 +1,183 @@
+"""Rig: our supervised reference. Its latents are the renderer's own coefficients, so every control has a unit.
+
+No paper: the ceiling that the five papers' methods are compared with. In the order of the path:
+  source   the analyser gives the photo's 3-D keypoints, pose, gaze, lids and coefficients, once
+  motion   pose out, a linear rig moves the keypoints by the change of coefficients, new pose in (networks.keypoint_rig)
+  flow     the keypoints' displacement, spread in layers, corrected by a small network (networks.flow)
+  picture  the photo's own pixels are warped at full resolution; the network paints what the photo does not show
+
+All motion is a change from the photo: factors equal to the photo's own give the photo back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from thgen import hub
+from thgen.methods.base import Decoded, Factors, Identity, Method
+from thgen.networks.analyser import INPUT_SIZE, Analyser, Analysis
+from thgen.networks.audio_encoder import AudioToLip, encode_lips
+from thgen.networks.coefficients import blink_weights, gaze_shapes, pick, place
+from thgen.networks.flow import BASE, GuidedFlow, motion_code
+from thgen.networks.geometry import euler_angles, rotation_matrix
+from thgen.preprocess.track import smooth
+from thgen.schema import BLINK_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LIP_COEFFICIENTS
+
+# The crop that preprocess.face gives has its landmarks' box centred at (0, 0.16) with extent 1 (half-widths).
+FIRST_LOOK = (0.0, 0.064, 0.8)  # x, y, half-side of the square that the analyser sees first
+LOOK_SCALE, LOOK_LIFT = 1.6, 0.06  # the analyser's framing, see preprocess.crop.ANALYSER
+MIN_OPENNESS = 30.0  # %; a photo with lids further closed than this counts as this far open, or opening would explode
+CLIP_BATCH = 32
+SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}  # seconds, symmetric
+
+
+class Rig(Method):
+    """See the head of the file. Networks: analyser, audio, rig."""
+
+    name = "rig"
+    factors = ("lip", "pose", "gaze", "blink", "expression")
+    weights_name = "rig"
+    networks = ("analyser", "audio", "rig")
+
+    def __init__(self, analyser: Analyser, audio: AudioToLip, generator: GuidedFlow, device: torch.device) -> None:
+        self.analyser, self.audio, self.generator, self.device = analyser, audio, generator, device
+
+    @classmethod
+    def load(cls, device: torch.device) -> Rig:
+        """Verified weights on `device`. Raises WeightsError."""
+        return cls(*(hub.load_network(name, device) for name in cls.networks), device=device)  # type: ignore[arg-type]
+
+    # ---- encode
+    @torch.inference_mode()
+    def encode_photo(self, crop: np.ndarray) -> Identity:
+        """crop uint8 RGB [S S 3], framed by preprocess.face."""
+        image = self._image(crop[None])
+        analysis, keypoints = self._look_twice(image)
+        own = self._factors(analysis)
+        rig = self.generator.rig
+        posed = rig.unpose(keypoints)
+        state = {
+            "keypoints": keypoints, "posed": posed, "analysis": analysis, "lid_scale": rig.lid_scale(posed),
+            "small": F.interpolate(image, size=(BASE, BASE), mode="area" if crop.shape[0] >= BASE else "bilinear"),
+        }  # fmt: skip
+        return Identity(image, own, state)
+
+    def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
+        """Lips from a voice, [frames 21]; zero, which is closed, in silence."""
+        return {"lip": encode_lips(self.audio, samples, frames, self.device)}
+
+    @torch.inference_mode()
+    def encode_clip(self, crops: Iterable[np.ndarray]) -> Factors:
+        """Every factor of a clip, smoothed without lag. The crop follows the head, so its shift (x, y, z) is 0."""
+        rows: list[Factors] = []
+        batch: list[np.ndarray] = []
+        for crop in crops:
+            batch.append(crop)
+            if len(batch) == CLIP_BATCH:
+                rows.append(self._factors(self._look_twice(self._image(np.stack(batch)))[0]))
+                batch = []
+        if batch:
+            rows.append(self._factors(self._look_twice(self._image(np.stack(batch)))[0]))
+        joined = {name: torch.cat([r[name] for r in rows]) for name in self.factors}
+        return {
+            name: torch.from_numpy(smooth(values.cpu().numpy(), SMOOTHING[name])).float()
+            for name, values in joined.items()
+        }
+
+    def _image(self, crops: np.ndarray) -> Tensor:
+        return torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def _look_twice(self, image: Tensor) -> tuple[Analysis, Tensor]:
+        """Analyse crops [B 3 S S]: once where the face should be, again where its landmarks are. Also the keypoints in
+        coordinates of the crop [B K 3]."""
+        square = image.new_tensor(FIRST_LOOK).expand(len(image), 3)
+        _, keypoints = self._look(image, square)
+        xy = keypoints[:, :68, :2]
+        low, high = xy.amin(1), xy.amax(1)
+        half = (high - low).amax(1) * LOOK_SCALE / 2
+        centre = (low + high) / 2
+        square = torch.stack([centre[:, 0], centre[:, 1] - 2 * LOOK_LIFT * half, half], 1)
+        return self._look(image, square)
+
+    def _look(self, image: Tensor, square: Tensor) -> tuple[Analysis, Tensor]:
+        """Analyse squares [B 3] (x, y, half-side) of crops."""
+        x, y, half = square.unbind(1)
+        zero = torch.zeros_like(x)
+        matrix = torch.stack([torch.stack([half, zero, x], 1), torch.stack([zero, half, y], 1)], 1)
+        fine = 2 * INPUT_SIZE  # sampled finely, then averaged: no aliasing
+        grid = F.affine_grid(matrix, [len(image), 3, fine, fine], align_corners=False)
+        view = F.avg_pool2d(F.grid_sample(image, grid, padding_mode="border", align_corners=False), 2)
+        analysis = self.analyser(view)
+        keypoints = analysis.keypoints * half[:, None, None]
+        keypoints = torch.cat([keypoints[..., :2] + square[:, None, :2], keypoints[..., 2:]], -1)
+        return analysis, keypoints
+
+    def _factors(self, analysis: Analysis) -> Factors:
+        coefficients = analysis.coefficients.clamp(0, 1.2)
+        return {
+            "lip": pick(coefficients, LIP_COEFFICIENTS),
+            "pose": torch.cat([analysis.pose, torch.zeros_like(analysis.pose)], 1),
+            "gaze": analysis.gaze.mean(1),
+            "blink": analysis.openness.clamp(0, 130),
+            "expression": pick(coefficients, EXPRESSION_COEFFICIENTS),
+        }
+
+    # ---- decode
+    @torch.inference_mode()
+    def decode(self, identity: Identity, factors: Factors) -> Decoded:
+        """Frames [T 3 S S] and mask for target factors, each [T D]."""
+        count = len(factors["pose"])
+        target = {name: values.to(self.device).float() for name, values in factors.items()}
+        own = {name: values.to(self.device).float().expand(count, -1) for name, values in identity.own.items()}
+        change, gaze = self._change(identity, own, target)
+        turn = euler_angles(rotation_matrix(target["pose"][:, :3]) @ rotation_matrix(own["pose"][:, :3]).mT)
+        shift = target["pose"][:, 3:] - own["pose"][:, 3:]
+        posed = identity.state["posed"]
+        rig = self.generator.rig
+        keypoints = rig.targets(_repeat(posed, count), change, gaze, turn, shift)
+        analysis = identity.state["analysis"]
+        source = analysis.coefficients.expand(count, -1)
+        eyes = analysis.gaze.expand(count, -1, -1)
+        motion = motion_code(
+            source, (source + self._canonical(own, target)).clamp(-0.2, 1.4), posed.rotation.expand(count, -1, -1),
+            turn, eyes, eyes + gaze,
+        )  # fmt: skip
+        out = self.generator(
+            identity.state["small"].expand(count, -1, -1, -1), identity.state["keypoints"].expand(count, -1, -1),
+            keypoints, motion, identity.image.expand(count, -1, -1, -1),
+        )  # fmt: skip
+        size = identity.image.shape[-1]
+        head = F.interpolate(torch.sigmoid(out.head), size=(size, size), mode="bilinear", align_corners=False)
+        return Decoded(out.image.clamp(-1, 1), (1.1 * head - 0.05).clamp(0, 1))
+
+    def _canonical(self, own: Factors, target: Factors) -> Tensor:
+        """Change of coefficients [T 57] as the network was taught it: blink 1 = closed."""
+        gaze = [x["gaze"][:, None].expand(-1, 2, -1) for x in (own, target)]
+        return (
+            place(target["lip"] - own["lip"], LIP_COEFFICIENTS)
+            + place(target["expression"] - own["expression"], EXPRESSION_COEFFICIENTS)
+            + place(blink_weights(target["blink"]) - blink_weights(own["blink"]), BLINK_COEFFICIENTS)
+            + gaze_shapes(gaze[1])
+            - gaze_shapes(gaze[0])
+        )
+
+    def _change(self, identity: Identity, own: Factors, target: Factors) -> tuple[Tensor, Tensor]:
+        """Change of coefficients [T 57] for the keypoints, lids scaled to this person's eyes; of gaze [T 2 2]."""
+        change = self._canonical(own, target)
+        share = 1 - target["blink"] / own["blink"].clamp_min(MIN_OPENNESS)  # of the photo's own opening
+        change = change + place(
+            share * identity.state["lid_scale"] - pick(change, BLINK_COEFFICIENTS), BLINK_COEFFICIENTS
+        )
+        gaze = (target["gaze"] - own["gaze"])[:, None].expand(-1, 2, -1)
+        return change, gaze
+
+
+def _repeat(posed, count: int):
+    """The same pose for each of `count` frames."""
+    fields = (posed.shape, posed.scale, posed.rotation, posed.shift)
+    return type(posed)(*(x.expand(count, *x.shape[1:]) for x in fields))

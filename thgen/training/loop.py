@@ -85,7 +85,7 @@ class Trainer:
         if config.init and found is None:
             self._initialise(self.options.runs / config.method / config.init)
         self.task.device = self.device
-        for module in (*self.task.modules.values(), *(getattr(self.task, "helpers", None) or {}).values()):
+        for module in (*self.task.modules.values(), *getattr(self.task, "helpers", {}).values()):
             module.to(self.device)
             if config.channels_last:
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

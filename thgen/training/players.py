@@ -86,7 +86,7 @@ def build_players(task: Task, config: StageConfig) -> dict[str, Player]:
     for name, module in task.modules.items():
         module.train(name in moved)
         module.requires_grad_(False)
-    for module in (getattr(task, "helpers", None) or {}).values():
+    for module in getattr(task, "helpers", {}).values():
         module.eval().requires_grad_(False)
     return players
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ class Task(ABC):
 
     modules: dict[str, nn.Module]
     players: dict[str, list[str]] | None = None
-    helpers: dict[str, nn.Module] | None = None
+    helpers: Mapping[str, nn.Module] = MappingProxyType({})
     float32: tuple[str, ...] = ()
     device: torch.device = torch.device("cpu")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import soxr
+from scipy import fft
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from thgen.schema import SAMPLE_RATE
@@ -45,10 +46,12 @@ def room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def equaliser(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A smooth random colouring of the spectrum, 5 dB rms at seven points even in log frequency. [L] -> [L]"""
-    frequency = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    size = fft.next_fast_len(len(samples) + SAMPLE_RATE // 10, real=True)
+    frequency = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
     points = np.log(np.array([30, 120, 300, 800, 2000, 4500, 8000]))
     gain = np.interp(np.log(frequency + 20), points, rng.normal(0, 5, len(points)))
-    return np.fft.irfft(np.fft.rfft(samples) * 10 ** (gain / 20), len(samples)).astype(np.float32)
+    coloured = fft.irfft(fft.rfft(samples, size) * (10 ** (gain / 20)).astype(np.float32), size)
+    return coloured[: len(samples)].astype(np.float32)
 
 
 def band_limit(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -75,9 +78,10 @@ def codec(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def noise(samples: np.ndarray, rng: np.random.Generator, snr_db: tuple[float, float]) -> np.ndarray:
     """Coloured noise (white to brown), sometimes with a hum, at a random distance below the voice's rms. [L]"""
-    frequency = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
-    colour = (frequency + 30.0) ** -rng.uniform(0, 1.2)
-    wave = np.fft.irfft(np.fft.rfft(rng.standard_normal(len(samples))) * colour, len(samples))
+    size = fft.next_fast_len(len(samples), real=True)
+    colour = ((np.fft.rfftfreq(size, 1 / SAMPLE_RATE) + 30.0) ** -rng.uniform(0, 1.2)).astype(np.float32)
+    white = rng.standard_normal(size, dtype=np.float32)
+    wave = fft.irfft(fft.rfft(white) * colour, size)[: len(samples)]
     wave /= wave.std() + 1e-9
     if rng.random() < 0.2:
         time = np.arange(len(samples)) / SAMPLE_RATE

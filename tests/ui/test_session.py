@@ -164,6 +164,13 @@ def test_the_second_run_is_estimated_from_the_first(session, engine, media):
     assert next(iter(session.generate(fields_of(media)))).remaining is not None
 
 
+def test_a_voice_that_is_too_long_is_refused_at_once(session, engine, media, monkeypatch):
+    monkeypatch.setattr(engine, "seconds", lambda request: 121.0)
+    with pytest.raises(AudioError, match=r"121 s, but at most 120 s"):
+        list(session.generate(fields_of(media)))
+    assert not engine.calls
+
+
 def test_run_may_be_replaced_by_a_borrowed_gpu(session, media):
     seen = []
 

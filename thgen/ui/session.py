@@ -38,6 +38,7 @@ MAX_SIDE_RANGE = (256, 2160)  # px; a smaller top than the pipeline's own, for a
 SEED_MAX = 2**31 - 1
 FACES_MAX = 20
 PREVIEW_SIZE = 256
+MAX_SECONDS = 120.0  # of a video made here: others wait in line; the command line takes longer voices
 # A borrowed GPU: bounds, s for loading, and s per second of 512 px video. Not measured yet; too much is only reserved.
 GPU_SECONDS, GPU_LOADING, GPU_RATE = (30, 300), 20.0, 2.0
 # Often enough that Cancel is felt at once: a generator can only be closed while it waits at a yield.
@@ -190,9 +191,22 @@ class Session:
         return self.preview({**fields, "size": PREVIEW_SIZE, "paste_back": False})
 
     def estimate(self, request: Request) -> float | None:
-        """Seconds that a request should take, from the speed seen so far; None before the first run."""
-        speed = self._speed.get((request.method, request.size))
-        return None if speed is None else speed * self.engine.seconds(request)
+        """Seconds that a request should take, from the speed seen so far; None before the first run.
+
+        Raises AudioError or ClipError when its files cannot be read, or make more than MAX_SECONDS.
+        """
+        speed, length = self._speed.get((request.method, request.size)), self._length(request)
+        return None if speed is None else speed * length
+
+    def _length(self, request: Request) -> float:
+        """Seconds of video that a request makes. Raises AudioError beyond MAX_SECONDS, or what the files cause."""
+        length = self.engine.seconds(request)
+        if length > MAX_SECONDS:
+            raise AudioError(
+                f"This would be a video of {length:.0f} s, but at most {MAX_SECONDS:.0f} s are made here: give a "
+                "shorter voice, or use the command line."
+            )
+        return length
 
     def gpu_seconds(self, request: Request, out: Path) -> int:
         """How long to borrow a GPU for `run(request, out)`: loading, and a generous rate per second of video."""

@@ -79,7 +79,7 @@ def _examples(session: Session) -> tuple[gr.Dataset, list[dict[str, Any]]] | Non
 
 def _result() -> Result:
     with gr.Column(elem_classes="still", min_width=200):
-        preview = gr.Image(label="Preview, follows the sliders", interactive=False, format="webp", height=300,
+        preview = gr.Image(label="Preview, follows the sliders", interactive=False, format="webp", height=270,
                            buttons=[], elem_id="preview")  # fmt: skip
         note = gr.HTML("", elem_id="note", visible=False)
     with gr.Column(elem_classes="actions", min_width=200):
@@ -87,7 +87,7 @@ def _result() -> Result:
             generate = gr.Button("Generate video", variant="primary", scale=3, min_width=140, elem_id="generate")
             cancel = gr.Button("Cancel", scale=1, min_width=90, interactive=False, elem_id="cancel")
         status = gr.HTML("", elem_id="status", visible=False, padding=False)
-    video = gr.Video(label="Video", interactive=False, height=340, autoplay=True, elem_id="video", buttons=[])
+    video = gr.Video(label="Video", interactive=False, height=320, autoplay=True, elem_id="video", buttons=[])
     ran = gr.Markdown("", elem_id="ran", visible=False)
     with gr.Row(visible=False) as downloads:
         download = gr.DownloadButton("Download video", size="sm", min_width=120, elem_id="download")

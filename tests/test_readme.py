@@ -18,9 +18,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def weights_table() -> str:
     """The table of weights as the manifest has it."""
-    lines = ["| name | MB | trained on | steps | minutes | hardware |", "|---|---|---|---|---|---|"]
+    lines = ["| name | MB | training so far | scores on held-out renders |", "|---|---|---|---|"]
     for name, e in read_manifest(BUNDLED).items():
-        lines.append(f"| `{name}` | {e.bytes / 1e6:.1f} | {e.data} | {e.steps:,} | {e.minutes:.0f} | {e.hardware} |")
+        training = f"{e.steps:,} steps, {e.minutes:.0f} min on {e.hardware}"
+        scores = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in e.scores.items())
+        lines.append(f"| `{name}` | {e.bytes / 1e6:.1f} | {training} | {scores} |")
     return "\n".join(lines)
 
 
@@ -34,7 +36,7 @@ def test_the_space_header_fits_the_pins():
 
 def test_the_table_of_weights_is_the_manifest():
     between = re.search(r"<!-- weights:.*?-->\n(.*?)\n?<!-- /weights -->", README, re.S)
-    assert between and between[1].strip() == weights_table()
+    assert between and between[1].strip() == weights_table(), "run: PYTHONPATH=. python tests/test_readme.py"
 
 
 def test_local_links_lead_somewhere():
@@ -49,3 +51,8 @@ def test_every_name_in_the_examples_exists():
         assert name in FACTORS
     for name in METHODS:
         assert f"`{name}`" in README
+
+
+if __name__ == "__main__":  # after new weights: python tests/test_readme.py
+    table = f"<!-- weights: kept in step with weights/manifest.json by tests/test_readme.py -->\n{weights_table()}\n"
+    (ROOT / "README.md").write_text(re.sub(r"<!-- weights:.*(?=<!-- /weights)", lambda _: table, README, flags=re.S))

@@ -92,6 +92,11 @@ def test_example_rows_are_made_of_what_exists(session, media, tmp_path):
     assert [Path(r["photo"]).name for r in rows] == ["portrait_1.png", "portrait_2.png"]
     assert all(Path(r["audio"]).is_file() and session.request(r) for r in rows)
     assert Session(session.engine, examples=tmp_path).example_rows() == []
+    for source in (media / "portrait_1.png", media / "voice_1.wav"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    (tmp_path / "driving.mp4").write_bytes(b"")
+    (row,) = Session(session.engine, examples=tmp_path).example_rows()
+    assert Path(row["pose.clip"]).name == "driving.mp4"
 
 
 def test_preview_needs_no_voice_and_follows_controls(session, media):

@@ -48,8 +48,9 @@ TICK_SECONDS = 0.25
 EXAMPLE_FIELDS: tuple[Mapping[str, float], ...] = (
     {},
     {"expression.happy": 0.7, "pose.yaw": 8.0},
-    {"gaze.yaw": -12.0, "pose.yaw": 12.0, "expression.surprised": 0.5},
+    {"gaze.yaw": -10.0, "expression.surprised": 0.5},
 )
+EXAMPLE_FILES = ("portrait_*.png", "voice_*.wav", "*.mp4")
 
 
 @dataclass(frozen=True)
@@ -158,15 +159,20 @@ class Session:
         return self.engine.methods()
 
     def example_rows(self) -> list[dict[str, Any]]:
-        """Fields of each one-click example, made of the files that lie in the examples folder; [] if there are none."""
-        portraits = sorted(self.examples_folder.glob("portrait_*.png"))
-        voices = sorted(self.examples_folder.glob("voice_*.wav"))
+        """Fields of each one-click example, made of the files that lie in the examples folder; [] if there are none.
+
+        portrait_*.png and voice_*.wav in turn; if there is a driving clip (*.mp4), it turns the last portrait's head.
+        """
+        portraits, voices, clips = (sorted(self.examples_folder.glob(p)) for p in EXAMPLE_FILES)
         if not voices:
             return []
-        return [
+        rows: list[dict[str, Any]] = [
             {"photo": str(p), "audio": str(voices[i % len(voices)]), **EXAMPLE_FIELDS[i % len(EXAMPLE_FIELDS)]}
             for i, p in enumerate(portraits)
         ]
+        if rows and clips:
+            rows[-1]["pose.clip"] = str(clips[0])
+        return rows
 
     def request(self, fields: Mapping[str, Any], need_motion: bool = True) -> Request:
         """Fields -> a checked `pipeline.Request`. Raises ThgenError; see `read_fields`."""

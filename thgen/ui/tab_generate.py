@@ -254,12 +254,12 @@ def _wire_form(
     method.change(show_factors, method, list(form.blocks.values()), **QUIET)
     if examples is not None:
         data, rows = examples
-        filled = {name: form.widgets[name] for name in ("photo", "audio", *form.settings)}
+        nothing = dict.fromkeys(form.widgets)  # an example replaces the clips of the one before
 
         def fill(index: int) -> list[Any]:
-            return [{**neutral, **rows[index]}[name] for name in filled]
+            return list((nothing | neutral | rows[index]).values())
 
-        data.click(fill, data, list(filled.values()), **QUIET)
+        data.click(fill, data, list(form.widgets.values()), **QUIET)
 
 
 def _wire_link(form: Form, link: gr.Button, text: gr.Textbox) -> None:

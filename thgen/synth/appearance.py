@@ -44,7 +44,7 @@ class Look:
 
 def noise(rng: np.random.Generator, size: int, sigma: float) -> np.ndarray:
     """Smooth noise [size size], zero mean, unit variance; sigma is the grain's size in pixels of a 512 image."""
-    small = max(8, min(size, int(round(size * 3 / max(sigma, 0.5)))))
+    small = max(8, min(size, round(size * 3 / max(sigma, 0.5))))
     field = rng.standard_normal((small, small)).astype(np.float32)
     if small == size and sigma > 0.6:
         field = gaussian_filter(field, sigma * 0.5)
@@ -91,7 +91,7 @@ def _contour(points: np.ndarray, thickness: int, blur: float) -> np.ndarray:
 
 
 def paint_face(rng: np.random.Generator, luv: np.ndarray, skin: np.ndarray, hair: np.ndarray) -> np.ndarray:
-    """The face's texture [R R 3], relative to the skin's colour. luv [68 2]: the landmarks' place in it (x right, y down, in [0, 1])."""
+            fold = np.stack([luv[a], (luv[a] + luv[b]) / 2 + 0.25 * (luv[b] - luv[33]), 1.2 * luv[b] - 0.2 * luv[33]])
     size = TEXTURE_SIZE
     image = np.ones((size, size, 3), np.float32) * skin.astype(np.float32)
     mottle = 0.05 * noise(rng, size, 60)[..., None] * np.array([0.5, 1, 1], np.float32)
@@ -133,14 +133,14 @@ def paint_face(rng: np.random.Generator, luv: np.ndarray, skin: np.ndarray, hair
         image = _mix(image, np.clip(beard * (0.8 + 0.5 * noise(rng, size, 1.5)), 0, 1), hair)
     brow_width, density = rng.uniform(0.003, 0.008), int(rng.integers(60, 260))
     for brow in (luv[17:22], luv[22:27][::-1]):
-        hairs = _strokes(brow + [0, -0.004], rng, 0.025, brow_width, density)
-        under = _contour(brow + [0, -0.004], int(1 + brow_width * 900), 2.0) * rng.uniform(0.1, 0.6)
+        hairs = _strokes(brow + np.array([0, -0.004]), rng, 0.025, brow_width, density)
+        under = _contour(brow + np.array([0, -0.004]), int(1 + brow_width * 900), 2.0) * rng.uniform(0.1, 0.6)
         image = _mix(image, np.clip(np.maximum(gaussian_filter(hairs, 0.6), under), 0, 1), np.clip(hair * 0.9, 0, 1))
     crease = rng.uniform(0.1, 0.5)
     liner = rng.uniform(0.35, 0.95)
     for lid in ((36, 37, 38, 39), (42, 43, 44, 45)):
         upper = luv[list(lid)]
-        image *= 1 - crease * _contour(upper + [0, -0.012], 2, 1.5)[..., None]
+        image *= 1 - crease * _contour(upper + np.array([0, -0.012]), 2, 1.5)[..., None]
         image = _mix(image, np.clip(_contour(upper, 3, 1.0) * liner, 0, 1), hair * 0.3)
     for lid in ((36, 41, 40, 39), (42, 47, 46, 45)):
         image = _mix(image, _contour(luv[list(lid)], 2, 1.0) * liner * 0.4, hair * 0.4)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from thgen.errors import OutputError
-from thgen.schema import FPS
+from thgen.schema import FPS, SAMPLES_PER_FRAME
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class RenderJob:
     motion: str = "random"
     seed: int = 0
     identities_per_shard: int = 25
+    head: str = "facekit"
 
     @property
     def length(self) -> int:
@@ -43,9 +44,8 @@ def render_shard(job: RenderJob, number: int) -> int:
     import cv2
     import webdataset as wds
 
-    from thgen.synth.clip import ClipSource, encode_clip
-    from thgen.synth.facekit import load_facekit
-    from thgen.synth.motion import random_states
+    from thgen.synth.clip import ClipSource, encode_clip, head_mesh
+    from thgen.synth.motion import random_states, track_states
 
     cv2.setNumThreads(1)
     target = Path(job.out) / f"shard-{number:05d}.tar"
@@ -54,21 +54,22 @@ def render_shard(job: RenderJob, number: int) -> int:
     count = len(identities) * job.clips_per_identity
     if target.exists():
         return count
-    source = ClipSource(load_facekit(), job.size, job.flow_size)
+    source = ClipSource(head_mesh(job.head), job.size, job.flow_size)
     partial = target.with_suffix(".part")
     with wds.TarWriter(str(partial), mtime=0) as writer:
         for identity in identities:
             performer = source.performer(job.seed * 1_000_003 + identity)
             for c in range(job.clips_per_identity):
                 rng = np.random.default_rng((job.seed, identity, c))
+                meta: dict = {"identity": identity, "motion": job.motion}
+                samples = None
                 if job.motion == "track":
-                    from thgen.synth.motion import track_states
-
-                    states, meta = track_states(rng, job.length)
+                    states, speech, meta["emotions"] = track_states(rng, job.length)
+                    samples = speech.samples[: job.length * SAMPLES_PER_FRAME]
                 else:
-                    states, meta = random_states(rng, job.length), {}
+                    states = random_states(rng, job.length)
                 clip = source.clip(performer, states, rng)
-                writer.write(encode_clip(f"{identity:06d}_{c:03d}", clip, {"identity": identity, **meta}))
+                writer.write(encode_clip(f"{identity:06d}_{c:03d}", clip, meta, samples))
     partial.rename(target)
     return count
 
@@ -82,6 +83,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--flow-size", type=int, default=128)
     parser.add_argument("--motion", choices=("random", "track"), default="track")
+    parser.add_argument("--head", default="facekit", help="facekit, or ellipsoid (built in, for trying)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True)
     parser.add_argument("--workers", type=int, default=1)
@@ -91,12 +93,12 @@ def run(args: argparse.Namespace) -> None:
     """Render what is missing. Raises AssetError, OutputError."""
     from tqdm import tqdm
 
-    from thgen.synth.facekit import facekit_path
+    from thgen.synth.clip import head_mesh
 
-    facekit_path()
+    head_mesh(args.head)  # a missing head is told before any process starts
     job = RenderJob(
         args.out, args.identities, args.clips_per_identity, args.seconds, args.frames, args.size, args.flow_size,
-        args.motion, args.seed,
+        args.motion, args.seed, head=args.head,
     )  # fmt: skip
     out = Path(args.out)
     config = out / "render.json"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import soundfile
 
-from thgen.schema import FPS
-from thgen.synth.facekit import HeadMesh
+from thgen.errors import AssetError
+from thgen.schema import FPS, SAMPLE_RATE
+from thgen.synth.ellipsoid import ellipsoid_head
+from thgen.synth.facekit import HeadMesh, load_facekit
 from thgen.synth.head import Performer, State, neck_weight
 from thgen.synth.keypoints import KeypointLayout, build_layout
 from thgen.synth.render import SUPERSAMPLE, Camera, Frame, flow_between, frame_window, render
@@ -87,6 +90,16 @@ def render_clip(
     return ClipTruth(**{name: np.stack(values) for name, values in rows.items()})
 
 
+HEADS: dict[str, Callable[[], HeadMesh]] = {"facekit": load_facekit, "ellipsoid": ellipsoid_head}
+
+
+def head_mesh(name: str) -> HeadMesh:
+    """A head by name (key of HEADS). Raises AssetError."""
+    if name not in HEADS:
+        raise AssetError(f"There is no head {name!r}; choose one of: {', '.join(HEADS)}.")
+    return HEADS[name]()
+
+
 class ClipSource:
     """Deterministic clips: `clip(seed)` depends on its arguments alone."""
 
@@ -103,8 +116,11 @@ class ClipSource:
         )
 
 
-def encode_clip(key: str, clip: ClipTruth, meta: dict) -> dict:
-    """A clip as one WebDataset sample: frames as JPEG 4:4:4, everything else in one compressed npz."""
+def encode_clip(key: str, clip: ClipTruth, meta: dict, samples: np.ndarray | None = None) -> dict:
+    """A clip as one WebDataset sample: frames as JPEG 4:4:4, the truth in one compressed npz, the voice as FLAC.
+
+    samples: float32 [L], 16 kHz mono, or None for a silent clip.
+    """
     sample: dict = {"__key__": key, "json": {"fps": FPS, **meta}}
     options = [
         cv2.IMWRITE_JPEG_QUALITY,
@@ -114,6 +130,10 @@ def encode_clip(key: str, clip: ClipTruth, meta: dict) -> dict:
     ]
     for t, image in enumerate(clip.frames):
         sample[f"{t:04d}.jpg"] = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), options)[1].tobytes()
+    if samples is not None:
+        sound = io.BytesIO()
+        soundfile.write(sound, samples, SAMPLE_RATE, format="FLAC")
+        sample["flac"] = sound.getvalue()
     buffer = io.BytesIO()
     flow = np.clip(np.round(clip.flow * FLOW_SCALE), -32767, 32767).astype(np.int16)
     np.savez_compressed(

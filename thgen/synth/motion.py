@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from thgen import live
 from thgen.schema import (
     ACTION_UNITS,
     AU_MAX,
@@ -12,9 +13,11 @@ from thgen.schema import (
     COEFFICIENTS,
     EMOTIONS,
     EXPRESSION_COEFFICIENTS,
+    FPS,
     LIP_COEFFICIENTS,
 )
 from thgen.synth.head import State
+from thgen.synth.speech import Speech, random_speech
 
 POSE_SPREAD = np.array([15.0, 9.0, 7.0, 0.5, 0.4, 1.2])  # degrees and cm
 POSE_LIMIT = np.array([50.0, 32.0, 30.0, 2.0, 1.5, 4.0])
@@ -110,3 +113,49 @@ def random_states(rng: np.random.Generator, count: int) -> list[State]:
             other = blend(reference, other, rng.uniform(0.2, 0.6))
         states.append(other)
     return states
+
+
+def _head_track(rng: np.random.Generator, seed: int, frames: int) -> np.ndarray:
+    """Head pose [frames 6] in degrees and cm: idle motion, wide and slow turns, a lean."""
+    times = np.arange(frames) / FPS
+    track = rng.standard_normal(6) * POSE_SPREAD * 0.4 + np.zeros((frames, 6))
+    for hertz in (0.07, 0.17, 0.41):
+        wave = np.sin(2 * np.pi * hertz * rng.uniform(0.7, 1.3) * times + rng.uniform(0, 2 * np.pi))
+        track += wave[:, None] * rng.standard_normal(6) * POSE_SPREAD * 0.35
+    idle = live.idle_pose(seed, 0, frames)
+    track[:, :3] += idle[:, :3]
+    return np.clip(track, -POSE_LIMIT, POSE_LIMIT)
+
+
+def _emotion_track(rng: np.random.Generator, frames: int) -> tuple[np.ndarray, list[str]]:
+    """Expression [frames 57]: one of the 8 classes for seconds at a time, crossing over in half a second."""
+    track = np.zeros((frames, len(COEFFICIENTS)), np.float32)
+    names, at, before = [], 0, np.zeros(len(COEFFICIENTS), np.float32)
+    while at < frames:
+        name = str(rng.choice(list(EMOTIONS)))
+        intensity = rng.uniform(0.2, 1.0)
+        goal = np.clip(au_coefficients({k: v * intensity for k, v in EMOTIONS[name].items()}), 0, 1)
+        length = int(rng.uniform(2, 6) * FPS)
+        ease = np.clip(np.arange(min(length, frames - at)) / (0.5 * FPS), 0, 1)[:, None]
+        track[at : at + len(ease)] = before + ease * ease * (3 - 2 * ease) * (goal - before)
+        names.append(name)
+        before, at = goal, at + length
+    return track, names
+
+
+def track_states(rng: np.random.Generator, frames: int) -> tuple[list[State], Speech, list[str]]:
+    """A performance of `frames` at 25 fps: speech with its lips, blinks, saccades, head motion and emotions."""
+    seed = int(rng.integers(2**31))
+    speech = random_speech(rng, frames / FPS)
+    coefficients, emotions = _emotion_track(rng, frames)
+    coefficients[:, [COEFFICIENT_INDEX[n] for n in LIP_COEFFICIENTS]] += speech.lips(frames)
+    blink = (1 - live.blinks(seed, 0, frames)) * BLINK_CLOSED
+    for side, name in enumerate(sorted(BLINK_COEFFICIENTS, key=lambda n: n[-1])):
+        coefficients[:, COEFFICIENT_INDEX[name]] = blink[:, side]
+    pose = _head_track(rng, seed, frames)
+    gaze = live.saccades(seed, 0, frames) * 1.5
+    states = [
+        State(coefficients[t], pose[t].astype(np.float32), np.repeat(gaze[t][None], 2, 0).astype(np.float32))
+        for t in range(frames)
+    ]
+    return states, speech, emotions

@@ -1,4 +1,4 @@
-"""Rasteriser in numba: z-buffer, normals, shading. Arrays in, arrays out; all that is random or artistic lies elsewhere."""
+"""Rasteriser in numba: z-buffer, normals, shading. Arrays in, arrays out; what is random or artistic lies elsewhere."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def rasterize(points, triangles, two_sided, height, width):
         area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
         if area >= -1e-9 and not (two_sided[t] and area > 1e-9):
             continue
-        x0 = max(0, int(math.floor(min(a[0], b[0], c[0]) - 0.5)))
-        x1 = min(width - 1, int(math.ceil(max(a[0], b[0], c[0]) - 0.5)))
-        y0 = max(0, int(math.floor(min(a[1], b[1], c[1]) - 0.5)))
-        y1 = min(height - 1, int(math.ceil(max(a[1], b[1], c[1]) - 0.5)))
+        x0 = max(0, math.floor(min(a[0], b[0], c[0]) - 0.5))
+        x1 = min(width - 1, math.ceil(max(a[0], b[0], c[0]) - 0.5))
+        y0 = max(0, math.floor(min(a[1], b[1], c[1]) - 0.5))
+        y1 = min(height - 1, math.ceil(max(a[1], b[1], c[1]) - 0.5))
         inverse = 1.0 / area
         for y in range(y0, y1 + 1):
             for x in range(x0, x1 + 1):

@@ -15,7 +15,7 @@ from torch import Tensor
 from thgen.networks.analyser import INPUT_SIZE, Analyser, to_input
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.schema import COEFFICIENT_INDEX
-from thgen.synth import facekit as fk
+from thgen.synth.clip import head_mesh
 from thgen.synth.head import neck_weight
 from thgen.synth.keypoints import EYE_LOOP, KeypointLayout, build_layout
 from thgen.training.batches import StepBatches
@@ -99,7 +99,7 @@ class AnalyserStage(Task):
         self.config = config
         self.store = ClipStore(config.data["train"])
         self.val_store = ClipStore(config.data["val"])
-        layout = build_layout(fk.load_facekit(), neck_weight)
+        layout = build_layout(head_mesh(config.data.get("head", "facekit")), neck_weight)
         self.net = Analyser(len(layout.index), *close_points(layout), **config.model)
         if start := config.data.get("start"):
             self._start_from(Path(start))

@@ -18,6 +18,7 @@ from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.keypoint_rig import KeypointRig
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX
 from thgen.synth import facekit as fk
+from thgen.synth.clip import head_mesh
 from thgen.synth.head import PIVOT, neck_weight
 from thgen.synth.keypoints import KeypointLayout, build_layout
 from thgen.synth.motion import BLINK_CLOSED
@@ -58,7 +59,7 @@ class GeneratorStage(Task):
     def __init__(self, config: StageConfig) -> None:
         self.config = config
         self.store, self.val_store = ClipStore(config.data["train"]), ClipStore(config.data["val"])
-        mesh = fk.load_facekit()
+        mesh = head_mesh(config.data.get("head", "facekit"))
         layout = build_layout(mesh, neck_weight)
         self.net = GuidedFlow(len(layout.index), len(layout.loops[0]), len(layout.loops[2]), **config.model)
         fill_rig(self.net.rig, layout, mesh.eye_centre)

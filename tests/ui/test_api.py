@@ -85,12 +85,14 @@ def test_bad_photos_are_told_apart(client, server, voice, name, words):
             client.predict(photo=handle_file(str(server.media / name)), audio=voice, api_name=endpoint)
 
 
-def test_files_of_the_server_cannot_be_asked_for(server):
-    stolen = {"path": str(server.media / "portrait_1.png"), "meta": {"_type": "gradio.FileData"}}
-    body = {"data": [stolen, *[None] * 6, {}, {}, {}, "relative", "rig", 0, 0, 512, True, 1080]}
-    asked = httpx.post(f"{server.url}/gradio_api/call/preview", json=body).json()
+@pytest.mark.parametrize("wrap", [lambda path: {"path": path, "meta": {"_type": "gradio.FileData"}}, lambda path: path])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_files_of_the_server_cannot_be_asked_for(server, wrap, place):
+    data = [None] * 7 + [{}, {}, {}, "relative", "rig", 0, 0, 512, True, 1080]
+    data[place] = wrap(str(server.media / "portrait_1.png"))
+    asked = httpx.post(f"{server.url}/gradio_api/call/preview", json={"data": data}).json()
     answer = httpx.get(f"{server.url}/gradio_api/call/preview/{asked['event_id']}", timeout=20).text
-    assert "event: error" in answer and not server.engine.calls
+    assert "event: error" in answer and "no photo yet" not in answer and not server.engine.calls
 
 
 def test_cancelled_job_stops_and_the_next_one_runs(client, server, photo, voice):

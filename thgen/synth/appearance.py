@@ -91,7 +91,7 @@ def _contour(points: np.ndarray, thickness: int, blur: float) -> np.ndarray:
 
 
 def paint_face(rng: np.random.Generator, luv: np.ndarray, skin: np.ndarray, hair: np.ndarray) -> np.ndarray:
-            fold = np.stack([luv[a], (luv[a] + luv[b]) / 2 + 0.25 * (luv[b] - luv[33]), 1.2 * luv[b] - 0.2 * luv[33]])
+    """The face's texture [R R 3], relative to the skin's colour. luv [68 2]: the landmarks' place in it (v down)."""
     size = TEXTURE_SIZE
     image = np.ones((size, size, 3), np.float32) * skin.astype(np.float32)
     mottle = 0.05 * noise(rng, size, 60)[..., None] * np.array([0.5, 1, 1], np.float32)

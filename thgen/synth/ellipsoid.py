@@ -103,7 +103,8 @@ def _shapes(vertices: np.ndarray, part: np.ndarray) -> np.ndarray:
         "browOuterUp": ((4.6, 5.2), (1, 0.8), (0, 0.9, 0)), "cheekPuff": ((4.2, -2.5), (1.6, 1.6), (0.8, 0, 0.6)),
         "cheekRaiser": ((3.8, 0.5), (1.4, 1), (0, 0.5, 0.2)), "cheekSquint": ((3.4, 1.2), (1.4, 0.8), (0, 0.5, 0.1)),
         "mouthSmile": ((2.3, -4.0), (1, 0.9), (0.9, 0.8, 0)), "mouthFrown": ((2.3, -4.0), (1, 0.9), (0.1, -0.8, 0)),
-        "mouthDimple": ((2.4, -4.0), (0.9, 0.9), (0.5, 0, -0.4)), "mouthStretch": ((2.3, -4.2), (1, 0.9), (0.9, -0.2, 0)),
+        "mouthDimple": ((2.4, -4.0), (0.9, 0.9), (0.5, 0, -0.4)),
+        "mouthStretch": ((2.3, -4.2), (1, 0.9), (0.9, -0.2, 0)),
         "mouthLowerDown": ((0.9, -4.7), (1, 0.5), (0, -0.6, 0)), "mouthUpperUp": ((0.9, -3.4), (1, 0.5), (0, 0.6, 0)),
         "mouthPress": ((1.8, -4.0), (1, 0.5), (0, 0, -0.2)), "noseSneer": ((1, -0.4), (0.8, 0.8), (0, 0.5, 0)),
     }  # fmt: skip
@@ -115,9 +116,8 @@ def _shapes(vertices: np.ndarray, part: np.ndarray) -> np.ndarray:
         elif stem in ("eyeBlink", "eyeSquint", "eyeWide", "eyeLookDown"):
             eye = EYES[0 if side > 0 else 1]
             # The upper lid comes down by the whole height of the opening at weight 1.
-            drop = (
-                {"eyeBlink": -1.0, "eyeSquint": -0.3, "eyeWide": 0.3, "eyeLookDown": -0.25}[stem] * 2 * EYE_OPENING[1]
-            )
+            share = {"eyeBlink": -1.0, "eyeSquint": -0.3, "eyeWide": 0.3, "eyeLookDown": -0.25}[stem]
+            drop = share * 2 * EYE_OPENING[1]
             upper = np.clip((vertices[:, 1] - eye[1]) / EYE_OPENING[1] + 1, 0, 2)[:, None] / 2
             out[i] = bump(eye[0], eye[1] + 0.4, 1.5, 0.9) * upper * np.array([0, drop, 0], np.float32)
         elif stem == "jawOpen":

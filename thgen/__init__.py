@@ -2,7 +2,7 @@
 
     import thgen
     for window in thgen.generate("me.jpg", "voice.wav", controls={"pose.yaw": 10}):
-        window.frames  # uint8 RGB [n H W 3], 25 fps; at most 16 frames exist at a time
+        window.frames  # uint8 RGB [n H W 3], 25 fps; at most 8 frames exist at a time
 
 Importing this imports no torch: the names below are resolved when they are first used.
 """

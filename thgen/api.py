@@ -34,7 +34,7 @@ def generate(
     max_side: int = 1080,
     session: Session | None = None,
 ) -> Iterator[Window]:
-    """Frames of a talking video, in windows of at most 16; see `pipeline.Request` for the arguments.
+    """Frames of a talking video, in windows of at most 8; see `pipeline.Request` for the arguments.
 
     controls: Controls, or just the sliders, e.g. {"pose.yaw": 10}; session: from `load`, to load nothing again.
     Inputs are read and checked at once. Closing the iterator stops the work. Raises any ThgenError.

@@ -49,5 +49,6 @@ check: $(VENV)/.dev
 	$(PY) -m pytest -m "not slow and not browser" $(PYTEST_ARGS)
 
 smoke: $(VENV)/.dev
+	rm -rf $(SMOKE)
 	$(PY) -m thgen render --identities 4 --clips-per-identity 1 --frames 7 --motion random --out $(SMOKE)/data --workers 2
-	$(PY) -m thgen train rig --smoke --restart --runs $(SMOKE)/runs --weights $(SMOKE)/weights
+	$(PY) -m thgen train rig --smoke --runs $(SMOKE)/runs --weights $(SMOKE)/weights

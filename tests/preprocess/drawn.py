@@ -92,8 +92,7 @@ class DotAnalyser(nn.Module):
             torch.tensor([r[1] for r in rows]),
         )
 
-    @staticmethod
-    def _read(image: np.ndarray) -> tuple[np.ndarray, float]:
+    def _read(self, image: np.ndarray) -> tuple[np.ndarray, float]:
         red = _centres(image[..., 0] - image[..., 1])
         blue = _centres(image[..., 2] - image[..., 1])
         pair = [(a, b) for a in red for b in red if a[0] < b[0]]

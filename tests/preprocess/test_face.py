@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from thgen.errors import FaceError, PhotoError
-from thgen.preprocess.crop import CROP, apply_matrix, invert_matrix, landmark_square
+from thgen.preprocess.crop import CROP, Square, apply_matrix, invert_matrix, landmark_square
+from thgen.preprocess.detect import CascadeDetector
 from thgen.preprocess.face import FaceFinder, paste_back
 from thgen.preprocess.look import MIRROR_68
 
@@ -14,6 +15,12 @@ from .drawn import DotAnalyser, DrawnFace, draw
 
 ONE = DrawnFace(200.3, 180.7, 60)
 SMALL, LARGE = DrawnFace(100, 120, 50), DrawnFace(300.4, 250.6, 80)
+
+
+@pytest.fixture(autouse=True)
+def no_cascade(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes some drawn faces for faces and others not: here all are found by the search alone."""
+    monkeypatch.setattr(CascadeDetector, "propose", lambda self, photo, angle=0.0, mirrored=False: [])
 
 
 @pytest.fixture
@@ -28,6 +35,25 @@ def test_several_faces_come_largest_first(finder: FaceFinder) -> None:
         assert np.abs(face.landmarks - drawn.landmarks).max() < 0.1
         assert face.extent == pytest.approx(2 * drawn.radius, rel=0.01)
         assert np.allclose(face.box, [*drawn.landmarks.min(0), *drawn.landmarks.max(0)], atol=0.1)
+
+
+def test_what_the_cascade_proposes_saves_the_search(analyser: DotAnalyser, monkeypatch: pytest.MonkeyPatch) -> None:
+    rough = Square(ONE.x + 20, ONE.y, 210)
+    monkeypatch.setattr(CascadeDetector, "propose", lambda self, photo, angle=0.0, mirrored=False: [rough])
+    (face,) = FaceFinder(analyser).faces(draw(400, 420, [ONE]))
+    assert np.abs(face.landmarks - ONE.landmarks).max() < 0.1
+    assert analyser.calls == 7  # three looks and four from elsewhere
+
+
+def test_what_the_cascade_sees_only_in_the_turned_photo_is_found(
+    analyser: DotAnalyser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rough = Square(ONE.x + 20, ONE.y, 210)
+    monkeypatch.setattr(
+        CascadeDetector, "propose", lambda self, photo, angle=0.0, mirrored=False: [rough] * (angle > 0)
+    )
+    assert len(FaceFinder(analyser).faces(draw(400, 420, [ONE]))) == 1
+    assert analyser.calls == 7
 
 
 @pytest.mark.parametrize(("index", "drawn"), [(0, LARGE), (1, SMALL)])
@@ -166,11 +192,20 @@ class TestTrack:
         assert all(np.isclose(c.square.x, crops[0].square.x) for c in crops if c)
         assert np.ptp([c.keypoints[30, 0] for c in crops if c]) > 0.02
 
-    def test_frames_without_a_face_are_none_and_it_is_found_again_elsewhere(self, finder: FaceFinder) -> None:
+    def test_frames_without_a_face_are_none_and_it_is_found_again_where_it_was(self, finder: FaceFinder) -> None:
+        here = DrawnFace(110, 150, 60)
+        frames = [draw(320, 420, f) for f in ([here], [here], [], [], [here], [here])]
+        assert [c is not None for c in finder.track(frames)] == [True, True, False, False, True, True]
+
+    def test_a_face_that_returns_elsewhere_is_sought_every_third_frame(
+        self, finder: FaceFinder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         here, there = DrawnFace(110, 150, 60), DrawnFace(300, 170, 60)
-        frames = [draw(320, 420, f) for f in ([here], [here], [], [], [], [there], [there], [there])]
+        frames = [draw(320, 420, f) for f in ([here], [here], [], [], [there], [there], [there])]
+        proposed = [Square(there.x + 15, there.y, 200)]
+        monkeypatch.setattr(CascadeDetector, "propose", lambda self, photo, angle=0.0, mirrored=False: proposed)
         crops = list(finder.track(frames))
-        assert [c is not None for c in crops] == [True, True, False, False, False, True, True, True]
+        assert [c is not None for c in crops] == [True, True, False, False, False, True, True]
         assert crops[5] is not None and abs(crops[5].square.x - there.x) < 1
 
     def test_a_jump_between_two_frames_is_found_by_a_new_search(self, finder: FaceFinder) -> None:

@@ -26,7 +26,7 @@ from thgen.preprocess.crop import (
     sample_square,
 )
 from thgen.preprocess.detect import CascadeDetector, search_windows, suppress
-from thgen.preprocess.look import MIN_SCORE, Look, Looker
+from thgen.preprocess.look import MIN_SCORE, Candidate, Look, Looker
 from thgen.preprocess.paste import Paster
 from thgen.preprocess.track import steady
 
@@ -119,10 +119,10 @@ class FaceFinder:
         """The human faces of photo uint8 RGB [H W 3], largest first; none: an empty list. Raises PhotoError."""
         _check_photo(photo)
         work, scale = limit_side(photo, WORK_SIDE)
-        looks = self._find(work)
-        tight = [landmark_square(k.landmarks, TIGHT) for k in looks]
-        kept = suppress(tight, [k.score for k in looks], covered=0.5)  # no face has another one inside it
-        faces = [_face(looks[i], 1 / scale) for i in kept]
+        found = self._find(work)
+        tight = [landmark_square(c.landmarks, TIGHT) for c in found]
+        kept = suppress(tight, [c.confidence for c in found], covered=0.5)  # no face has another one inside it
+        faces = [_face(found[i], 1 / scale) for i in kept]
         return sorted(faces, key=lambda f: -f.extent)
 
     def crop(self, photo: np.ndarray, index: int = 0, size: int = 512) -> FaceCrop:
@@ -155,34 +155,32 @@ class FaceFinder:
 
         The largest face of the first frame that shows one is followed by one look per frame. The crop's own square
         stands still while it can (`track.steady`), so that movement of the head stays visible in it; `keypoints` and
-        `analysis` come from a square that follows the face closely. Once lost, a face is sought again in every third
-        frame: a wide search in each would cost more than all the rest.
+        `analysis` come from a square that follows the face closely. A lost face is looked for where it was in every
+        frame, by the cascade in every third, and everywhere every half second: all of it always would cost too much.
         """
-        look: Look | None = None
+        last: Look | None = None
         square: Square | None = None
         lost = 0
         for frame in frames:
             _check_photo(frame)
-            look = None if look is None else self._follow(frame, look)
+            look = None if last is None else self._follow(frame, last)
             sought = look is None and lost % 3 == 0
             if sought:
-                look = self._largest(frame, search=lost == 0)
+                look = self._largest(frame, search=lost % 12 == 0)
             if look is None:
                 lost += 1
                 yield None
                 continue
             wanted = landmark_square(look.landmarks, CROP)
             # A face that had to be sought may be anywhere: start afresh rather than drag the old square along.
-            afresh = square is None or (sought and square.iou(wanted) < 0.3)
-            square = wanted if square is None or afresh else steady(square, wanted)
-            lost = 0
+            square = wanted if square is None or (sought and square.iou(wanted) < 0.3) else steady(square, wanted)
+            last, lost = look, 0
             yield _face_crop(frame, look, look.keypoints, square, size, ())
 
-    def _find(self, photo: np.ndarray, search: bool = True) -> list[Look]:
-        """Accepted looks at a photo of moderate size; each step is dearer than the last and runs if that failed."""
+    def _find(self, photo: np.ndarray, search: bool = True) -> list[Candidate]:
+        """Faces in a photo of moderate size; each step is dearer than the last and runs if that found none."""
         height, width = photo.shape[:2]
-        middle = [s for s in search_windows(height, width, (1.0, 0.7), step=1.0)]
-        found = self._looker.refine(photo, self._cascade.propose(photo) + middle)
+        found = self._looker.refine(photo, self._cascade.propose(photo))
         if found or not search:
             return found
         proposals = [
@@ -205,10 +203,10 @@ class FaceFinder:
 
     def _largest(self, frame: np.ndarray, search: bool) -> Look | None:
         work, scale = limit_side(frame, WORK_SIDE)
-        looks = self._find(work, search)
-        if not looks:
+        found = self._find(work, search)
+        if not found:
             return None
-        square = max((k.next_square for k in looks), key=lambda s: s.side)
+        square = max((landmark_square(c.landmarks, ANALYSER) for c in found), key=lambda s: s.side)
         full = Square(square.x / scale, square.y / scale, square.side / scale)
         return self._looker.looks(frame, [full])[0]
 
@@ -261,9 +259,9 @@ def _face_crop(
     return FaceCrop(image, square, normalised, look.analysis, look.square, warnings)
 
 
-def _face(look: Look, scale: float) -> Face:
-    yaw, pitch, roll = (float(v) for v in look.analysis.pose[0])
-    return Face(look.landmarks * scale, look.score, (yaw, pitch, roll))
+def _face(candidate: Candidate, scale: float) -> Face:
+    yaw, pitch, roll = (float(v) for v in candidate.look.analysis.pose[0])
+    return Face(candidate.landmarks * scale, candidate.score, (yaw, pitch, roll))
 
 
 def _brightness(image: np.ndarray) -> float:

@@ -31,12 +31,17 @@ MIRROR_68 = np.array(
      41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
 )  # fmt: skip
 
-# A face is believed when the analyser says so, and agrees with itself: the crop that its landmarks ask for is the crop
-# that it was given, and the mirror image has mirrored landmarks. A non-face rarely passes even one of the three.
-MIN_SCORE = 0.5  # probability
+MIN_SCORE = 0.5  # probability; below it a single look sees no face
 MAX_SHIFT = 0.15  # of the side
 MAX_ZOOM = 0.25  # natural logarithm of the ratio of sides
-MAX_MIRROR = 0.08  # mean distance, of the landmarks' extent
+
+# A face is believed when the analyser says the same of it from elsewhere. What it makes out of a non-face goes with the
+# frame, and lop-sided answers do not turn with the mirrored picture; landmarks of a face stay where they are.
+# Each: shift x, shift y (of the side), zoom, mirrored.
+CROSS_LOOKS = ((0.08, 0.05, 1.0, False), (-0.08, -0.05, 1.0, True), (0.0, 0.07, 1.13, True), (0.0, -0.07, 0.88, False))
+DOUBT = 0.06  # mean shift of the landmarks between looks, of their extent, that takes the confidence down to 1 / e
+MIN_CONFIDENCE = 0.25
+RIVAL = 0.35  # a second face must be at least this credible beside the first
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,24 @@ class Look:
         return shift <= MAX_SHIFT and abs(math.log(new.side / old.side)) <= MAX_ZOOM
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A place that was looked at several times, in photo px: the middle look, and what all of them agree on.
+
+    landmarks float64 [68 2]: their mean; score: mean probability; doubt: how far they wander, part of their extent.
+    """
+
+    look: Look
+    landmarks: np.ndarray
+    score: float
+    doubt: float
+
+    @property
+    def confidence(self) -> float:
+        """0 to 1: the score, less the more the landmarks wander."""
+        return self.score * math.exp(-((self.doubt / DOUBT) ** 2))
+
+
 def take(analysis: Analysis, index: slice) -> Analysis:
     """The rows of a batch of analyses."""
     return type(analysis)(**{f.name: getattr(analysis, f.name)[index] for f in fields(analysis)})
@@ -99,35 +122,45 @@ class Looker:
         scores = analysis.face.reshape(-1).sigmoid().tolist()
         return [Look(s, take(analysis, slice(i, i + 1)), scores[i]) for i, s in enumerate(squares)]
 
-    def refine(self, photo: np.ndarray, squares: Sequence[Square]) -> list[Look]:
+    def refine(self, photo: np.ndarray, squares: Sequence[Square]) -> list[Candidate]:
         """The proposals that hold a face, after the analyser moved each square twice by its own landmarks."""
         first = self.looks(photo, squares)
         second = self.looks(photo, [k.next_square for k in first if sane(k, photo)])
         third = self.looks(photo, [k.next_square for k in second if sane(k, photo)])
-        likely = [k for k in third if k.score >= MIN_SCORE and k.settled() and sane(k, photo)]
-        mirrored = self.looks(photo, [k.square for k in likely], mirrored=True)
-        return [
-            k
-            for k, m in zip(likely, mirrored, strict=True)
-            if m.score >= MIN_SCORE and mirror_error(k, m) <= MAX_MIRROR
-        ]
+        likely = [k for k in third if k.score >= MIN_SCORE / 2 and k.settled() and sane(k, photo)]
+        sure = [c for c in self.cross_examine(photo, likely) if c.confidence >= MIN_CONFIDENCE]
+        best = max((c.confidence for c in sure), default=0.0)
+        return [c for c in sure if c.confidence >= RIVAL * best]
+
+    def cross_examine(self, photo: np.ndarray, looks: Sequence[Look]) -> list[Candidate]:
+        """Each look again from `CROSS_LOOKS`: where do its landmarks stay?"""
+        points = [[k.landmarks] for k in looks]
+        scores = [[k.score] for k in looks]
+        for dx, dy, zoom, mirrored in CROSS_LOOKS:
+            moved = [_moved(k.square, dx, dy, zoom) for k in looks]
+            for i, again in enumerate(self.looks(photo, moved, mirrored)):
+                points[i].append(mirrored_back(again) if mirrored else again.landmarks)
+                scores[i].append(again.score)
+        out = []
+        for look, seen, score in zip(looks, points, scores, strict=True):
+            doubt = np.linalg.norm(np.stack(seen[1:]) - seen[0], axis=2).mean() / landmark_extent(seen[0])
+            out.append(Candidate(look, np.mean(seen, axis=0), float(np.mean(score)), float(doubt)))
+        return out
+
+
+def _moved(square: Square, dx: float, dy: float, zoom: float) -> Square:
+    return Square(square.x + dx * square.side, square.y + dy * square.side, square.side * zoom)
+
+
+def mirrored_back(look: Look) -> np.ndarray:
+    """Landmarks float64 [68 2] in photo px of a look at a mirrored crop."""
+    seen = look.analysis.keypoints[0, MIRROR_68, :2].numpy() * [-1, 1]
+    return look.square.from_normalised(seen)
 
 
 def sane(look: Look, photo: np.ndarray) -> bool:
-    """Whether a look leads on to a square of sensible size with its centre in the photo."""
+    """Whether a look leads on to a square of sensible size with its face in the photo."""
     height, width = photo.shape[:2]
     new = look.next_square
     inside = 0 <= new.x <= width and 0 <= new.y + ANALYSER.lift * new.side <= height
     return inside and 8 <= new.side <= 4 * max(height, width)
-
-
-def mirror_error(look: Look, mirrored: Look) -> float:
-    """Mean distance of the 68 landmarks from those of the mirrored crop, as a part of their extent."""
-    ours = look.analysis.keypoints[0, :68, :2].numpy()
-    theirs = mirrored.analysis.keypoints[0, MIRROR_68, :2].numpy() * [-1, 1]
-    return float(np.linalg.norm(ours - theirs, axis=1).mean() / landmark_extent(ours))
-
-
-def between(points: np.ndarray, source: Square, target: Square) -> np.ndarray:
-    """points [K 2 or 3] normalised in `source` -> normalised in `target`."""
-    return target.to_normalised(source.from_normalised(points))

@@ -169,6 +169,7 @@ def test_time_limit_stops_validates_and_exports(stage, options):
     # no time at all: validate and export what the checkpoint holds, without a step
     again = train(stage(steps=10**6), options(resume=True, minutes=0))
     assert again.step == outcome.step and again.scores == pytest.approx(outcome.scores)
+    assert len(list((options().runs / "tiny/first/tensorboard").iterdir())) == 1
 
 
 def test_fit_lays_the_schedule_over_the_time(stage, options):

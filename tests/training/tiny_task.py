@@ -68,7 +68,7 @@ class TinyStage(Task):
 
     def validate(self):
         batch = torch.from_numpy(self._make(99, 0, 0)["image"]).to(self.device)
-        return {"error": (self.modules["net"](batch) - batch.flip(1)).abs().mean().item()}
+        return {"undefined": float("nan"), "error": (self.modules["net"](batch) - batch.flip(1)).abs().mean().item()}
 
     def export(self):
         return {"tiny": (self.modules["net"].state_dict(), {"width": self.config.model.get("width", 4)})}

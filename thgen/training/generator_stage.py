@@ -27,6 +27,7 @@ from thgen.training.data import ClipStore, colour_jitter
 from thgen.training.stage import StageConfig
 from thgen.training.task import Batch, Task
 
+HIDDEN_LAYER = 4
 LABELS = ("keypoints", "pose", "gaze", "coefficients", "flow", "visible", "segmentation")
 
 
@@ -35,7 +36,8 @@ def fill_rig(rig: KeypointRig, layout: KeypointLayout, eye_centre: np.ndarray) -
     for name in ("canonical", "basis", "follow", "rigid", "layer"):
         getattr(rig, name).copy_(torch.from_numpy(np.asarray(getattr(layout, name), np.float32)))
     rig.pivot.copy_(torch.from_numpy(PIVOT))
-    rig.eye_loops.copy_(torch.from_numpy(np.stack(layout.loops[:2]).astype(np.float32)))
+    # The mesh's own eye loops are the lids' inner edges, hidden when lids close: they must not pull the skin.
+    rig.layer[np.concatenate(layout.loops[:2])] = HIDDEN_LAYER
     rig.mouth_loop.copy_(torch.from_numpy(layout.loops[2].astype(np.float32)))
     for side in range(2):
         ball = torch.from_numpy(layout.layer == side + 1)
@@ -61,7 +63,7 @@ class GeneratorStage(Task):
         self.store, self.val_store = ClipStore(config.data["train"]), ClipStore(config.data["val"])
         mesh = head_mesh(config.data.get("head", "facekit"))
         layout = build_layout(mesh, neck_weight)
-        self.net = GuidedFlow(len(layout.index), len(layout.loops[0]), len(layout.loops[2]), **config.model)
+        self.net = GuidedFlow(len(layout.index), len(layout.loops[2]), **config.model)
         fill_rig(self.net.rig, layout, mesh.eye_centre)
         with torch.no_grad():
             self.net.coarse.log_width.copy_(torch.from_numpy(layout.width).log())
@@ -153,9 +155,8 @@ class GeneratorStage(Task):
 
     def weight(self, batch: Batch) -> Tensor:
         """[B 1 256 256]: 1 everywhere, up to 6 around eyes and mouth, where people look."""
-        rig = self.net.rig
-        loops = torch.cat([rig.eye_loops.flatten(), rig.mouth_loop]).long()
-        return 1 + 5 * importance(batch["truth_t"][:, loops, :2], BASE)
+        outlines = torch.cat([outline for outline, _ in self.net.rig.openings(batch["truth_t"])], 1)
+        return 1 + 5 * importance(outlines, BASE)
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
         out = self.run(batch)

@@ -5,21 +5,29 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from thgen.errors import TrainingError
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 
 class Journal:
-    """Silent in all processes but the first. `add` collects without waiting for the device, `flush` reports means."""
+    """Silent in all processes but the first. `add` collects without waiting for the device, `flush` reports means.
 
-    def __init__(self, folder: Path, step: int, active: bool) -> None:
+    folder: where TensorBoard's files go; None = console only.
+    """
+
+    def __init__(self, folder: Path | None, step: int, active: bool) -> None:
         self.active = active
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
-        if not active:
+        self._writer: SummaryWriter | None = None
+        if not active or folder is None:
             return
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -44,13 +52,13 @@ class Journal:
         return means
 
     def scalars(self, group: str, values: Mapping[str, float], step: int) -> None:
-        if self.active:
+        if self._writer:
             for name, value in values.items():
                 self._writer.add_scalar(f"{group}/{name}", value, step)
 
     def images(self, images: Mapping[str, Tensor], step: int) -> None:
         """images: name -> [3 H W] in [0, 1]"""
-        if self.active:
+        if self._writer:
             for name, image in images.items():
                 self._writer.add_image(name, image.detach().float().clamp(0, 1).cpu(), step)
             self._writer.flush()
@@ -60,7 +68,7 @@ class Journal:
             print(line, file=sys.stdout, flush=True)
 
     def close(self) -> None:
-        if self.active:
+        if self._writer:
             self._writer.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -99,13 +100,15 @@ class Trainer:
         if found is not None:
             self._restore(found)
         self.checkpoint = found
-        self.journal = Journal(self.folder / "tensorboard", self.step, self.main)
+        # without time for a step this only looks at a run that another process may be writing to
+        curves = None if options.minutes == 0 else self.folder / "tensorboard"
+        self.journal = Journal(curves, self.step, self.main)
 
     def run(self) -> Outcome:
         """The whole run: steps with their reports, then a last checkpoint, validation and export."""
         c, first, started, last_log = self.config, self.step, time.monotonic(), time.monotonic()
         earlier, logged = self.minutes, self.step
-        if self.main:
+        if self.main and self.options.minutes != 0:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "config.yaml").write_text(yaml.safe_dump(c.to_dict(), sort_keys=False), encoding="utf-8")
         self.journal.say(
@@ -230,7 +233,7 @@ class Trainer:
             with self._averaged(), self._autocast():
                 scores = {k: float(v) for k, v in self.task.validate().items()}
             if scores:
-                self.scores = scores
+                self.scores = {k: v for k, v in scores.items() if math.isfinite(v)}  # JSON has no NaN
                 self.journal.scalars("validation", scores, self.step)
                 self.journal.say("validation  " + "  ".join(f"{k} {v:.4g}" for k, v in scores.items()))
         self.accelerator.wait_for_everyone()

@@ -114,8 +114,8 @@ class CoarseFlow(nn.Module):
         cover = total / (total + EMPTY)
         flow = moved / (total + EMPTY)
         openings = []
-        for number, (loop, sense) in enumerate(self.rig.loops(), start=1):
-            opening = polygon_mask(target[:, loop, :2], sense, size, 0.006)
+        for number, (outline, sense) in enumerate(self.rig.openings(target), start=1):
+            opening = polygon_mask(outline, sense, size, 0.006)
             chosen = (layer == number).nonzero()[:, 0]
             if len(chosen):
                 inner, weight = self._spread(source, target, chosen, size, 0.05)
@@ -159,15 +159,15 @@ class GuidedFlow(nn.Module):
     """Coarse flow -> correction, occlusion, paint. channels: widths at 64, 32, 16 and 8; fine: width at 128."""
 
     def __init__(
-        self, keypoints: int, eye_loop: int, mouth_loop: int, channels: tuple[int, ...] = (48, 80, 128, 176),
+        self, keypoints: int, mouth_loop: int, channels: tuple[int, ...] = (48, 80, 128, 176),
         fine: int = 24, code: int = 128,
     ):  # fmt: skip
         super().__init__()
         self.config = {
-            "class": "rig_generator", "keypoints": keypoints, "eye_loop": eye_loop, "mouth_loop": mouth_loop,
+            "class": "rig_generator", "keypoints": keypoints, "mouth_loop": mouth_loop,
             "channels": list(channels), "fine": fine, "code": code,
         }  # fmt: skip
-        self.rig = KeypointRig(keypoints, eye_loop, mouth_loop)
+        self.rig = KeypointRig(keypoints, mouth_loop)
         self.coarse = CoarseFlow(self.rig, torch.full((keypoints,), 0.03))
         self.motion = nn.Sequential(nn.Linear(MOTION, code), nn.SiLU(), nn.Linear(code, code), nn.SiLU())
         inputs = 2 * 3 * 16 + 4 * (2 + 1 + 3)  # photo and its coarse warp, unshuffled to 64; coarse maps likewise

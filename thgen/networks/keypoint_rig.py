@@ -13,7 +13,28 @@ from torch import Tensor, nn
 from thgen.networks.geometry import fit_similarity, rotation_matrix, to_head_axes
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
 
-EYE_LAYERS = (1, 2)  # left, right eyeball of the subject; 0 is skin, 3 the inside of the mouth
+EYE_LAYERS = (1, 2)  # left, right eyeball of the subject; 0 is skin, 3 the inside of the mouth, 4 moves no flow
+# Landmarks around an opening: corner, two on the upper lid, corner, two on the lower lid; left, right of the subject.
+EYE_RINGS = ((42, 43, 44, 45, 46, 47), (36, 37, 38, 39, 40, 41))
+LID_PAIRS = (((43, 47), (44, 46)), ((37, 41), (38, 40)))
+OUTLINE_STEPS = 8  # points of an eye's outline per lid
+
+
+def lid_curve() -> Tensor:
+    """Matrix [2 * OUTLINE_STEPS, 6]: six landmarks of a ring -> a smooth outline with sharp corners (Catmull-Rom)."""
+    rows = []
+    for lid in ((0, 1, 2, 3), (3, 4, 5, 0)):
+        control = torch.eye(6)[list(lid)]
+        ends = torch.cat([2 * control[:1] - control[1:2], control, 2 * control[-1:] - control[-2:-1]])
+        for step in range(OUTLINE_STEPS):
+            place = 3 * step / OUTLINE_STEPS
+            i = min(int(place), 2)
+            t = place - i
+            a, b, c, d = ends[i : i + 4]
+            rows.append(
+                0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+            )
+    return torch.stack(rows)
 
 
 @dataclass(frozen=True)
@@ -29,8 +50,8 @@ class Posed:
 class KeypointRig(nn.Module):
     """Buffers describe the layout (see synth.keypoints.KeypointLayout); no parameter depends on the image size.
 
-    canonical [K 3], basis [57 K 3], follow [K], rigid [K], layer [K], pivot [3]; loops: keypoint numbers around the
-    left eye, right eye and inner lips.
+    canonical [K 3], basis [57 K 3], follow [K], rigid [K], layer [K], pivot [3], gaze_basis [2 K 3];
+    mouth_loop: keypoint numbers around the inner lips.
     """
 
     canonical: Tensor
@@ -40,10 +61,10 @@ class KeypointRig(nn.Module):
     layer: Tensor
     pivot: Tensor
     gaze_basis: Tensor
-    eye_loops: Tensor
     mouth_loop: Tensor
+    outline: Tensor
 
-    def __init__(self, keypoints: int, eye_loop: int, mouth_loop: int):
+    def __init__(self, keypoints: int, mouth_loop: int):
         super().__init__()
         self.register_buffer("canonical", torch.zeros(keypoints, 3))
         self.register_buffer("basis", torch.zeros(len(COEFFICIENTS), keypoints, 3))
@@ -52,8 +73,8 @@ class KeypointRig(nn.Module):
         self.register_buffer("layer", torch.zeros(keypoints))
         self.register_buffer("pivot", torch.zeros(3))
         self.register_buffer("gaze_basis", torch.zeros(2, keypoints, 3))  # cm per degree of yaw, of pitch
-        self.register_buffer("eye_loops", torch.zeros(2, eye_loop))
         self.register_buffer("mouth_loop", torch.zeros(mouth_loop))
+        self.register_buffer("outline", lid_curve(), persistent=False)
 
     def unpose(self, keypoints: Tensor, rotation: Tensor | None = None) -> Posed:
         """Fit the canonical head to keypoints [B K 3] (crop coordinates) and take pose and scale out of them."""
@@ -78,24 +99,24 @@ class KeypointRig(nn.Module):
 
     def lid_scale(self, source: Posed) -> Tensor:
         """Height of this person's eye openings [B 2] (left, right), relative to the canonical open eye."""
-        heights = [self._height(s, side) for side in range(2) for s in (source.shape, self.canonical[None])]
-        ratios = [heights[2 * side] / heights[2 * side + 1] for side in range(2)]
-        return torch.stack(ratios, 1).clamp(0.1, 2.0)
+        return (self._height(source.shape) / self._height(self.canonical[None])).clamp(0.1, 2.0)
 
-    def _height(self, shape: Tensor, side: int) -> Tensor:
-        loop = shape[:, self.eye_loops[side].long(), 1]
-        return loop.amax(1) - loop.amin(1)
+    @staticmethod
+    def _height(shape: Tensor) -> Tensor:
+        """Mean distance between the lids' landmarks [B 2]."""
+        sides = [[(shape[:, a] - shape[:, b]).norm(dim=-1) for a, b in pairs] for pairs in LID_PAIRS]
+        return torch.stack([(one + two) / 2 for one, two in sides], 1)
 
-    def loops(self) -> list[tuple[Tensor, Tensor]]:
-        """The openings (left eye, right eye, mouth): keypoint numbers in order, and the sign of the area that they
-        enclose in the image when open. A loop turned inside out (lids pressed together) encloses nothing."""
+    def openings(self, keypoints: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Outlines [B n 2] of left eye, right eye and mouth, each with the sign of the area that it encloses
+        in the image when open. One that is turned inside out (lids pressed together) encloses nothing."""
         # The canonical mouth is shut, so its sense is read with the jaw down.
-        points = self.canonical + 0.5 * self.basis[COEFFICIENT_INDEX["jawOpen"]]
+        wide = to_head_axes(self.canonical + 0.5 * self.basis[COEFFICIENT_INDEX["jawOpen"]])[None]
         out = []
-        for loop in (*self.eye_loops.long(), self.mouth_loop.long()):
-            x, y = points[loop, 0], -points[loop, 1]
-            out.append((loop, (x * y.roll(-1) - x.roll(-1) * y).sum().sign()))
-        return out
+        for points in (keypoints, wide):
+            eyes = [self.outline @ points[:, list(ring), :2] for ring in EYE_RINGS]
+            out.append([*eyes, points[:, self.mouth_loop.long(), :2]])
+        return [(outline, _area(still).sign()[0]) for outline, still in zip(*out, strict=True)]
 
     def repose(self, shape: Tensor, source: Posed, turn: Tensor, shift: Tensor) -> Tensor:
         """Shape -> keypoints in crop coordinates, with the head turned by `turn` [B 3] degrees (about the axes of the
@@ -113,3 +134,9 @@ class KeypointRig(nn.Module):
     def targets(self, source: Posed, change: Tensor, gaze: Tensor, turn: Tensor, shift: Tensor) -> Tensor:
         """Target keypoints [B K 3]; see `move` and `repose`. No change at all gives the source keypoints back."""
         return self.repose(self.move(source, change, gaze), source, turn, shift)
+
+
+def _area(outline: Tensor) -> Tensor:
+    """Signed area [B] of closed polygons [B n 2]."""
+    x, y = outline.unbind(-1)
+    return (x * y.roll(-1, 1) - x.roll(-1, 1) * y).sum(1) / 2

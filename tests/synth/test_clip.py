@@ -1,0 +1,65 @@
+"""Shards through the real command, read back by the reader that training uses."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from thgen.schema import COEFFICIENT_INDEX, SAMPLES_PER_FRAME
+from thgen.synth.clip import iterate_samples
+from thgen.synth.motion import track_states
+from thgen.training.data import ClipStore
+
+
+def render(out, *options, check=True):
+    command = [sys.executable, "-m", "thgen", "render", "--head", "ellipsoid", "--size", "64", "--flow-size", "32"]
+    return subprocess.run([*command, "--out", str(out), *options], capture_output=True, text=True, check=check)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    out = tmp_path_factory.mktemp("shards")
+    render(out, "--identities", "2", "--clips-per-identity", "2", "--frames", "3", "--motion", "random")
+    return out
+
+
+def test_store_reads_what_the_command_wrote(shards):
+    store = ClipStore(shards)
+    assert len(store) == 4
+    images, truth = store.load(1)
+    assert images.shape == (3, 64, 64, 3) and images.dtype == np.uint8
+    assert truth["flow"].shape == (3, 32, 32, 2) and truth["visible"].shape == (3, 32, 32)
+    assert np.abs(truth["flow"][0]).max() < 1e-3, "frame 0 is its own reference"
+    assert truth["visible"][0].mean() > 0.97
+    inside = np.abs(truth["keypoints"][0, :68, :2]) < 1
+    assert inside.all(), "the crop holds the reference's face"
+    assert truth["keypoints"][:, :68, 2].mean(1) == pytest.approx(0, abs=1e-4)
+
+
+def test_a_second_run_changes_nothing_and_other_settings_are_refused(shards):
+    before = {p.name: p.stat().st_mtime_ns for p in shards.glob("*.tar")}
+    render(shards, "--identities", "2", "--clips-per-identity", "2", "--frames", "3", "--motion", "random")
+    assert {p.name: p.stat().st_mtime_ns for p in shards.glob("*.tar")} == before
+    refused = render(shards, "--identities", "2", "--frames", "5", "--motion", "random", check=False)
+    assert refused.returncode == 2
+    assert "other settings" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_the_same_seed_gives_the_same_clips(shards, tmp_path):
+    render(tmp_path, "--identities", "1", "--clips-per-identity", "2", "--frames", "3", "--motion", "random")
+    ours, theirs = (list(iterate_samples(p)) for p in (shards, tmp_path))
+    assert ours[0]["0001.jpg"] == theirs[0]["0001.jpg"]
+    assert ours[0]["0001.jpg"] != ours[1]["0001.jpg"]
+
+
+def test_tracks_speak_blink_and_move():
+    frames = 150
+    states, speech, emotions = track_states(np.random.default_rng(4), frames)
+    coefficients = np.stack([s.coefficients for s in states])
+    assert len(states) == frames and emotions
+    assert len(speech.samples) >= frames * SAMPLES_PER_FRAME
+    assert coefficients[:, COEFFICIENT_INDEX["jawOpen"]].max() > 0.1
+    assert coefficients[:, COEFFICIENT_INDEX["eyeBlink_L"]].max() > 0.9
+    step = np.abs(np.diff(np.stack([s.pose for s in states]), axis=0)).max(0)
+    assert (step[:3] < 3).all(), "a head does not jump between frames"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -11,55 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from thgen.errors import TrainingError
 from thgen.hub import load_network
 from thgen.manifest import read_manifest
-from thgen.training import cli
 from thgen.training.checkpoint import latest
-from thgen.training.loop import RunOptions, Trainer, train
-from thgen.training.stage import load_stage
+from thgen.training.loop import Trainer, train
 
 HERE = Path(__file__).parent
-NETWORKS = {"tiny": "tiny_task:TinyNet"}
-STAGE = {
-    "task": "tiny_task:TinyStage", "steps": 4, "batch_size": 2, "lr": 1e-2, "warmup": 1, "ema": 0.9,
-    "precision": "no", "losses": {"l1": 1.0, "size": 0}, "log_every": 2, "image_every": 2, "validate_every": 2,
-    "save_every": 2, "data": {"noise": True},
-}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.syspath_prepend(str(HERE))
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def stage(tmp_path):
-    """(name, changes) -> StageConfig of a config file with one stage."""
-
-    def build(name: str = "first", **changes):
-        file = tmp_path / "tiny.yaml"
-        file.write_text(yaml.safe_dump({"stages": {name: {**STAGE, **changes}}}))
-        return load_stage("tiny", name, file)
-
-    return build
-
-
-@pytest.fixture
-def options(tmp_path):
-    def build(run: str = "a", **changes) -> RunOptions:
-        return RunOptions(
-            runs=tmp_path / run, weights=tmp_path / f"weights_{run}", networks=NETWORKS, cpu=True, **changes
-        )
-
-    return build
 
 
 def _all_tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -73,8 +32,6 @@ def _all_tensors(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("changes", [{}, {"data": {"plain": True}}, {"precision": "bf16"}, {"workers": 1}])
 def test_two_and_two_steps_are_four_steps(stage, options, changes):
     train(stage(**changes), options("whole"))
-    # stopped by time after two steps would depend on the clock; a config of two steps stops at the same place, but its
-    # schedule is shorter, so the halves are cut by an interruption instead
     trainer = Trainer(stage(**changes), options("halves", export=False))
     for _ in range(2):
         _one_step(trainer)
@@ -119,7 +76,7 @@ def test_averaged_weights_are_exported_in_fp16_and_load_again(stage, options):
     assert torch.equal(tensors["body.weight"], averaged["net/body.weight"].half())
     assert not torch.equal(tensors["body.weight"], plain["net/body.weight"].half())
     assert tensors["grid"].dtype == torch.float32 and tensors["norm.running_var"].dtype == torch.float16
-    network = load_network("tiny", weights_dir=folder, networks=NETWORKS)
+    network = load_network("tiny", weights_dir=folder, networks=options().networks)
     assert not network.training and {p.dtype for p in network.parameters()} == {torch.float32}
     assert torch.equal(network.body.weight, tensors["body.weight"].float())
 
@@ -215,40 +172,6 @@ def test_interruption_saves_and_exports_nothing(stage, options):
     with pytest.raises(TrainingError, match="Interrupted at step 3"):
         train(stage(steps=10**6, save_every=0, data={"interrupt": 3}), options())
     assert latest(options().runs / "tiny/first").name == "step-00000003" and not options().weights.exists()
-
-
-def _command_line(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    cli.add_parser(parser.add_subparsers(required=True))
-    args = parser.parse_args(["train", *words])
-    return args.run(args)
-
-
-def test_dry_run_prints_the_resolved_config_and_does_nothing(stage, tmp_path, capsys):
-    stage()
-    file = str(tmp_path / "tiny.yaml")
-    words = ["tiny", "--config", file, "--dry-run", "--runs", str(tmp_path / "runs"), "--set", "lr=3e-4"]
-    assert _command_line(*words, "--set", "losses.size=2") == 0
-    printed = yaml.safe_load(capsys.readouterr().out)["stages"]["first"]
-    assert printed["lr"] == 3e-4 and printed["losses"]["size"]["weight"] == 2 and printed["schedule"] == "cosine"
-    assert not (tmp_path / "runs").exists()
-
-
-def test_command_line_trains_and_refuses_nonsense(stage, tmp_path, capsys):
-    stage(steps=2)
-    common = ["tiny", "--config", str(tmp_path / "tiny.yaml"), "--runs", str(tmp_path / "runs"), "--cpu", "--threads"]
-    assert _command_line(*common, "1", "--no-export") == 0
-    assert "2/2" in capsys.readouterr().out
-    assert (tmp_path / "runs/tiny/first/tensorboard").is_dir()
-    for words, told in (
-        ([*common, "0"], "threads"),
-        ([*common, "1", "--stage", "absent"], "choose one of: first"),
-        (["nomethod"], "rig"),
-        ([*common, "1", "--fit"], "--minutes"),
-        ([*common, "1", "--set", "lr"], "KEY=VALUE"),
-    ):
-        with pytest.raises(TrainingError, match=told):
-            _command_line(*words)
 
 
 @pytest.mark.slow

@@ -5,9 +5,13 @@ import pytest
 import torch
 
 from thgen.evaluation.analyser_report import _report, measure
-from thgen.networks.analyser import Analyser
 from thgen.preprocess.look import Looker
 from thgen.schema import ACTION_UNITS
+from thgen.synth.ellipsoid import ellipsoid_head
+from thgen.synth.head import neck_weight
+from thgen.synth.keypoints import build_layout
+
+from .stand_in import Constant
 
 
 def truth(n: int = 6) -> dict[str, np.ndarray]:
@@ -47,9 +51,13 @@ def test_known_errors_are_told_in_their_units() -> None:
     assert found["eye openness"] == pytest.approx(10) and found["taken for a face"] == 0
 
 
-@pytest.mark.facekit
-def test_it_runs_on_renders_with_an_untrained_network() -> None:
-    torch.manual_seed(0)
-    looker = Looker(Analyser(430, (8, 8, 8, 8, 8), 16), torch.device("cpu"))
-    report = measure(looker, identities=1, frames=2)
-    assert report.rows[0]["unit"] == "% inter-ocular" and float(report.rows[0]["error"] or 0) > 5
+def test_it_reads_renders_and_tells_a_bad_analyser_from_a_good_one() -> None:
+    mesh = ellipsoid_head()
+    keypoints = len(build_layout(mesh, neck_weight).index)
+    report = measure(Looker(Constant(keypoints), torch.device("cpu")), identities=1, frames=2, mesh=mesh)
+    found = {row["what"]: row for row in report.rows}
+    assert found["landmarks (68)"]["unit"] == "% inter-ocular" and float(found["landmarks (68)"]["error"] or 0) > 10
+    # It says "straight ahead" and "at rest" of everybody, and must score as those who do.
+    assert found["gaze, open eyes"]["error"] == found["gaze, always straight ahead"]["error"]
+    assert found["action units, mean of 23"]["error"] == found["action units, always zero"]["error"]
+    assert found["taken for a face"]["error"] == 100

@@ -4,16 +4,17 @@ import numpy as np
 import torch
 
 from thgen.evaluation.landmark_sheet import CELL, _whole, drawn
-from thgen.networks.analyser import Analyser
 from thgen.preprocess.crop import Square
 from thgen.preprocess.face import FaceCrop
+
+from .stand_in import Constant
 
 
 def test_points_are_drawn_where_they_are_and_the_crop_is_left_alone() -> None:
     image = np.full((200, 200, 3), 90, np.uint8)
     keypoints = np.full((71, 3), -0.9, np.float32)
     keypoints[30, :2], keypoints[68, :2], keypoints[70, :2] = (0.0, 0.0), (0.5, 0.0), (0.0, 0.5)
-    analysis = Analyser(71, (8, 8, 8, 8, 8), 16)(torch.zeros(1, 3, 128, 128)).detach()
+    analysis = Constant(71)(torch.zeros(1, 3, 128, 128))
     crop = FaceCrop(image, Square(100, 100, 200), keypoints, analysis, Square(100, 100, 160))
     out = drawn(crop).astype(int)
     assert (image == 90).all()

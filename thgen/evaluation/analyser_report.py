@@ -13,6 +13,7 @@ from thgen.evaluation.report import Report
 from thgen.preprocess.crop import ANALYSER, Square, landmark_square
 from thgen.preprocess.look import Looker
 from thgen.schema import ACTION_UNITS
+from thgen.synth.facekit import HeadMesh
 
 SIZE = 320  # px of the renders; the analyser's own crop of them has about 250
 PARTS = {
@@ -38,14 +39,14 @@ def run(args: argparse.Namespace) -> Report:
     return measure(Looker(hub.load_network("analyser", device), device), args.identities, args.frames)
 
 
-def measure(looker: Looker, identities: int, frames: int) -> Report:
+def measure(looker: Looker, identities: int, frames: int, mesh: HeadMesh | None = None) -> Report:
     """Reads each render as a photo is read: from a rough square, by two looks, then judges the third."""
     rng = np.random.default_rng(0)
     seen: dict[str, list[np.ndarray]] = {
         n: [] for n in ("keypoints", "pose", "gaze", "openness", "coefficients", "face")
     }
     true: dict[str, list[np.ndarray]] = {n: [] for n in ("keypoints", "pose", "gaze", "openness", "coefficients")}
-    for person in held_out(identities, frames - 1, SIZE, SIZE // 4, drivers=False):
+    for person in held_out(identities, frames - 1, SIZE, SIZE // 4, drivers=False, mesh=mesh):
         clip = person.clip
         for t, image in enumerate(clip.frames):
             in_px = (clip.keypoints[t, :, :2] + 1) / 2 * SIZE

@@ -110,8 +110,8 @@ def _decode(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     decoded = method.decode(identity, target)
     frames = ((decoded.frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    flow = getattr(decoded, "flow", None)
-    return frames.permute(0, 2, 3, 1).cpu().numpy(), None if flow is None else _resized(flow, flow_size)
+    flow = None if decoded.flow is None else _resized(decoded.flow, flow_size)
+    return frames.permute(0, 2, 3, 1).cpu().numpy(), flow
 
 
 def _resized(flow: torch.Tensor, size: int) -> np.ndarray:

@@ -28,6 +28,7 @@ class Decoded:
 
     frames: torch.Tensor  # [T 3 S S] in [-1, 1]
     mask: torch.Tensor  # [T 1 S S] in [0, 1]
+    flow: torch.Tensor | None = None  # [T 2 h w] in half-widths, frame(p) = photo(p + flow(p)); told to the evaluation
 
 
 class Method(ABC):

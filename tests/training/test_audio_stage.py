@@ -76,7 +76,7 @@ def test_loss_is_nothing_at_the_truth_and_closures_count_more(stage):
         wrong[..., LIP_COEFFICIENTS.index("jawOpen")] += 0.1 * frames
         stage.modules["audio"] = _Returns(wrong)
         costs.append(float(stage.losses("main", batch)["opening"]) / int(frames.sum()))
-    assert costs[0] > 4 * costs[1]
+    assert costs[0] > 2 * costs[1]
 
 
 def test_a_few_steps_learn_one_batch(stage):

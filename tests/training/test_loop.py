@@ -69,7 +69,9 @@ def test_averaged_weights_are_exported_in_fp16_and_load_again(stage, options):
     folder = options().weights
     entry = read_manifest(folder)["tiny"]
     assert outcome.exported == ("tiny",) and outcome.step == entry.steps == 4
-    assert entry.config == {"width": 4} and entry.hardware and entry.scores.keys() == {"error"}
+    assert (
+        entry.config == {"width": 4} and entry.hardware and entry.data == "noise" and entry.scores.keys() == {"error"}
+    )
     tensors = load_file(folder / entry.file)
     checkpoint = latest(options().runs / "tiny/first")
     averaged, plain = load_file(checkpoint / "averaged.safetensors"), load_file(checkpoint / "modules.safetensors")

@@ -239,7 +239,8 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def _export(self) -> tuple[str, ...]:
-        data = getattr(self.task, "data_summary", None) or json.dumps(self.config.data, sort_keys=True, default=str)
+        data = getattr(self.task, "data_summary", "") or self.config.about
+        data = data or json.dumps(self.config.data, sort_keys=True, default=str)
         where = hardware(self.device, self._world)
         stage = f"{self.config.method}/{self.config.name}"
         history = History(stage, data, self.step, self.minutes, where, self.scores)

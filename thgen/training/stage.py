@@ -49,6 +49,7 @@ class StageConfig:
     clip:       largest gradient norm per player, 0 = off
     ema:        decay of the averaged weights, which are what validation sees and what is exported; 0 = off
     precision:  "bf16" = autocast in the losses (parameters stay float32), or "no"
+    about:      what it is trained on, in words, for the manifest
     init:       an earlier stage of this file whose averaged weights modules of the same name start from
     losses:     term -> weight, or {weight, start}
     data, model: belong to the task
@@ -73,6 +74,7 @@ class StageConfig:
     seed: int = 0
     workers: int = 0
     init: str = ""
+    about: str = ""
     log_every: int = 50
     image_every: int = 500
     validate_every: int = 1000
@@ -175,9 +177,10 @@ def checked(method: str, name: str, raw: Mapping[str, Any]) -> StageConfig:
             values[key] = value
     for key in ("data", "model"):
         values[key] = _mapping(where, key, raw.get(key))
-    if not isinstance(raw.get("init", ""), str):
-        raise TrainingError(f"{where}: init must be the name of an earlier stage, not {raw['init']!r}.")
-    values["init"] = raw.get("init", "")
+    for key in ("init", "about"):
+        values[key] = raw.get(key) or ""
+        if not isinstance(values[key], str):
+            raise TrainingError(f"{where}: {key} must be text, not {raw[key]!r}.")
     if "betas" in raw:
         if not isinstance(raw["betas"], (list, tuple)) or len(raw["betas"]) != 2:
             raise TrainingError(f"{where}: betas must be two numbers, not {raw['betas']!r}.")

@@ -25,6 +25,7 @@ class Task(ABC):
              (adversarial stages have two). Default: one player "main" with all modules.
     helpers: networks that losses need and nobody saves (perceptual features); the loop only moves them to the device.
     float32: patterns (fnmatch) of tensor names that the export keeps in float32.
+    data_summary: one line for the manifest about what was trained on, read at export; "" = `about` of the config.
     device:  set by the loop before anything else is called.
     """
 
@@ -32,6 +33,7 @@ class Task(ABC):
     players: dict[str, list[str]] | None = None
     helpers: Mapping[str, nn.Module] = MappingProxyType({})
     float32: tuple[str, ...] = ()
+    data_summary: str = ""
     device: torch.device = torch.device("cpu")
 
     @abstractmethod

@@ -140,7 +140,7 @@ def english_phones(samples: np.ndarray) -> list[tuple[str, float, float]]:
 def phone_judge(samples: np.ndarray, lips: np.ndarray) -> dict[str, float]:
     """What the lips do while a recogniser hears each class of phones in real English speech. lips: [T 21].
 
-    closed_*: share of phones with a closed frame (opening below CLOSED_BELOW) within them or a frame beside them;
+    closed_*: share of phones with a closed frame (opening below CLOSED_BELOW) within them;
     opening_*: mean opening; pucker_*: mean rounding (pucker + funnel); tuck_*: mean of the largest mouthRollLower.
     """
     opening = mouth_opening(lips)
@@ -152,9 +152,11 @@ def phone_judge(samples: np.ndarray, lips: np.ndarray) -> dict[str, float]:
     def over(kind: str, track: np.ndarray, least: bool | None) -> list[float]:
         values = []
         for name, start, end in phones:
-            a, b = int(start * FPS), min(int(np.ceil(end * FPS)), len(track))
-            if name in _JUDGED[kind] and a < b:
-                part = track[a:b]
+            # Frames whose instant, (t + 1/2) / 25 s, lies in the phone; of a very short one, the nearest.
+            a, b = round(start * FPS), min(round(end * FPS), len(track))
+            a = min(a, int((start + end) / 2 * FPS))
+            if name in _JUDGED[kind] and a < len(track):
+                part = track[a : max(b, a + 1)]
                 values.append(float(part.mean() if least is None else part.min() if least else part.max()))
         return values
 

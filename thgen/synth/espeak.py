@@ -69,7 +69,7 @@ def _library() -> tuple[ctypes.CDLL, bytes]:
 
 
 def seed_noise() -> None:
-    """Both synthesisers take their breath and hiss from libc's rand(); started anew, equal requests sound equal."""
+    """Both synthesisers take some of their hiss from libc's rand(); started anew, equal requests sound equal."""
     ctypes.CDLL(None).srand(1)
 
 
@@ -94,6 +94,7 @@ def _run(text: str, voice: str, rate: int, pitch: int, spread: int) -> tuple[np.
         for parameter, value in ((_RATE, rate), (_PITCH, pitch), (_RANGE, spread)):
             library.espeak_SetParameter(parameter, int(value), 0)
         seed_noise()
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # otherwise from the clock
         raw = text.encode()
         library.espeak_Synth(raw, ctypes.c_size_t(len(raw) + 1), 0, 1, 0, ctypes.c_uint(_TEXT_IS_UTF8), None, None)
         library.espeak_Synchronize()

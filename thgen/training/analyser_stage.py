@@ -20,6 +20,7 @@ from thgen.synth.head import neck_weight
 from thgen.synth.keypoints import EYE_LOOP, KeypointLayout, build_layout
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore, colour_jitter, degrade
+from thgen.training.negatives import animal, clutter, photos_without_people
 from thgen.training.stage import StageConfig
 from thgen.training.task import Batch, Task
 
@@ -40,23 +41,9 @@ def close_points(layout: KeypointLayout) -> tuple[list[list[int]], list[int]]:
     return eyes, [*loop, *sorted({*near.tolist(), *range(48, 68)} - set(loop))]
 
 
+# What negatives are, and in which shares.
+NEGATIVES = {"photo": 0.2, "animal": 0.3, "clutter": 0.12, "off": 0.16, "size": 0.1, "turned": 0.07, "pieces": 0.05}
 LABELS = ("keypoints", "pose", "gaze", "openness", "coefficients")
-
-
-def _pictures_without_people() -> list[np.ndarray]:
-    """Photos that come with scikit-image and show no person, uint8 RGB; a cat among them."""
-    from skimage import data
-    from skimage.color import gray2rgb
-
-    names = ("chelsea", "coffee", "rocket", "coins", "page", "text", "brick", "grass", "gravel", "moon", "clock")
-    out = []
-    for name in names:
-        try:
-            image = getattr(data, name)()
-        except Exception:  # not bundled and not downloadable here: the others serve
-            continue
-        out.append(np.ascontiguousarray(image[..., :3] if image.ndim == 3 else gray2rgb(image)).astype(np.uint8))
-    return out
 
 
 def crop_matrix(keypoints: Tensor, rng: np.random.Generator, jitter: float) -> Tensor:
@@ -104,7 +91,7 @@ class AnalyserStage(Task):
         if start := config.data.get("start"):
             self._start_from(Path(start))
         self.modules = {"analyser": self.net}
-        self.negatives = _pictures_without_people()
+        self.photos = photos_without_people()
 
     def _start_from(self, file: Path) -> None:
         """Take over every tensor of an earlier analyser that still has its name and shape."""
@@ -145,36 +132,40 @@ class AnalyserStage(Task):
     def _negatives(
         self, picture: Tensor, matrix: Tensor, rng: np.random.Generator, generator: torch.Generator
     ) -> Tensor:
-        """[B/4 3 128 128] that are no well-framed face: far off, far too large or small, upside down, other things."""
-        out = []
-        for i in range(max(1, len(picture) // 4)):
-            kind = rng.random()
-            if kind < 0.4 and self.negatives:
-                photo = self.negatives[rng.integers(len(self.negatives))]
-                side = int(min(photo.shape[:2]) * rng.uniform(0.25, 1))
-                y, x0 = (int(rng.integers(0, n - side + 1)) for n in photo.shape[:2])
-                image = to_input(torch.from_numpy(photo[None, y : y + side, x0 : x0 + side]))
-                cut = _cut(image, torch.eye(2, 3)[None])
-            else:
-                m = matrix[i : i + 1].clone()
-                if kind < 0.6:  # shifted until the face is half out
-                    angle = rng.uniform(0, 2 * math.pi)
-                    m[:, :, 2] += (
-                        m[:, :, 0].norm() * rng.uniform(0.9, 1.6) * torch.tensor([math.cos(angle), math.sin(angle)])
-                    )
-                elif kind < 0.75:
-                    m[:, :, :2] *= rng.choice([rng.uniform(0.2, 0.45), rng.uniform(2.2, 3.5)])
-                elif kind < 0.9:  # upside down or lying
-                    turn = rng.choice([math.pi, math.pi / 2, -math.pi / 2]) + rng.normal(0, 0.2)
-                    spin = torch.tensor([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]).float()
-                    m[:, :, :2] = m[:, :, :2] @ spin
-                cut = _cut(picture[i : i + 1], m)
-                if kind >= 0.9:  # the parts of a face in the wrong places
-                    tiles = cut.unfold(2, 32, 32).unfold(3, 32, 32).flatten(2, 3)
-                    tiles = tiles[:, :, torch.randperm(16, generator=generator)]
-                    cut = tiles.view(1, 3, 4, 4, 32, 32).permute(0, 1, 2, 4, 3, 5).reshape(1, 3, 128, 128)
-            out.append(cut)
+        """[B/3 3 128 128] that are no well-framed human face."""
+        out = [self._negative(picture, matrix, i, rng, generator) for i in range(max(1, len(picture) // 3))]
         return degrade(generator, colour_jitter(generator, torch.cat(out))[0])
+
+    def _negative(
+        self, picture: Tensor, matrix: Tensor, i: int, rng: np.random.Generator, generator: torch.Generator
+    ) -> Tensor:
+        """One of: another photo, a drawn animal, clutter; or face i off its place, of the wrong size, turned over, in
+        pieces. [1 3 128 128]."""
+        kind = rng.choice(list(NEGATIVES), p=list(NEGATIVES.values()))
+        if kind in ("photo", "animal", "clutter"):
+            photo = self.photos[rng.integers(len(self.photos))] if kind == "photo" and self.photos else None
+            if photo is None:
+                photo = animal(rng) if kind == "animal" else clutter(rng)
+            side = int(min(photo.shape[:2]) * rng.uniform(0.25 if kind == "photo" else 0.75, 1))
+            y, x = (int(rng.integers(0, n - side + 1)) for n in photo.shape[:2])
+            return _cut(to_input(torch.from_numpy(photo[None, y : y + side, x : x + side])), torch.eye(2, 3)[None])
+        m = matrix[i : i + 1].clone()
+        if kind == "off":  # shifted until the face is half out
+            angle = rng.uniform(0, 2 * math.pi)
+            way = torch.tensor([math.cos(angle), math.sin(angle)])
+            m[:, :, 2] += m[:, :, 0].norm() * rng.uniform(0.8, 1.6) * way
+        elif kind == "size":
+            m[:, :, :2] *= rng.choice([rng.uniform(0.2, 0.5), rng.uniform(2.0, 3.5)])
+        elif kind == "turned":
+            turn = rng.choice([math.pi, math.pi / 2, -math.pi / 2]) + rng.normal(0, 0.2)
+            spin = torch.tensor([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]).float()
+            m[:, :, :2] = m[:, :, :2] @ spin
+        cut = _cut(picture[i : i + 1], m)
+        if kind == "pieces":
+            tiles = cut.unfold(2, 32, 32).unfold(3, 32, 32).flatten(2, 3)
+            tiles = tiles[:, :, torch.randperm(16, generator=generator)]
+            cut = tiles.view(1, 3, 4, 4, 32, 32).permute(0, 1, 2, 4, 3, 5).reshape(1, 3, 128, 128)
+        return cut
 
     # ---- losses
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:

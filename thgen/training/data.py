@@ -102,7 +102,7 @@ def colour_jitter(generator: torch.Generator, *images: Tensor, strength: float =
 
 def degrade(generator: torch.Generator, x: Tensor) -> Tensor:
     """Blur by down-scaling, sensor noise and blocked-out rectangles on [B 3 H W] in [-1, 1], each on some rows."""
-    b, _, h, w = x.shape
+    _, _, h, w = x.shape
     out = []
     for row in x:
         r = torch.rand(6, generator=generator)

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import soxr
 import torch
 
 from thgen.errors import AudioError
 from thgen.networks.audio_encoder import AudioToLip, encode_lips
 from thgen.preprocess import audio
 from thgen.schema import LIP_COEFFICIENTS, SAMPLE_RATE, SAMPLES_PER_FRAME
+from thgen.synth.visemes import mouth_opening
 
 
 @pytest.fixture
@@ -82,3 +84,66 @@ def test_empty_sound_is_refused(tiny):
         encode_lips(tiny, np.zeros(0, np.float32), 5)
     with pytest.raises(AudioError, match="not numbers"):
         encode_lips(tiny, np.full(SAMPLE_RATE, np.nan, np.float32), 25)
+
+
+# --- the bundled weights -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained() -> AudioToLip:
+    from thgen.hub import load_network
+
+    return load_network("audio", torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def said():
+    """Sentences of a voice variant that training never hears, with silence around and between."""
+    pytest.importorskip("espeakng_loader")
+    from thgen.synth.speech import Voice, joined, speak
+
+    voice = Voice("en-us+m6", rate=150)
+    parts = [speak(t, voice) for t in ("My mama may buy a big map.", "Papa saw a blue boat on the water.")]
+    return joined(parts, [1.0, 0.8, 1.0])
+
+
+def opening_of(model: AudioToLip, samples: np.ndarray, frames: int) -> np.ndarray:
+    return mouth_opening(encode_lips(model, samples, frames).numpy())
+
+
+def test_trained_lips_follow_a_voice_never_heard(trained, said):
+    truth, guess = mouth_opening(said.lips()), opening_of(trained, said.samples, said.frames)
+    assert np.corrcoef(truth, guess)[0, 1] > 0.7
+
+    def part(phone) -> np.ndarray:
+        return guess[int(phone.start * 25) : int(np.ceil(phone.end * 25))]
+
+    closed = [part(p).min() for p in said.phones if p.symbol in ("m", "b", "p")]
+    assert np.mean(np.array(closed) < 1.5) > 0.75
+    vowels = [part(p).max() for p in said.phones if p.symbol[:2] in ("ˈɑ", "ˈɔ", "ˈæ")]
+    assert np.mean(vowels) > 4
+
+
+def test_lips_are_not_ahead_of_the_sound_nor_behind_it(trained, said):
+    truth, guess = mouth_opening(said.lips()), opening_of(trained, said.samples, said.frames)
+    match = {shift: np.corrcoef(np.roll(guess, shift)[5:-5], truth[5:-5])[0, 1] for shift in range(-4, 5)}
+    assert max(match, key=match.get) == 0
+    shifted = np.concatenate([np.zeros(10 * SAMPLES_PER_FRAME, np.float32), said.samples])
+    later = opening_of(trained, shifted, said.frames + 10)
+    assert np.corrcoef(later[10:], guess)[0, 1] > 0.97  # ten frames more of silence: the same mouth ten frames later
+
+
+def test_mouth_is_shut_in_silence_and_for_noise(trained, said):
+    opening = opening_of(trained, said.samples, said.frames)
+    start, end = said.phones[1].start, said.phones[-1].start
+    times = (np.arange(said.frames) + 0.5) / 25
+    quiet = (times < start - 0.3) | (times > end + 0.3)
+    assert np.abs(opening[quiet]).max() < 0.05 * np.percentile(opening, 95)
+    hiss = 0.01 * np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE).astype(np.float32)
+    assert np.abs(opening_of(trained, hiss, 75)).mean() < 0.3
+
+
+def test_a_telephone_line_moves_the_same_lips(trained, said):
+    narrow = soxr.resample(soxr.resample(said.samples, SAMPLE_RATE, 8000), 8000, SAMPLE_RATE).astype(np.float32)
+    wide, phone = (opening_of(trained, s, said.frames) for s in (said.samples, narrow[: len(said.samples)] * 0.2))
+    assert np.corrcoef(wide, phone)[0, 1] > 0.8

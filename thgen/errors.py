@@ -1,4 +1,4 @@
-"""Typed errors. Each message is one sentence that says what is wrong and what to do; UI, CLI and API show it as it is."""
+"""Typed errors. Each message is one sentence: what is wrong and what to do; UI, CLI and API show it as it is."""
 
 from __future__ import annotations
 

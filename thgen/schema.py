@@ -1,6 +1,6 @@
-"""Names, ranges, units and sign conventions, stated once. Sliders, CLI, API, renderer, training and report derive from here.
+"""Names, ranges, units and sign conventions, stated once: sliders, CLI, API, renderer, training, report derive from it.
 
-Axis letters: B batch, T video frames, C channels, H rows, W columns, K keypoints, L audio samples, M mel bins, D latent.
+Axis letters: B batch, T video frames, C channels, H rows, W columns, K keypoints, L samples, M mel bins, D latent.
 Images inside networks: RGB in [-1, 1], [B C H W]; outside: uint8 RGB, [H W 3].
 Image coordinates: normalised crop coordinates, x to the right and y down, both in [-1, 1] from edge to edge
 (`align_corners=False`). Depth z has the same scale and grows *away* from the camera.
@@ -10,7 +10,7 @@ Angles, in degrees, seen by the viewer of the image:
     pitch positive: the nose (or the iris) moves up
     roll  positive: the top of the head tilts towards the right edge (clockwise)
 Rotation of the head: R = Rz(roll) Ry(yaw) Rx(pitch), see `thgen.networks.geometry.rotation_matrix`.
-`_L` and `_R` in coefficient names are the subject's left and right; the subject's left eye lies to the right in the image.
+`_L` and `_R` in coefficient names are the subject's left and right; the subject's left eye lies right in the image.
 Eye openness: 100 % = the open eye of that person, 0 % = closed. FACS intensities: 0 (absent) to 5 (maximum).
 """
 

@@ -1,4 +1,8 @@
-"""Stage `generator`: Rig's guided flow on rendered pairs whose flow, visibility and keypoints are known."""
+"""Stages `generator` and `polish`: Rig's guided flow on rendered pairs whose flow, visibility and keypoints are known.
+
+A stage whose losses name `adversarial` has a second player, a patch discriminator on eyes and mouth; one that names
+`temporal` takes its targets as consecutive frames (shards rendered with --motion track).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from thgen.errors import WeightsError
+from thgen.hub import load_network
+from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
 from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, weighted_l1
 from thgen.networks.analyser import INPUT_SIZE, to_input
+from thgen.networks.discriminators import PatchDiscriminator
 from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, grid, motion_code, warp
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.keypoint_rig import KeypointRig
@@ -68,15 +74,13 @@ class GeneratorStage(Task):
         with torch.no_grad():
             self.net.coarse.log_width.copy_(torch.from_numpy(layout.width).log())
         self.modules = {"generator": self.net}
+        if "adversarial" in config.losses:
+            self.modules["discriminator"] = PatchDiscriminator()
+            self.players = {"generator": ["generator"], "discriminator": ["discriminator"]}
         self.float32 = ("rig.*", "coarse.*")
         self.helpers = {}
-        if config.losses.get("perceptual") is not None:
-            from thgen.hub import load_network
-
-            try:
-                self.helpers["analyser"] = load_network("analyser", torch.device("cpu")).requires_grad_(False)
-            except WeightsError:
-                print("the perceptual loss is off: there are no analyser weights yet")
+        if "perceptual" in config.losses:
+            self.helpers["analyser"] = load_network("analyser", torch.device("cpu")).requires_grad_(False)
 
     # ---- batches
     def batches(self, split: str, seed: int, rank: int, world: int) -> Iterator[Batch]:
@@ -96,7 +100,7 @@ class GeneratorStage(Task):
         while len(photos) < size:
             number = int(rng.integers(len(store)))
             count = len(store.clips[number].frames)
-            chosen = sorted((1 + rng.choice(count - 1, per_clip, replace=False)).tolist())
+            chosen = self._targets(rng, count, per_clip)
             images, truth = store.load(number, [0, *chosen], LABELS)
             photos += [images[0]] * per_clip
             targets += list(images[1:])
@@ -115,6 +119,13 @@ class GeneratorStage(Task):
             "visible": labels["visible_t"][:, None], "head": union[:, None],
             **self._guidance(labels, generator, 1.0 if jitter else 0.0),
         }  # fmt: skip
+
+    def _targets(self, rng: np.random.Generator, count: int, wanted: int) -> list[int]:
+        """Frames of a clip of `count` to be driven to; frame 0 is the photo. With a temporal term, neighbours."""
+        if "temporal" not in self.config.losses:
+            return sorted((1 + rng.choice(count - 1, wanted, replace=False)).tolist())
+        first = 1 + rng.choice(count - 2, wanted // 2, replace=False)
+        return [int(t) for start in sorted(first.tolist()) for t in (start, start + 1)]
 
     def _guidance(self, labels: dict[str, Tensor], generator: torch.Generator, noise: float) -> dict[str, Tensor]:
         """Keypoints of photo and target, and the motion code, as wrong as the analyser would make them."""
@@ -159,7 +170,44 @@ class GeneratorStage(Task):
         return 1 + 5 * importance(outlines, BASE)
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        if player == "discriminator":
+            with torch.no_grad():
+                fake = self.run(batch).image
+            judge = self.modules["discriminator"]
+            real, fake = (self._judged(x, batch) for x in (batch["target"], fake))
+            return {"discriminator": discriminator_hinge(judge(real)[0].float(), judge(fake)[0].float())}
         out = self.run(batch)
+        terms = self._supervised(out, batch)
+        if "perceptual" in self.config.losses:
+            net = self.helpers["analyser"]
+            maps = [net.features(F.interpolate(x, INPUT_SIZE, mode="area"))[:3] for x in (out.image, batch["target"])]
+            terms["perceptual"] = feature_l1([m.float() for m in maps[0]], [m.float().detach() for m in maps[1]])
+        if "temporal" in self.config.losses:
+            # Rows come in pairs of neighbours: what changes between them must be what truly changes.
+            step = (out.image[1::2] - out.image[::2]) - (batch["target"][1::2] - batch["target"][::2])
+            terms["temporal"] = step.abs().mean()
+        if "adversarial" in self.config.losses:
+            judge = self.modules["discriminator"]
+            score, fake_maps = judge(self._judged(out.image, batch))
+            with torch.no_grad():
+                _, real_maps = judge(self._judged(batch["target"], batch))
+            terms["adversarial"] = generator_hinge(score.float())
+            terms["matching"] = feature_matching([m.float() for m in fake_maps], real_maps)
+        return terms
+
+    def _judged(self, image: Tensor, batch: Batch) -> Tensor:
+        """What the discriminator sees, [2B 3 64 64]: the eyes and the mouth, cut out by their true keypoints."""
+        points = batch["truth_t"]
+        crops = []
+        for part, half in ((points[:, 36:48, :2], 0.36), (points[:, 48:68, :2], 0.3)):
+            theta = image.new_zeros(len(image), 2, 3)
+            theta[:, 0, 0] = theta[:, 1, 1] = half
+            theta[:, :, 2] = part.mean(1)
+            grid_of = F.affine_grid(theta, [len(image), 3, 64, 64], align_corners=False)
+            crops.append(F.grid_sample(image.float(), grid_of, padding_mode="border", align_corners=False))
+        return torch.cat(crops)
+
+    def _supervised(self, out: Generated, batch: Batch) -> dict[str, Tensor]:
         with torch.autocast(out.image.device.type, enabled=False):
             weight = self.weight(batch)
             target, visible, flow = batch["target"].float(), batch["visible"], batch["flow"]
@@ -171,7 +219,7 @@ class GeneratorStage(Task):
             head = F.avg_pool2d(out.head, 2)
             paint = F.interpolate(out.paint, BASE) if out.paint.shape[-1] != BASE else out.paint
             hidden = F.interpolate(1 - visible, BASE)
-            terms = {
+            return {
                 "image": weighted_l1(out.image, target, weight),
                 "scales": multiscale_l1(out.image, target),
                 "edges": edges(out.image, target, weight),
@@ -181,11 +229,6 @@ class GeneratorStage(Task):
                 "head": F.binary_cross_entropy_with_logits(head, batch["head"]),
                 "paint": masked_mean((paint - target).abs().mean(1, keepdim=True), hidden),
             }
-        if "analyser" in (self.helpers or {}):
-            net = self.helpers["analyser"]
-            maps = [net.features(F.interpolate(x, INPUT_SIZE, mode="area"))[:3] for x in (out.image, target)]
-            terms["perceptual"] = feature_l1(maps[0], [m.detach() for m in maps[1]])
-        return terms
 
     # ---- scores
     def validate(self) -> dict[str, float]:

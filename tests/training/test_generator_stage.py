@@ -1,0 +1,97 @@
+"""The generator's stages: supervised, and with a discriminator."""
+
+import numpy as np
+import pytest
+import torch
+
+from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
+from thgen.networks.discriminators import PatchDiscriminator
+from thgen.training.generator_stage import GeneratorStage, importance
+from thgen.training.stage import checked
+
+SMALL = {"channels": [16, 24, 32, 40], "fine": 8, "code": 16}
+
+
+def make(shards, **losses) -> GeneratorStage:
+    data = {"train": str(shards), "val": str(shards), "targets_per_clip": 4, "head": "ellipsoid"}
+    rates = {"generator": 1e-3, "discriminator": 1e-3}
+    raw = {"task": "x:y", "steps": 2, "batch_size": 4, "lr": rates, "losses": losses, "data": data, "model": SMALL}
+    torch.manual_seed(0)
+    return GeneratorStage(checked("rig", "generator", raw))
+
+
+@pytest.fixture(scope="module")
+def stage(shards):
+    return make(shards)
+
+
+@pytest.fixture(scope="module")
+def batch(stage):
+    return next(stage.batches("val", 0, 0, 1))
+
+
+def test_keypoints_of_the_renderer_explain_its_flow(stage, batch):
+    """Before any training the coarse flow is already far better than standing still."""
+    with torch.no_grad():
+        coarse = stage.run(batch).coarse
+    seen = batch["visible"] * coarse.cover
+    error = ((coarse.flow - batch["flow"]).norm(dim=1, keepdim=True) * seen).sum() / seen.sum()
+    still = (batch["flow"].norm(dim=1, keepdim=True) * seen).sum() / seen.sum()
+    assert error < 0.35 * still
+
+
+def test_training_on_one_batch_beats_the_copy(shards, batch):
+    stage = make(shards)
+    optimiser = torch.optim.Adam(stage.net.parameters(), 2e-3)
+    before = stage.scores(batch)["l1"]
+    for _ in range(25):
+        terms = stage.losses("generator", batch)
+        loss = terms["image"] + 8 * terms["flow"] + 0.3 * (terms["keep"] + terms["head"]) + terms["paint"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        after = stage.scores(batch)
+    assert after["l1"] < before
+    assert after["l1"] < after["l1_copy"]
+
+
+def test_polish_has_two_players_that_move_only_themselves(shards):
+    stage = make(shards, adversarial=0.1, matching=1.0, temporal=1.0, discriminator=1.0)
+    assert stage.players == {"generator": ["generator"], "discriminator": ["discriminator"]}
+    batch = next(stage.batches("train", 0, 0, 1))
+    terms = stage.losses("generator", batch)
+    assert {"adversarial", "matching", "temporal", "image"} <= set(terms)
+    judged = stage.losses("discriminator", batch)["discriminator"]
+    judged.backward()
+    assert all(p.grad is None for p in stage.net.parameters())
+    assert any(p.grad is not None for p in stage.modules["discriminator"].parameters())
+
+
+def test_temporal_targets_are_neighbours(shards):
+    stage = make(shards, temporal=1.0)
+    frames = stage._targets(np.random.default_rng(0), 9, 4)
+    assert len(frames) == 4 and frames[1] - frames[0] == frames[3] - frames[2] == 1 and min(frames) >= 1
+
+
+def test_importance_peaks_at_its_points():
+    weight = importance(torch.tensor([[[0.5, -0.5]]]), 64)
+    row, column = divmod(int(weight.flatten().argmax()), 64)
+    assert abs(column - 48) <= 1 and abs(row - 16) <= 1
+    assert weight.max() <= 1 and weight[0, 0, 60, 2] < 1e-3
+
+
+def test_hinge_losses_by_hand():
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 1.0])
+    assert discriminator_hinge(real, fake) == pytest.approx(0.5 + 1.0)
+    assert discriminator_hinge(torch.ones(3), -torch.ones(3)) == 0
+    assert generator_hinge(fake) == pytest.approx(1.0)
+    assert feature_matching([real], [real]) == 0 and feature_matching([real], [fake]) == pytest.approx(3.0)
+
+
+def test_discriminator_scores_patches_and_learns():
+    judge = PatchDiscriminator((8, 16, 16))
+    score, maps = judge(torch.rand(2, 3, 64, 64))
+    assert score.shape == (2, 1, 8, 8) and len(maps) == 3
+    score.sum().backward()
+    assert all(p.grad is not None for p in judge.parameters())

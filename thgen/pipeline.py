@@ -37,7 +37,8 @@ from thgen.schema import FACTORS, FPS, SAMPLES_PER_FRAME, Controls
 if TYPE_CHECKING:
     from thgen.preprocess.face import FaceCrop, FaceFinder
 
-WINDOW = 8  # frames that exist at once; 16 take twice the memory and are no faster (two cores, 256 and 512 px)
+WINDOW = 8  # frames that exist at once; 16 take twice the memory and are no faster
+CPU_CHUNK = 2  # frames that a CPU decodes at once: more no longer fit its cache, 8 cost half as much again per frame
 SIZE_RANGE = (128, 1024)  # px of the generated crop, a multiple of SIZE_STEP
 SIZE_STEP = 32
 MAX_SIDE_RANGE = (256, 4096)  # px of the longer side of a video that keeps the whole photo
@@ -297,19 +298,28 @@ def frames_of(plan: Plan, request: Request, session: Session) -> Iterator[Window
         yield Window(_render(plan.prepared, target, session.method), start, plan.frames)
 
 
-@torch.inference_mode()
 def _render(prepared: Prepared, target: Factors, method: Method) -> np.ndarray:
     """Target factors of n frames -> uint8 RGB [n H W 3], pasted back if so prepared."""
-    decoded = method.decode(prepared.identity, target)
-    levels = ((decoded.frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    frames = levels.permute(0, 2, 3, 1).cpu().numpy()
+    count = len(next(iter(target.values())))
+    step = CPU_CHUNK if prepared.identity.image.device.type == "cpu" else count
+    parts = [_decode(prepared, {name: v[i : i + step] for name, v in target.items()}, method)
+             for i in range(0, count, step)]  # fmt: skip
+    frames, masks = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     if prepared.paster is None:
-        return np.ascontiguousarray(frames)
-    masks = decoded.mask[:, 0].float().cpu().numpy()
-    result = np.repeat(prepared.paster.photo[None], len(frames), axis=0)
+        return frames
+    result = np.repeat(prepared.paster.photo[None], count, axis=0)
     for frame, mask, out in zip(frames, masks, result, strict=True):
         prepared.paster.paste(frame, mask, out)
     return result
+
+
+@torch.inference_mode()
+def _decode(prepared: Prepared, target: Factors, method: Method) -> tuple[np.ndarray, np.ndarray]:
+    """Frames of the crop uint8 RGB [n S S 3], and their mask float32 [n S S] in [0, 1]."""
+    decoded = method.decode(prepared.identity, target)
+    levels = ((decoded.frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    frames = np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
+    return frames, decoded.mask[:, 0].float().cpu().numpy()
 
 
 def generate(request: Request, session: Session | None = None, progress: Progress | None = None) -> Iterator[Window]:

@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,38 +230,37 @@ def plan(request: Request, session: Session, progress: Progress | None = None) -
     report(0.0, "Finding the face")
     prepared = session.prepare(request)
     warnings = list(prepared.crop.warnings)
-    report(0.03, "Listening")
+    report(0.03, "Reading the voice")
     samples = None if request.audio is None else media.read_audio(request.audio)
+    frames = None if samples is None else math.ceil(samples.size / SAMPLES_PER_FRAME)
     driven: Factors = {}
     clips: dict[Path, Factors] = {}  # one clip may drive several factors
     for name, path in request.drivers.items():
         path = Path(path)
         if path not in clips:
-            clips[path] = _encode_clip(path, session, report, warnings)
+            clips[path] = _encode_clip(path, frames, session, report, warnings)
         if name not in clips[path]:
             raise ControlError(f"With {session.method.name} a clip cannot drive {name!r}.")
         driven[name] = clips[path][name]
-    if samples is None:
-        frames = max(len(track) for track in driven.values())
-    else:
-        frames = math.ceil(samples.size / SAMPLES_PER_FRAME)
-        report(0.06, "Listening")
-    voice = {} if samples is None else session.method.encode_audio(samples, frames)
+    if samples is None or frames is None:
+        return Plan(prepared, driven, (), max(len(track) for track in driven.values()), warnings)
+    report(0.1, "Listening")
+    voice = session.method.encode_audio(samples, frames)
     voiced = tuple(name for name in voice if name not in driven)
-    for name, track in driven.items():
-        if len(track) < frames - 1:
-            warnings.append(f"The clip for {name} is shorter than the video: it plays forwards and backwards in turn.")
     return Plan(prepared, {**driven, **{name: voice[name] for name in voiced}}, voiced, frames, warnings)
 
 
-def _encode_clip(path: Path, session: Session, report: Progress, warnings: list[str]) -> Factors:
-    """Factors of a driving clip, each [N D]; short gaps without a face are interpolated. Raises ClipError."""
+def _encode_clip(path: Path, wanted: int | None, session: Session, report: Progress, warnings: list[str]) -> Factors:
+    """Factors of the first `wanted` frames of a driving clip (None: all), each [N D]; short gaps without a face are
+    interpolated. Raises ClipError."""
     found: list[bool] = []
     frames = media.read_clip(path)
     try:
-        factors = session.method.encode_clip(_faces(path.name, frames, session, report, found))
+        factors = session.method.encode_clip(_faces(path.name, islice(frames, wanted), session, report, found))
     finally:
         frames.close()
+    if wanted and len(found) < wanted - 1:
+        warnings.append(f"{path.name} is shorter than the video: it plays forwards and backwards in turn.")
     lost = found.count(False)
     if not lost:
         return factors

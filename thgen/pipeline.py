@@ -290,12 +290,13 @@ def _faces(name: str, frames: Iterable[np.ndarray], session: Session, report: Pr
 
 
 def frames_of(plan: Plan, request: Request, session: Session) -> Iterator[Window]:
-    """Decode a plan window by window."""
+    """Decode a plan window by window. Only the target factors, 200 bytes per frame, exist for the whole video."""
+    target = factor_controls.apply(
+        plan.prepared.identity.own, plan.driven, request.controls, request.seed, plan.frames, voiced=plan.voiced
+    )
     for start in range(0, plan.frames, WINDOW):
-        count = min(WINDOW, plan.frames - start)
-        target = factor_controls.apply(plan.prepared.identity.own, plan.driven, request.controls, request.seed, count,
-                                       start=start, voiced=plan.voiced)  # fmt: skip
-        yield Window(_render(plan.prepared, target, session.method), start, plan.frames)
+        window = {name: values[start : start + WINDOW] for name, values in target.items()}
+        yield Window(_render(plan.prepared, window, session.method), start, plan.frames)
 
 
 def _render(prepared: Prepared, target: Factors, method: Method) -> np.ndarray:

@@ -32,6 +32,8 @@ from thgen.schema import BLINK_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LIP_COEFFI
 FIRST_LOOK = (0.0, 0.064, 0.8)  # x, y, half-side of the square that the analyser sees first
 LOOK_SCALE, LOOK_LIFT = 1.6, 0.06  # the analyser's framing, see preprocess.crop.ANALYSER
 MIN_OPENNESS = 30.0  # %; a photo with lids further closed than this counts as this far open, or opening would explode
+# Framings in which a photo is looked at: shifts of the centre and change of the half-side, in half-sides.
+AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
 CLIP_BATCH = 32
 SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}  # seconds, symmetric
 
@@ -57,7 +59,7 @@ class Rig(Method):
     def encode_photo(self, crop: np.ndarray) -> Identity:
         """crop uint8 RGB [S S 3], framed by preprocess.face."""
         image = self._image(crop[None])
-        analysis, keypoints = self._look_twice(image)
+        analysis, keypoints = self._look_around(image)
         own = self._factors(analysis)
         rig = self.generator.rig
         posed = rig.unpose(keypoints)
@@ -90,19 +92,32 @@ class Rig(Method):
         }
 
     def _image(self, crops: np.ndarray) -> Tensor:
-        return torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def _look_twice(self, image: Tensor) -> tuple[Analysis, Tensor]:
         """Analyse crops [B 3 S S]: once where the face should be, again where its landmarks are. Also the keypoints in
         coordinates of the crop [B K 3]."""
         square = image.new_tensor(FIRST_LOOK).expand(len(image), 3)
         _, keypoints = self._look(image, square)
+        return self._look(image, self._framing(keypoints))
+
+    def _look_around(self, image: Tensor) -> tuple[Analysis, Tensor]:
+        """Analyse one crop [1 3 S S] in several framings and average: a photo is looked at once, so it may cost more."""
+        _, keypoints = self._look_twice(image)
+        square = self._framing(keypoints)
+        moved = square + square[:, 2:] * square.new_tensor(AROUND)
+        analysis, keypoints = self._look(image.expand(len(AROUND), -1, -1, -1), moved)
+        mean = {n: getattr(analysis, n).mean(0, keepdim=True) for n in analysis.__dataclass_fields__}
+        return Analysis(**mean), keypoints.mean(0, keepdim=True)
+
+    @staticmethod
+    def _framing(keypoints: Tensor) -> Tensor:
+        """The analyser's own square (x, y, half-side) around landmarks, [B 3]."""
         xy = keypoints[:, :68, :2]
         low, high = xy.amin(1), xy.amax(1)
         half = (high - low).amax(1) * LOOK_SCALE / 2
         centre = (low + high) / 2
-        square = torch.stack([centre[:, 0], centre[:, 1] - 2 * LOOK_LIFT * half, half], 1)
-        return self._look(image, square)
+        return torch.stack([centre[:, 0], centre[:, 1] - 2 * LOOK_LIFT * half, half], 1)
 
     def _look(self, image: Tensor, square: Tensor) -> tuple[Analysis, Tensor]:
         """Analyse squares [B 3] (x, y, half-side) of crops."""
@@ -153,7 +168,7 @@ class Rig(Method):
         )  # fmt: skip
         size = identity.image.shape[-1]
         head = F.interpolate(torch.sigmoid(out.head), size=(size, size), mode="bilinear", align_corners=False)
-        return Decoded(out.image.clamp(-1, 1), (1.1 * head - 0.05).clamp(0, 1))
+        return Decoded(out.image.clamp(-1, 1), (1.1 * head - 0.05).clamp(0, 1), out.flow)
 
     def _canonical(self, own: Factors, target: Factors) -> Tensor:
         """Change of coefficients [T 57] as the network was taught it: blink 1 = closed."""

@@ -6,6 +6,7 @@ A stage whose losses name `adversarial` has a second player, a patch discriminat
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,6 +72,7 @@ class GeneratorStage(Task):
         layout = build_layout(mesh, neck_weight)
         self.net = GuidedFlow(len(layout.index), len(layout.loops[2]), **config.model)
         fill_rig(self.net.rig, layout, mesh.eye_centre)
+        self.guide = copy.deepcopy(self.net.rig)  # batches are made on the CPU, wherever the network trains
         with torch.no_grad():
             self.net.coarse.log_width.copy_(torch.from_numpy(layout.width).log())
         self.modules = {"generator": self.net}
@@ -143,7 +145,7 @@ class GeneratorStage(Task):
         turn = euler_angles(own_t @ own.transpose(1, 2))
         change = labels["coefficients_t"] - labels["coefficients_s"]
         gaze = labels["gaze_t"] - labels["gaze_s"]
-        rig = self.net.rig.cpu() if self.device.type == "cpu" else self.net.rig
+        rig = self.guide
         with torch.no_grad():
             posed = rig.unpose(source + wobble)
             still = torch.zeros(b, 3)

@@ -1,0 +1,111 @@
+"""Rig with untrained networks around the built-in head: the path, its zero, and what moves what."""
+
+import numpy as np
+import pytest
+import torch
+
+from thgen.methods.rig import Rig
+from thgen.networks.analyser import Analyser
+from thgen.networks.audio_encoder import AudioToLip
+from thgen.networks.flow import GuidedFlow
+from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, FACTORS, LIP_COEFFICIENTS
+from thgen.synth.ellipsoid import ellipsoid_head
+from thgen.synth.head import neck_weight
+from thgen.synth.keypoints import build_layout
+from thgen.training.analyser_stage import close_points
+from thgen.training.generator_stage import fill_rig
+
+SIZE = 192
+
+
+@pytest.fixture(scope="module")
+def rig():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    mesh = ellipsoid_head()
+    layout = build_layout(mesh, neck_weight)
+    analyser = Analyser(len(layout.index), *close_points(layout), channels=(8, 16, 16, 24, 32), hidden=48)
+    with torch.no_grad():  # an analyser that always sees the canonical head, framed as thgen crops photos
+        points = torch.from_numpy(layout.canonical * np.array([1, -1, -1]) / 15).float()
+        points[:, 2] -= points[:68, 2].mean()
+        analyser.to_keypoints.weight.zero_()
+        analyser.to_keypoints.bias.copy_(points.flatten())
+        for look in (*analyser.eyes, analyser.mouth):
+            look.to_points.weight.mul_(0.01)
+    generator = GuidedFlow(len(layout.index), len(layout.loops[2]), channels=(16, 24, 32, 40), fine=8, code=16)
+    fill_rig(generator.rig, layout, mesh.eye_centre)
+    with torch.no_grad():
+        generator.coarse.log_width.copy_(torch.from_numpy(layout.width).log())
+        generator.to_maps.weight.zero_()
+        generator.to_maps.bias.fill_(30.0)  # the photo's pixels are right everywhere, the head is everywhere
+    return Rig(analyser.eval(), AudioToLip().eval(), generator.eval(), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def identity(rig, photo):
+    return rig.encode_photo(photo)
+
+
+def factors(identity, frames=1, **changed):
+    out = {name: value.repeat(frames, 1) for name, value in identity.own.items()}
+    for name, value in changed.items():
+        out[name] = out[name] + torch.tensor(value, dtype=torch.float32)
+    return out
+
+
+def test_own_factors_have_the_dimensions_of_the_schema(rig, identity):
+    assert {n: v.shape[1] for n, v in identity.own.items()} == {n: FACTORS[n].size for n in rig.factors}
+
+
+def test_the_photos_own_factors_give_the_photo_back(rig, identity, photo):
+    out = rig.decode(identity, factors(identity, 2))
+    assert out.frames.shape == (2, 3, SIZE, SIZE) and out.mask.shape == (2, 1, SIZE, SIZE)
+    shown = ((out.frames[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    assert np.abs(shown.astype(int) - photo).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("factor", "change"), [("pose", [15, 0, 0, 0, 0, 0]), ("gaze", [20, 0]), ("blink", [-100, -100])]
+)
+def test_each_factor_moves_the_picture(rig, identity, factor, change):
+    still, moved = (rig.decode(identity, f).frames for f in (factors(identity), factors(identity, **{factor: change})))
+    assert (still - moved).abs().mean() > 1e-4
+
+
+def test_the_jaw_moves_the_chin_and_leaves_the_brow(rig, identity):
+    lips = [0.5 if n == "jawOpen" else 0.0 for n in LIP_COEFFICIENTS]
+    difference = (rig.decode(identity, factors(identity, lip=lips)).frames - identity.image).abs()[0].mean(0)
+    assert difference[int(0.65 * SIZE) : int(0.8 * SIZE), SIZE // 3 : -SIZE // 3].mean() > 0.02
+    assert difference[: SIZE // 4].mean() < 1e-3
+
+
+def test_a_window_decodes_as_its_frames_one_by_one(rig, identity):
+    target = factors(identity, 3)
+    target["pose"][:, 0] += torch.tensor([0.0, 8.0, -8.0])
+    together = rig.decode(identity, target).frames
+    alone = [rig.decode(identity, {n: v[t : t + 1] for n, v in target.items()}).frames for t in range(3)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-4)
+
+
+def test_closed_is_closed_however_far_the_eye_was_open(rig, identity):
+    closed = factors(identity)
+    closed["blink"] = torch.zeros(1, 2)
+    change, _ = rig._change(identity, identity.own, closed)
+    scale = identity.state["lid_scale"]
+    assert torch.allclose(change[:, [COEFFICIENT_INDEX[n] for n in BLINK_COEFFICIENTS]], scale, atol=1e-5)
+
+
+def test_clips_give_every_factor_per_frame(rig, photo):
+    crops = [np.roll(photo, k, 1) for k in range(5)]
+    found = rig.encode_clip(crops)
+    assert {n: tuple(v.shape) for n, v in found.items()} == {n: (5, FACTORS[n].size) for n in rig.factors}
+
+
+def test_silence_keeps_the_mouth_shut(rig):
+    lips = rig.encode_audio(np.zeros(16_000, np.float32), 25)
+    assert lips["lip"].shape == (25, len(LIP_COEFFICIENTS)) and lips["lip"].abs().max() == 0

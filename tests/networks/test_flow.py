@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from thgen.networks.flow import BASE, FLOW_SIZE, MOTION, GuidedFlow, polygon_mask, warp
+from thgen.networks.flow import BASE, FLOW_SIZE, MOTION, GuidedFlow, polygon_distance, warp
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
 
 
@@ -25,10 +25,11 @@ def test_flow_points_from_output_to_photo():
 
 
 def test_polygon_has_its_area_and_is_empty_inside_out():
-    mask = polygon_mask(square(0.5), torch.tensor(1.0), 64, 0.005)
-    assert mask.mean() == pytest.approx(0.25, abs=0.01)
-    assert mask[0, 0, 32, 32] > 0.99 and mask[0, 0, 2, 2] < 0.01
-    assert polygon_mask(square(0.5).flip(1), torch.tensor(1.0), 64, 0.005).max() < 0.6
+    distance = polygon_distance(square(0.5), torch.tensor(1.0), 64)
+    assert (distance > 0).float().mean() == pytest.approx(0.25, abs=0.01)
+    assert distance[0, 0, 32, 32] == pytest.approx(0.5, abs=0.03)
+    assert distance[0, 0, 32, 0] == pytest.approx(-0.5, abs=0.03)
+    assert polygon_distance(square(0.5).flip(1), torch.tensor(1.0), 64).max() <= 0
 
 
 def test_keypoints_that_stay_give_no_flow(generator, keypoints):

@@ -102,7 +102,7 @@ class Rig(Method):
         return self._look(image, self._framing(keypoints))
 
     def _look_around(self, image: Tensor) -> tuple[Analysis, Tensor]:
-        """Analyse one crop [1 3 S S] in several framings and average: a photo is looked at once, so it may cost more."""
+        """Analyse one crop [1 3 S S] in several framings and average: a photo is looked at once, it may cost more."""
         _, keypoints = self._look_twice(image)
         square = self._framing(keypoints)
         moved = square + square[:, 2:] * square.new_tensor(AROUND)

@@ -20,6 +20,7 @@ BASE = 256  # side at which the network sees the crop
 FLOW_SIZE = 128  # side of the flow
 NEARER = 3.0  # how strongly nearer points win: weight falls by exp(-NEARER) per half-width of depth
 EMPTY = 0.02  # weight at which a place counts as half covered by keypoints
+EDGE = 0.006  # half-widths over which the edge of an opening is softened
 MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
 
 
@@ -41,11 +42,11 @@ def resize(x: Tensor, size: int) -> Tensor:
     return x if x.shape[-1] == size else F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
 
 
-def polygon_mask(points: Tensor, sense: Tensor, size: int, softness: float) -> Tensor:
-    """Inside of a closed polygon [B n 2] (crop coordinates) as a soft mask [B 1 size size]; 0.5 on its edge.
+def polygon_distance(points: Tensor, sense: Tensor, size: int) -> Tensor:
+    """Signed distance in half-widths to a closed polygon [B n 2] (crop coordinates), [B 1 size size]; inside positive.
 
     sense: sign of the polygon's area where it counts as open. One that has collapsed or turned inside out is empty,
-    which is what closed lids and pressed lips are.
+    which is what closed lids and pressed lips are. Distances, unlike masks, can be enlarged and keep a sharp edge.
     """
     axis = grid(size, points.device)
     py, px = axis[None, None, :, None], axis[None, None, None, :]
@@ -59,16 +60,18 @@ def polygon_mask(points: Tensor, sense: Tensor, size: int, softness: float) -> T
     dx, dy = bx - ax, by - ay
     t = (((px - ax) * dx + (py - ay) * dy) / (dx * dx + dy * dy + 1e-12)).clamp(0, 1)
     distance = ((px - ax - t * dx) ** 2 + (py - ay - t * dy) ** 2).amin(1).sqrt()
-    return torch.sigmoid(inside * distance / softness)[:, None]
+    return (inside * distance)[:, None]
 
 
 @dataclass(frozen=True)
 class Coarse:
-    """flow [B 2 G G]; cover [B 1 G G] how much keypoints say there; opening [B 3 G G] left eye, right eye, mouth."""
+    """flow [B 2 G G]; cover [B 1 G G] how much keypoints say there; opening [B 3 G G] left eye, right eye, mouth;
+    distance [B 3 G' G'] signed, to the edges of the openings."""
 
     flow: Tensor
     cover: Tensor
     opening: Tensor
+    distance: Tensor
 
 
 class CoarseFlow(nn.Module):
@@ -103,25 +106,30 @@ class CoarseFlow(nn.Module):
         total = sums[0][:, None]
         return torch.stack(sums[1:], 1), total
 
-    def forward(self, source: Tensor, target: Tensor, size: int = FLOW_SIZE) -> Coarse:
-        """Keypoints of photo and target [B K 3] -> Coarse at size x size, in float32 whatever the autocast."""
-        with torch.autocast(source.device.type, enabled=False):
-            return self._layers(source.float(), target.float(), size)
+    def forward(self, source: Tensor, target: Tensor, size: int = FLOW_SIZE, distance: Tensor | None = None) -> Coarse:
+        """Keypoints of photo and target [B K 3] -> Coarse at size x size, in float32 whatever the autocast.
 
-    def _layers(self, source: Tensor, target: Tensor, size: int) -> Coarse:
+        distance: that of an earlier call for the same target, at any size, which spares the work.
+        """
+        with torch.autocast(source.device.type, enabled=False):
+            source, target = source.float(), target.float()
+            if distance is None:
+                outlines = self.rig.openings(target)
+                distance = torch.cat([polygon_distance(outline, sense, size) for outline, sense in outlines], 1)
+            return self._layers(source, target, size, resize(distance, size))
+
+    def _layers(self, source: Tensor, target: Tensor, size: int, distance: Tensor) -> Coarse:
         layer = self.rig.layer
         moved, total = self._spread(source, target, (layer == 0).nonzero()[:, 0], size, 0.012)
         cover = total / (total + EMPTY)
         flow = moved / (total + EMPTY)
-        openings = []
-        for number, (outline, sense) in enumerate(self.rig.openings(target), start=1):
-            opening = polygon_mask(outline, sense, size, 0.006)
+        opening = torch.sigmoid(distance / EDGE)
+        for number in range(1, 4):
             chosen = (layer == number).nonzero()[:, 0]
             if len(chosen):
                 inner, weight = self._spread(source, target, chosen, size, 0.05)
-                flow = flow + opening * (inner / (weight + 1e-6) - flow)
-            openings.append(opening)
-        return Coarse(flow, cover, torch.cat(openings, 1))
+                flow = flow + opening[:, number - 1 : number] * (inner / (weight + 1e-6) - flow)
+        return Coarse(flow, cover, opening, distance)
 
 
 class Modulated(nn.Module):
@@ -210,7 +218,7 @@ class GuidedFlow(nn.Module):
         fine = self.mix(torch.cat([fine, *context], 1))
         correction = 0.25 * self.to_flow(fine).float()
         if full is not None:
-            sharp = self.coarse(source, target, BASE)
+            sharp = self.coarse(source, target, BASE, coarse.distance)
             flow = sharp.flow + resize(correction, BASE)
         else:
             flow = coarse.flow + correction

@@ -40,8 +40,8 @@ MAX_ZOOM = 0.25  # natural logarithm of the ratio of sides
 # Each: shift x, shift y (of the side), zoom, mirrored.
 CROSS_LOOKS = ((0.08, 0.05, 1.0, False), (-0.08, -0.05, 1.0, True), (0.0, 0.07, 1.13, True), (0.0, -0.07, 0.88, False))
 DOUBT = 0.06  # mean shift of the landmarks between looks, of their extent, that takes the confidence down to 1 / e
-MIN_CONFIDENCE = 0.25
-RIVAL = 0.35  # a second face must be at least this credible beside the first
+MIN_CONFIDENCE = 0.5
+RIVAL = 0.5  # a second face must be at least this credible beside the first
 
 
 @dataclass(frozen=True)

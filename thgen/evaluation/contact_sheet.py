@@ -17,12 +17,12 @@ from thgen.schema import Controls
 # Column -> sliders. At strengths that a visitor would try, not at their limits.
 COLUMNS: dict[str, dict[str, float]] = {
     "neutral": {},
-    "yaw −25°": {"pose.yaw": -25},
+    "yaw -25°": {"pose.yaw": -25},
     "yaw +25°": {"pose.yaw": 25},
     "pitch +15°": {"pose.pitch": 15},
-    "pitch −15°": {"pose.pitch": -15},
+    "pitch -15°": {"pose.pitch": -15},
     "roll +15°": {"pose.roll": 15},
-    "gaze −20°": {"gaze.yaw": -20},
+    "gaze -20°": {"gaze.yaw": -20},
     "gaze up 15°": {"gaze.pitch": 15},
     "half closed": {"blink.openness": 50},
     "blink": {"blink.openness": 0},

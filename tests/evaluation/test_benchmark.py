@@ -30,10 +30,10 @@ def test_a_failing_run_is_told_with_its_last_line() -> None:
 
 
 def test_the_cost_of_a_further_second_is_the_slope() -> None:
-    rows = [benchmark._row(256, 5, benchmark.Run(20, 900)), benchmark._row(256, 60, benchmark.Run(75, 910))]
+    rows = [benchmark._row(256, 5, benchmark.Run(20, 30, 900)), benchmark._row(256, 60, benchmark.Run(75, 140, 910))]
     assert rows[0]["ratio"] == 4
     (slope,) = benchmark._slopes(rows)
-    assert slope["work s"] == 1 and slope["peak memory MiB"] == "+10 in all"
+    assert slope["work s"] == 1 and slope["CPU s / video s"] == 2 and slope["peak memory MiB"] == "+10 in all"
     assert benchmark._slopes(rows[:1]) == []
 
 

@@ -23,15 +23,18 @@ import os, subprocess, sys, time
 begin = time.monotonic()
 process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
 _, status, usage = os.wait4(process.pid, 0)
-print(time.monotonic() - begin, os.waitstatus_to_exitcode(status), usage.ru_maxrss)
+spent = usage.ru_utime + usage.ru_stime
+print(time.monotonic() - begin, spent, os.waitstatus_to_exitcode(status), usage.ru_maxrss)
 """
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished process: seconds it took, and its peak resident memory in MiB (its own children included)."""
+    """One finished process: seconds it took, seconds of CPU that it spent, and its peak resident memory in MiB (its own
+    children included)."""
 
     elapsed: float
+    cpu: float
     peak: float
 
 
@@ -62,7 +65,8 @@ def run(args: argparse.Namespace) -> Report:
     return Report(
         "benchmark", f"Speed and memory of {args.method}", rows + _slopes(rows),
         "Each row is a process of its own: start of Python, loading, reading the photo, generating, encoding the mp4. "
-        "Ratio: seconds of work per second of video. Rows “per second” are the slope between the shortest and the "
+        "Ratio: seconds of work per second of video; CPU: seconds of one core, which other work on the machine does not "
+        "stretch. Rows “per second” are the slope between the shortest and the "
         "longest run: what a further second costs once everything is loaded.",
         {"threads": args.threads, "cores": os.cpu_count(), "device": args.device},
     )  # fmt: skip
@@ -76,18 +80,19 @@ def measured(command: list[str], threads: int) -> Run:
         done = subprocess.run(
             watched, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **limits}, text=True, check=False
         )
-        elapsed, status, peak = (float(v) for v in done.stdout.split())
+        elapsed, cpu, status, peak = (float(v) for v in done.stdout.split())
         if status:
             log.seek(0)
             last = log.read().strip().splitlines()[-1:]
             raise OutputError(f"The measured run ended with status {status:.0f}: {' '.join(last)}")
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB on Linux
-    return Run(elapsed, peak * unit / 2**20)
+    return Run(elapsed, cpu, peak * unit / 2**20)
 
 
 def _row(size: int, seconds: float, done: Run) -> dict[str, Value]:
     return {
         "size": size, "video s": seconds, "work s": done.elapsed, "ratio": done.elapsed / seconds,
+        "CPU s / video s": done.cpu / seconds,
         "peak memory MiB": round(done.peak),
     }  # fmt: skip
 
@@ -101,10 +106,15 @@ def _slopes(rows: list[dict[str, Value]]) -> list[dict[str, Value]]:
         span = float(last["video s"] or 0) - float(first["video s"] or 0)
         if span > 0:
             cost = (float(last["work s"] or 0) - float(first["work s"] or 0)) / span
+            spent = (_cpu(last) - _cpu(first)) / span
             growth = int(last["peak memory MiB"] or 0) - int(first["peak memory MiB"] or 0)
-            out.append({"size": size, "video s": "per second", "work s": cost, "ratio": cost,
+            out.append({"size": size, "video s": "per second", "work s": cost, "ratio": cost, "CPU s / video s": spent,
                         "peak memory MiB": f"+{growth} in all"})  # fmt: skip
     return out
+
+
+def _cpu(row: dict[str, Value]) -> float:
+    return float(row["CPU s / video s"] or 0) * float(row["video s"] or 0)
 
 
 def _astronaut(folder: Path) -> Path:

@@ -52,7 +52,8 @@ class Rig(Method):
     @classmethod
     def load(cls, device: torch.device) -> Rig:
         """Verified weights on `device`. Raises WeightsError."""
-        return cls(*(hub.load_network(name, device) for name in cls.networks), device=device)  # type: ignore[arg-type]
+        analyser, audio, generator = (hub.load_network(name, device) for name in cls.networks)
+        return cls(analyser, audio, generator, device)  # type: ignore[arg-type]
 
     # ---- encode
     @torch.inference_mode()

@@ -190,9 +190,10 @@ class GuidedFlow(nn.Module):
         )
         self.to_flow = nn.Conv2d(fine, 2, 3, 1, 1)
         self.to_maps = nn.Conv2d(fine, 4 * (3 + 1 + 1), 3, 1, 1)  # paint, keep, head at 256 by pixel shuffle
-        nn.init.zeros_(self.to_flow.weight)
-        nn.init.zeros_(self.to_flow.bias)
         with torch.no_grad():
+            for parameter in self.to_flow.parameters():
+                parameter.zero_()
+            assert self.to_maps.bias is not None
             self.to_maps.bias[12:16] = 2.0  # trust the photo's pixels to begin with
 
     def forward(

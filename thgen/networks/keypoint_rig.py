@@ -76,13 +76,13 @@ class KeypointRig(nn.Module):
         self.register_buffer("mouth_loop", torch.zeros(mouth_loop))
         self.register_buffer("outline", lid_curve(), persistent=False)
 
-    def unpose(self, keypoints: Tensor, rotation: Tensor | None = None) -> Posed:
+    def unpose(self, keypoints: Tensor) -> Posed:
         """Fit the canonical head to keypoints [B K 3] (crop coordinates) and take pose and scale out of them."""
-        points = to_head_axes(keypoints)
-        canonical = self.canonical[None].expand_as(points)
-        scale, fitted, shift = fit_similarity(canonical, points, self.rigid)
-        rotation = fitted if rotation is None else rotation
-        shape = torch.einsum("bij,bki->bkj", rotation, points - shift[:, None]) / scale[:, None, None]
+        with torch.autocast(keypoints.device.type, enabled=False):  # geometry wants all of float32
+            points = to_head_axes(keypoints.float())
+            canonical = self.canonical[None].expand_as(points)
+            scale, rotation, shift = fit_similarity(canonical, points, self.rigid)
+            shape = torch.einsum("bij,bki->bkj", rotation, points - shift[:, None]) / scale[:, None, None]
         return Posed(shape, scale, rotation, shift)
 
     def move(self, source: Posed, change: Tensor, gaze: Tensor) -> Tensor:
@@ -133,7 +133,8 @@ class KeypointRig(nn.Module):
 
     def targets(self, source: Posed, change: Tensor, gaze: Tensor, turn: Tensor, shift: Tensor) -> Tensor:
         """Target keypoints [B K 3]; see `move` and `repose`. No change at all gives the source keypoints back."""
-        return self.repose(self.move(source, change, gaze), source, turn, shift)
+        with torch.autocast(change.device.type, enabled=False):
+            return self.repose(self.move(source, change, gaze), source, turn, shift)
 
 
 def _area(outline: Tensor) -> Tensor:

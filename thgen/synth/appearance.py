@@ -45,7 +45,7 @@ class Look:
 def noise(rng: np.random.Generator, size: int, sigma: float) -> np.ndarray:
     """Smooth noise [size size], zero mean, unit variance; sigma is the grain's size in pixels of a 512 image."""
     small = max(8, min(size, round(size * 3 / max(sigma, 0.5))))
-    field = rng.standard_normal((small, small)).astype(np.float32)
+    field: np.ndarray = rng.standard_normal((small, small)).astype(np.float32)
     if small == size and sigma > 0.6:
         field = gaussian_filter(field, sigma * 0.5)
     field = cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC)
@@ -93,7 +93,7 @@ def _contour(points: np.ndarray, thickness: int, blur: float) -> np.ndarray:
 def paint_face(rng: np.random.Generator, luv: np.ndarray, skin: np.ndarray, hair: np.ndarray) -> np.ndarray:
     """The face's texture [R R 3], relative to the skin's colour. luv [68 2]: the landmarks' place in it (v down)."""
     size = TEXTURE_SIZE
-    image = np.ones((size, size, 3), np.float32) * skin.astype(np.float32)
+    image: np.ndarray = np.ones((size, size, 3), np.float32) * skin.astype(np.float32)
     mottle = 0.05 * noise(rng, size, 60)[..., None] * np.array([0.5, 1, 1], np.float32)
     mottle = mottle + rng.uniform(0.01, 0.05) * noise(rng, size, 12)[..., None]
     mottle = mottle + rng.uniform(0.0, 0.035) * noise(rng, size, 2)[..., None]

@@ -123,14 +123,14 @@ def build_layout(mesh: fk.HeadMesh, follow_of) -> KeypointLayout:
             groups.append((farthest(v, teeth[biting], 6), 0.06, MOUTH_LAYER))
 
     index = np.concatenate([g[0] for g in groups])
-    width = np.concatenate([np.full(len(g[0]), g[1]) for g in groups]).astype(np.float32)
-    layer = np.concatenate([np.full(len(g[0]), g[2]) for g in groups])
-    width[36:68] = 0.03  # landmarks on lids and lips
+    widths = np.concatenate([np.full(len(g[0]), g[1]) for g in groups]).astype(np.float32)
+    layers = np.concatenate([np.full(len(g[0]), g[2]) for g in groups])
+    widths[36:68] = 0.03  # landmarks on lids and lips
     basis = mesh.expression[:, index].astype(np.float32)
     rigid = 1 / (0.1 + np.linalg.norm(basis, axis=2).max(0))  # points that no expression moves fix the pose
-    rigid[(layer != SKIN_LAYER) | (follow_of(v[index, 1]) < 0.99)] = 0
+    rigid[(layers != SKIN_LAYER) | (follow_of(v[index, 1]) < 0.99)] = 0
     return KeypointLayout(
-        index, width, layer, v[index].astype(np.float32), basis, follow_of(v[index, 1]), rigid.astype(np.float32),
+        index, widths, layers, v[index].astype(np.float32), basis, follow_of(v[index, 1]), rigid.astype(np.float32),
         tuple(np.arange(s, s + len(o)) for s, o in zip(starts, openings, strict=True)),  # type: ignore[arg-type]
     )  # fmt: skip
 

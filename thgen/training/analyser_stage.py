@@ -28,7 +28,7 @@ from thgen.training.task import Batch, Task
 def close_points(layout: KeypointLayout) -> tuple[list[list[int]], list[int]]:
     """Keypoint numbers for the closer looks at the left eye, the right eye and the mouth; loops come first."""
     number = np.arange(len(layout.index))
-    blink = [np.linalg.norm(layout.basis[COEFFICIENT_INDEX[n]], axis=1) for n in ("eyeBlink_L", "eyeBlink_R")]
+    blink = [np.linalg.norm(layout.basis[COEFFICIENT_INDEX[f"eyeBlink_{side}"]], axis=1) for side in "LR"]
     eyes = []
     for side, landmarks in ((0, range(42, 48)), (1, range(36, 42))):
         lids = number[blink[side] > 0.22 * blink[side].max()]
@@ -55,7 +55,10 @@ def crop_matrix(keypoints: Tensor, rng: np.random.Generator, jitter: float) -> T
     low, high = xy.amin(1), xy.amax(1)
     extent = (high - low).amax(1)
     b = len(xy)
-    normal = lambda *shape: torch.from_numpy(rng.standard_normal(shape).astype(np.float32))  # noqa: E731
+
+    def normal(*shape: int) -> Tensor:
+        return torch.from_numpy(rng.standard_normal(size=shape, dtype=np.float32))
+
     half = 0.8 * extent * torch.exp(0.13 * jitter * normal(b)) * (1 + 0.05 * jitter)
     centre = (
         (low + high) / 2 - torch.stack([torch.zeros(b), 0.12 * half], 1) + 0.13 * jitter * half[:, None] * normal(b, 2)
@@ -109,7 +112,8 @@ class AnalyserStage(Task):
     def _batch(self, store: ClipStore, rng: np.random.Generator, jitter: float = 1.0) -> Batch:
         size = self.config.batch_size
         per_clip = self.config.data.get("frames_per_clip", 3)
-        images, rows = [], {name: [] for name in LABELS}
+        images: list[np.ndarray] = []
+        rows: dict[str, list[np.ndarray]] = {name: [] for name in LABELS}
         while len(images) < size:
             number = int(rng.integers(len(store)))
             frames = sorted(rng.choice(len(store.clips[number].frames), per_clip, replace=False).tolist())

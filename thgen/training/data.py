@@ -77,8 +77,8 @@ class ClipStore:
         clip = self.clips[number]
         chosen = range(len(clip.frames)) if frames is None else frames
         *jpegs, truth = self._read(clip.shard, [clip.frames[t] for t in chosen] + [clip.truth])
-        images = [cv2.imdecode(np.frombuffer(j, np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for j in jpegs]
-        return np.stack(images), decode_truth(truth, names)
+        images = [cv2.imdecode(np.frombuffer(j, np.uint8), cv2.IMREAD_COLOR) for j in jpegs]
+        return np.stack(images)[..., ::-1], decode_truth(truth, names)  # type: ignore[arg-type]
 
 
 def colour_jitter(generator: torch.Generator, *images: Tensor, strength: float = 1.0) -> list[Tensor]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from thgen.hub import load_network
 from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
 from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, weighted_l1
-from thgen.networks.analyser import INPUT_SIZE, to_input
+from thgen.networks.analyser import INPUT_SIZE, Analyser, to_input
 from thgen.networks.discriminators import PatchDiscriminator
 from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, grid, motion_code, warp
 from thgen.networks.geometry import euler_angles, rotation_matrix
@@ -82,7 +82,10 @@ class GeneratorStage(Task):
         self.float32 = ("rig.*", "coarse.*")
         self.helpers = {}
         if "perceptual" in config.losses:
-            self.helpers["analyser"] = load_network("analyser", torch.device("cpu")).requires_grad_(False)
+            network = load_network("analyser", torch.device("cpu")).requires_grad_(False)
+            assert isinstance(network, Analyser)
+            self.perceptual = network
+            self.helpers["analyser"] = network
 
     # ---- batches
     def batches(self, split: str, seed: int, rank: int, world: int) -> Iterator[Batch]:
@@ -98,7 +101,9 @@ class GeneratorStage(Task):
 
     def _batch(self, store: ClipStore, rng: np.random.Generator, jitter: float) -> Batch:
         size, per_clip = self.config.batch_size, self.config.data.get("targets_per_clip", 4)
-        photos, targets, rows = [], [], {f"{name}_{end}": [] for name in LABELS for end in "st"}
+        photos: list[np.ndarray] = []
+        targets: list[np.ndarray] = []
+        rows: dict[str, list[np.ndarray]] = {f"{name}_{end}": [] for name in LABELS for end in "st"}
         while len(photos) < size:
             number = int(rng.integers(len(store)))
             count = len(store.clips[number].frames)
@@ -158,8 +163,8 @@ class GeneratorStage(Task):
             guided = guided + (truth - guided)[:, :68].mean(1, keepdim=True) * rig.follow[None, :, None]
         by_rig = (uniform(b, 1, 1) < 0.5).float() if noise else torch.zeros(b, 1, 1)
         target = by_rig * guided + (1 - by_rig) * (truth + wobble + noise * 0.003 * normal(b, k, 3) * uniform(b, 1, 1))
-        coefficients = [labels[f"coefficients_{e}"] + noise * 0.05 * normal(b, change.shape[1]) for e in "st"]
-        motion = motion_code(*coefficients, own, turn, labels["gaze_s"], labels["gaze_t"])
+        near, far = (labels[f"coefficients_{e}"] + noise * 0.05 * normal(b, change.shape[1]) for e in "st")
+        motion = motion_code(near, far, own, turn, labels["gaze_s"], labels["gaze_t"])
         return {"keypoints_s": source + wobble, "keypoints_t": target, "truth_t": truth, "motion": motion}
 
     # ---- losses
@@ -181,8 +186,10 @@ class GeneratorStage(Task):
         out = self.run(batch)
         terms = self._supervised(out, batch)
         if "perceptual" in self.config.losses:
-            net = self.helpers["analyser"]
-            maps = [net.features(F.interpolate(x, INPUT_SIZE, mode="area"))[:3] for x in (out.image, batch["target"])]
+            maps = [
+                self.perceptual.features(F.interpolate(x, INPUT_SIZE, mode="area"))[:3]
+                for x in (out.image, batch["target"])
+            ]
             terms["perceptual"] = feature_l1([m.float() for m in maps[0]], [m.float().detach() for m in maps[1]])
         if "temporal" in self.config.losses:
             # Rows come in pairs of neighbours: what changes between them must be what truly changes.

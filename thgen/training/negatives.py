@@ -9,6 +9,7 @@ import math
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from thgen.synth.appearance import noise, paint_background
 
@@ -31,8 +32,10 @@ def photos_without_people() -> list[np.ndarray]:
     return out
 
 
-def _ellipse(image: np.ndarray, x: float, y: float, rx: float, ry: float, colour, angle: float = 0.0) -> None:
-    centre, axes = (round(x * 16), round(y * 16)), (max(1, round(rx * 16)), max(1, round(ry * 16)))
+def _ellipse(image: np.ndarray, place: ArrayLike, radii: ArrayLike, colour, angle: float = 0.0) -> None:
+    """Fill an ellipse at sub-pixel place (x, y), in place; colour: grey or RGB in [0, 1]; angle in degrees."""
+    centre = tuple(np.round(np.asarray(place) * 16).astype(int).tolist())
+    axes = tuple(np.maximum(1, np.round(np.asarray(radii) * 16)).astype(int).tolist())
     tone = tuple(float(c) for c in np.atleast_1d(colour) * np.ones(3))
     cv2.ellipse(image, centre, axes, angle, 0, 360, tone, -1, cv2.LINE_AA, 4)
 
@@ -49,57 +52,58 @@ def _fur(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, strength
     image *= 1 + strength * (streaks / (streaks.std() + 1e-6) * mask)[..., None]
 
 
+def _ears(rng: np.random.Generator, head: np.ndarray, centre: np.ndarray, size: np.ndarray, colour: np.ndarray) -> None:
+    hanging = rng.random() < 0.5
+    for side in (-1, 1):
+        if hanging:
+            place = centre + np.array([side * size[0] * 0.95, -5])
+            _ellipse(head, place, (13 + 8 * rng.random(), 34 + 14 * rng.random()), colour, -side * 12)
+        else:
+            tip = centre + np.array([side * size[0] * 0.8, -size[1] * rng.uniform(1.1, 1.5)])
+            base = [centre + np.array([side * size[0] * k, -size[1] * 0.5]) for k in (0.25, 0.98)]
+            tone = tuple(float(v) for v in colour)
+            cv2.fillPoly(head, [np.array([tip, *base], np.int32)], tone, cv2.LINE_AA)
+
+
+def _features(rng: np.random.Generator, head: np.ndarray, centre: np.ndarray, size: np.ndarray, muzzle) -> None:
+    """Dark eyes with a light in them, a dark nose, a mouth like two bows."""
+    dark = rng.uniform(0.0, 0.12)
+    for side in (-1, 1):
+        eye = centre + np.array([side * size[0] * rng.uniform(0.36, 0.46), -size[1] * rng.uniform(0.05, 0.25)])
+        radius = rng.uniform(4.5, 8.5)
+        if rng.random() < 0.3:
+            _ellipse(head, eye, (radius * 1.3, radius * 1.1), np.array([0.7, 0.6, 0.2]) * rng.uniform(0.5, 1.2))
+        _ellipse(head, eye, (radius, radius * rng.uniform(0.8, 1.1)), dark)
+        _ellipse(head, eye - np.array([1.5, 2]), (1.3, 1.3), 0.9)
+    nose = muzzle + np.array([0, -size[1] * rng.uniform(0.08, 0.28)])
+    pink = rng.random() < 0.2
+    _ellipse(head, nose, (rng.uniform(6, 15), rng.uniform(4, 11)), (0.6, 0.35, 0.35) if pink else dark)
+    lip = muzzle + np.array([0, size[1] * 0.15])
+    cv2.line(head, tuple(nose.astype(int).tolist()), tuple(lip.astype(int).tolist()), (dark,) * 3, 1, cv2.LINE_AA)
+    for side in (-1, 1):
+        bow = (int(lip[0] + side * 9), int(lip[1]))
+        cv2.ellipse(head, bow, (9, 6), 0, 0, 180, (dark,) * 3, int(rng.integers(1, 3)), cv2.LINE_AA)
+
+
 def animal(rng: np.random.Generator) -> np.ndarray:
-    """A drawn animal's face, uint8 RGB [160 160 3]: fur, a muzzle with a dark nose, dark eyes, ears."""
+    """A drawn animal's face, uint8 RGB [160 160 3]: fur, ears, a muzzle with a dark nose."""
     image = paint_background(rng, SIZE)
     fur = np.array([0.75, 0.55, 0.35]) * rng.uniform(0.15, 1.3) * (1 + 0.15 * rng.standard_normal(3))
     if rng.random() < 0.3:
         fur = np.ones(3) * rng.uniform(0.05, 0.95)
     second = np.clip(fur * rng.uniform(0.5, 1.9), 0, 1)
-    c = SIZE / 2 + rng.normal(0, 4, 2)
-    wide, tall = rng.uniform(42, 62), rng.uniform(46, 66)
-    mask = np.zeros((SIZE, SIZE), np.float32)
+    centre = SIZE / 2 + rng.normal(0, 4, 2)
+    size = np.array([rng.uniform(42, 62), rng.uniform(46, 66)])
     head = image.copy()
-    ears = rng.random()
-    for side in (-1, 1):
-        if ears < 0.5:  # hanging
-            _ellipse(
-                head,
-                c[0] + side * wide * 0.95,
-                c[1] - 5,
-                13 + 8 * rng.random(),
-                34 + 14 * rng.random(),
-                second,
-                -side * 12,
-            )
-        else:  # standing
-            tip = c + np.array([side * wide * 0.8, -tall * rng.uniform(1.1, 1.5)])
-            base = [c + np.array([side * wide * k, -tall * 0.5]) for k in (0.25, 0.98)]
-            cv2.fillPoly(
-                head, [np.array([tip, *base], np.int32)], tuple(float(v) for v in np.clip(second, 0, 1)), cv2.LINE_AA
-            )
-    _ellipse(head, c[0], c[1], wide, tall, fur)
-    if rng.random() < 0.6:
-        _ellipse(head, c[0], c[1] - tall * 0.3, wide * 0.25, tall * 0.6, second)  # blaze
-    muzzle = c + np.array([0, tall * rng.uniform(0.25, 0.5)])
-    _ellipse(head, *muzzle, wide * rng.uniform(0.35, 0.6), tall * rng.uniform(0.3, 0.5), np.clip(second * 1.1, 0, 1))
-    mask[np.abs(head - image).max(2) > 0.02] = 1
+    _ears(rng, head, centre, size, second)
+    _ellipse(head, centre, size, fur)
+    if rng.random() < 0.6:  # a blaze down the brow
+        _ellipse(head, centre - np.array([0, size[1] * 0.3]), size * (0.25, 0.6), second)
+    muzzle = centre + np.array([0, size[1] * rng.uniform(0.25, 0.5)])
+    _ellipse(head, muzzle, size * (rng.uniform(0.35, 0.6), rng.uniform(0.3, 0.5)), np.clip(second * 1.1, 0, 1))
+    mask = (np.abs(head - image).max(2) > 0.02).astype(np.float32)
     _fur(rng, head, cv2.GaussianBlur(mask, (0, 0), 1.5), rng.uniform(0.05, 0.3))
-    dark = rng.uniform(0.0, 0.12)
-    for side in (-1, 1):
-        eye = c + np.array([side * wide * rng.uniform(0.36, 0.46), -tall * rng.uniform(0.05, 0.25)])
-        size = rng.uniform(4.5, 8.5)
-        if rng.random() < 0.3:
-            _ellipse(head, *eye, size * 1.3, size * 1.1, np.array([0.7, 0.6, 0.2]) * rng.uniform(0.5, 1.2))
-        _ellipse(head, *eye, size, size * rng.uniform(0.8, 1.1), dark)
-        _ellipse(head, eye[0] - 1.5, eye[1] - 2, 1.3, 1.3, 0.9)
-    nose = muzzle + np.array([0, -tall * rng.uniform(0.08, 0.28)])
-    _ellipse(head, *nose, rng.uniform(6, 15), rng.uniform(4, 11), dark if rng.random() < 0.8 else (0.6, 0.35, 0.35))
-    line = muzzle + np.array([0, tall * 0.15])
-    cv2.line(head, tuple(int(v) for v in nose), tuple(int(v) for v in line), (dark,) * 3, 1, cv2.LINE_AA)
-    for side in (-1, 1):
-        _arc = (int(line[0] + side * 9), int(line[1]))
-        cv2.ellipse(head, _arc, (9, 6), 0, 0, 180, (dark,) * 3, int(rng.integers(1, 3)), cv2.LINE_AA)
+    _features(rng, head, centre, size, muzzle)
     light = np.linspace(rng.uniform(0.6, 1.2), rng.uniform(0.6, 1.2), SIZE)[None, :, None]
     return (np.clip(head * light, 0, 1) * 255).astype(np.uint8)
 
@@ -115,7 +119,7 @@ def clutter(rng: np.random.Generator) -> np.ndarray:
         colour = tuple(float(v) for v in shade)
         cv2.polylines(image, [bend.astype(np.int32)], False, colour, int(rng.integers(1, 18)), cv2.LINE_AA)
     for _ in range(int(rng.integers(0, 8))):
-        _ellipse(image, *rng.uniform(0, SIZE, 2), *rng.uniform(2, 25, 2), rng.uniform(0, 1, 3), rng.uniform(0, 180))
+        _ellipse(image, rng.uniform(0, SIZE, 2), rng.uniform(2, 25, 2), rng.uniform(0, 1, 3), rng.uniform(0, 180))
     if rng.random() < 0.7:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 4)))
     folds = np.sin(noise(rng, SIZE, 80) * rng.uniform(1, 6) + rng.uniform(0, 6))

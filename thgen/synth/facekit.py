@@ -71,7 +71,8 @@ def facekit_path() -> Path:
     if not path.is_file():
         raise AssetError(
             f"The FaceKit head is not at {path}: download ICT FaceKit Light (https://github.com/ICT-VGL/ICT-FaceKit, "
-            "commit da5f95a, MIT), convert it as CONTRIBUTING.md says, and set THGEN_FACEKIT to the .npz."
+            "commit da5f95a, MIT), convert it with `python -m thgen.synth.facekit_convert ICT-FaceKit/FaceXModel "
+            f"{FILE_NAME}`, and set THGEN_FACEKIT to that file."
         )
     return path
 

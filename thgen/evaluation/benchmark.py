@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> Report:
     return Report(
         "benchmark", f"Speed and memory of {args.method}", rows + _slopes(rows),
         "Each row is a process of its own: start of Python, loading, reading the photo, generating, encoding the mp4. "
-        "Ratio: seconds of work per second of video; CPU: seconds of one core, which other work on the machine does not "
-        "stretch. Rows “per second” are the slope between the shortest and the "
+        "Ratio: seconds of work per second of video; CPU: seconds of one core, which other work does not stretch much. "
+        "Rows “per second” are the slope between the shortest and the "
         "longest run: what a further second costs once everything is loaded.",
         {"threads": args.threads, "cores": os.cpu_count(), "device": args.device},
     )  # fmt: skip

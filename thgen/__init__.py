@@ -9,11 +9,16 @@ Importing this imports no torch: the names below are resolved when they are firs
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thgen.api import generate, load
     from thgen.methods import METHODS
+
+# PyTorch's threads wait by spinning. Where another process wants a core as well (ffmpeg always does), that takes up to
+# ten times as long as sleeping. It is read when torch is loaded; a setting of your own wins.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = ["METHODS", "generate", "load"]

@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import pearsonr
 
-from thgen.evaluation.analyser_report import _report, measure
+from thgen.evaluation.analyser_report import _report, measure, unit_correlation
+from thgen.evaluation.motion import action_units
 from thgen.preprocess.look import Looker
 from thgen.schema import ACTION_UNITS
 from thgen.synth.ellipsoid import ellipsoid_head
@@ -36,9 +38,18 @@ def test_a_perfect_analyser_has_no_error() -> None:
     seen = {**true, "pose": true["pose"][:, :3], "face": np.ones(6)}
     found = errors(seen, true)
     assert found["landmarks (68)"] == 0 == found["all keypoints"] == found["yaw"] == found["eye openness"]
+    assert found["action units, correlation, mean of 23"] == pytest.approx(1)
     assert found["action units, mean of 23"] == 0 and found["gaze, open eyes"] == pytest.approx(0, abs=1e-3)
     assert found["taken for a face"] == 100
     assert sum(name.startswith("… AU") for name in found) == len(ACTION_UNITS)
+
+
+def test_correlation_of_units_against_scipy() -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.uniform(0, 1, (2, 30, 57))
+    expected = [pearsonr(x, y).statistic for x, y in zip(action_units(a).T, action_units(b).T, strict=True)]
+    assert np.allclose(unit_correlation(a, b), expected)
+    assert np.isnan(unit_correlation(0 * a, b)).all()
 
 
 def test_known_errors_are_told_in_their_units() -> None:

@@ -88,7 +88,7 @@ def _report(seen: dict[str, np.ndarray], true: dict[str, np.ndarray], identities
     zero = motion.action_unit_error(0 * true["coefficients"], true["coefficients"])
     rows.append(_row("action units, always zero", float(zero.mean()), "0–5"))
     agreement = unit_correlation(seen["coefficients"], true["coefficients"])
-    rows.append(_row("action units, correlation, mean of 23", float(np.nanmean(agreement)), "Pearson’s r"))
+    rows.append(_row("action units, correlation, mean of 23", _mean(agreement), "Pearson’s r"))
     for n, e in zip(ACTION_UNITS, units, strict=True):
         rows.append(_row(f"… AU{n} {ACTION_UNITS[n][0].lower()}", float(e), "0–5"))
     rows.append(_row("taken for a face", float(100 * (seen["face"] >= 0.5).mean()), "% of faces"))
@@ -108,6 +108,11 @@ def unit_correlation(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
         varies = a.std() > 1e-6 and b.std() > 1e-6
         out.append(float(np.corrcoef(a, b)[0, 1]) if varies else float("nan"))
     return np.array(out)
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _row(what: str, value: float, unit: str) -> dict:

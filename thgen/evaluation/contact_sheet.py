@@ -86,7 +86,8 @@ def save_sheet(pictures: list[list[np.ndarray]], labels: list[str], cell: int, p
     """Rows of square pictures uint8 [S S 3] under a line of labels -> a JPEG. Raises OutputError, PhotoError."""
     if not pictures:
         raise PhotoError("There is no portrait to show: give at least one photo.")
-    sheet = Image.new("RGB", (cell * len(labels), HEADER + cell * len(pictures)), "white")
+    header = HEADER if any(labels) else 0
+    sheet = Image.new("RGB", (cell * len(labels), header + cell * len(pictures)), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=max(10, cell // 12))
     for column, label in enumerate(labels):
@@ -94,7 +95,7 @@ def save_sheet(pictures: list[list[np.ndarray]], labels: list[str], cell: int, p
     for row, images in enumerate(pictures):
         for column, image in enumerate(images):
             small = Image.fromarray(image).resize((cell, cell), Image.Resampling.LANCZOS)
-            sheet.paste(small, (column * cell, HEADER + row * cell))
+            sheet.paste(small, (column * cell, header + row * cell))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path, quality=88)

@@ -1,0 +1,95 @@
+"""The two commands of a stranger, with the bundled weights and the bundled examples: nothing here is a stand-in."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import thgen
+from thgen import media
+from thgen.pipeline import Request, Session, generate, preview
+from thgen.schema import FPS, Controls
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+STILL = {"pose": False, "gaze": False, "blink": False}
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return thgen.load("rig", "cpu")
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory) -> Path:
+    """0.6 s of silence, then the first 1.2 s of an example voice, from where it begins to be loud."""
+    samples = media.read_audio(EXAMPLES / "voice_1.wav")
+    begin = int(np.argmax(np.abs(samples) > 0.1))
+    path = tmp_path_factory.mktemp("voice") / "voice.wav"
+    soundfile.write(path, np.concatenate([np.zeros(9600, np.float32), samples[begin : begin + 19_200]]), 16_000)
+    return path
+
+
+def region(session: Session, photo: Path, points: slice) -> tuple[slice, slice]:
+    """Rows and columns of some landmarks in the crop of 256 px."""
+    crop = session.finder.crop(media.read_photo(photo), 0, 256)
+    xy = (crop.keypoints[points, :2] + 1) * 128
+    (x0, y0), (x1, y1) = xy.min(0).astype(int) - 4, xy.max(0).astype(int) + 10
+    return slice(y0, y1), slice(x0, x1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("portrait", sorted(p.name for p in EXAMPLES.glob("portrait_*.png")))
+def test_the_mouth_moves_with_the_voice_and_rests_in_silence(session, voice, portrait):
+    photo = EXAMPLES / portrait
+    request = Request(photo, voice, controls=Controls(live=STILL), size=256, paste_back=False)
+    frames = np.concatenate([w.frames for w in generate(request, session)]).astype(np.float32)
+    assert len(frames) == 45
+    mouth, brows = region(session, photo, slice(48, 68)), region(session, photo, slice(17, 27))
+
+    def motion(where: tuple[slice, slice]) -> np.ndarray:
+        return np.abs(np.diff(frames[:, *where], axis=0)).mean(axis=(1, 2, 3))
+
+    silent, spoken = motion(mouth)[:11], motion(mouth)[15:]
+    assert spoken.mean() > 4 * silent.mean() and spoken.max() > 2
+    assert motion(brows)[15:].mean() < 0.5 * spoken.mean()  # the voice drives the lips alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "key,value", [("pose.yaw", 15), ("gaze.yaw", 15), ("blink.openness", 0), ("expression.happy", 1)]
+)
+def test_sliders_show(session, key, value):
+    """Each moves what it names, more than everything else of the picture."""
+    photo = EXAMPLES / "portrait_1.png"
+    still = preview(Request(photo, size=256, paste_back=False), session).astype(np.float32)
+    moved = preview(Request(photo, controls=Controls({key: value}), size=256, paste_back=False), session)
+    change = np.abs(moved - still).mean(axis=-1)
+    eyes, mouth = region(session, photo, slice(36, 48)), region(session, photo, slice(48, 68))
+    inside = {"pose.yaw": change[64:192, 64:192], "expression.happy": change[mouth]}.get(key, change[eyes])
+    assert inside.mean() > 1.5 and inside.mean() > 1.5 * change.mean()
+
+
+@pytest.mark.slow
+def test_the_command_line(tmp_path, voice):
+    """A process of its own: the mp4 is whole, says what made it, and is as long as the voice."""
+    command = [sys.executable, "-m", "thgen", "generate", "--photo", EXAMPLES / "portrait_2.png", "--audio", voice,
+               "--pose", EXAMPLES / "driving_1.mp4", "--size", "256", "--out", tmp_path / "o.mp4"]  # fmt: skip
+    run = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"1\.80 s, 45 frames; .* s per second of video; method rig, seed 0", run.stdout)
+    for name in ("analyser", "audio", "rig"):
+        assert re.search(rf"^  {name} \(bundled, [0-9a-f]{{12}}\)", run.stdout, re.M)
+    found = media.probe(tmp_path / "o.mp4")
+    assert found.has_audio and abs(found.seconds - 1.8) <= 1 / FPS
+    assert b"method rig; seed 0; weights analyser " in (tmp_path / "o.mp4").read_bytes()
+
+
+@pytest.mark.slow
+def test_the_same_seed_makes_the_same_video(session, voice):
+    request = Request(EXAMPLES / "portrait_1.png", voice, size=256)
+    first, second = (np.concatenate([w.frames for w in generate(request, session)]) for _ in range(2))
+    assert np.array_equal(first, second)

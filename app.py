@@ -12,6 +12,7 @@ except ImportError:  # elsewhere there is nothing to borrow
     borrowed = False
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,10 @@ from thgen.ui.engine import PipelineEngine
 from thgen.ui.layout import build_ui, launch_options
 from thgen.ui.session import Session, Update
 
-session = Session(PipelineEngine(preview_device="cpu" if borrowed else None, preload=borrowed))
+engine = PipelineEngine(preview_device="cpu" if borrowed else None)
+session = Session(engine)
+if borrowed:  # every video runs in a forked process, which would load the weights anew
+    engine.preload()
 
 
 @gpu(duration=session.gpu_seconds)
@@ -36,4 +40,5 @@ session.run = render
 demo = build_ui(session)
 
 if __name__ == "__main__":
+    threading.Thread(target=engine.preload, daemon=True).start()
     demo.launch(**launch_options(session))

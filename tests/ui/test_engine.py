@@ -39,9 +39,10 @@ def test_nothing_is_loaded_before_it_is_needed_and_then_once(loads):
 
 def test_stills_may_be_made_elsewhere_than_videos(loads):
     engine = PipelineEngine(device="cuda", preview_device="cpu")
+    engine.preload()
     engine.load("rig", "preview")
     engine.load("rig")
-    assert loads == [("rig", "cpu"), ("rig", "cuda")]
+    assert loads == [("rig", "cuda"), ("rig", "cpu")]
 
 
 def test_preloading_survives_missing_weights(monkeypatch):
@@ -49,7 +50,8 @@ def test_preloading_survives_missing_weights(monkeypatch):
         raise WeightsError("There are no weights.")
 
     monkeypatch.setattr(pipeline.Session, "load", load)
-    engine = PipelineEngine(preload=True)
+    engine = PipelineEngine()
+    engine.preload()
     with pytest.raises(WeightsError):
         engine.load("rig")
 
@@ -127,3 +129,16 @@ def test_stills_of_the_true_pipeline_follow_a_slider(real_path):
     fields = {"photo": real_path.example_rows()[0]["photo"]}
     straight, turned = real_path.quick_preview(fields), real_path.quick_preview({**fields, "pose.yaw": 20})
     assert straight.shape == (256, 256, 3) and (straight != turned).any()
+
+
+@pytest.mark.slow
+def test_the_bundled_weights_behind_the_page(media):
+    """An example's portrait, as a visitor clicks it, with everything real and a short sound."""
+    session = Session()
+    fields = {**session.example_rows()[0], "audio": str(media / "voice_1.wav"), "size": 128, "max_side": 256}
+    *_, last = read_while_there(session, fields)
+    _, header, info = last
+    assert header == b"ftyp" and info["frames"] == 15
+    assert [w["name"] for w in info["weights"]] == ["analyser", "audio", "rig"] and not info["warnings"]
+    straight, turned = session.quick_preview(fields), session.quick_preview({**fields, "pose.yaw": 25})
+    assert abs(straight.astype(int) - turned).mean() > 2

@@ -39,17 +39,19 @@ class PipelineEngine:
 
     device:         where videos are made; None = the best there is
     preview_device: where stills are made; the same unless a GPU is only borrowed for the video
-    preload:        load the weights now, for a server that forks a process per video; missing ones are told later
     """
 
-    def __init__(self, device: str | None = None, preview_device: str | None = None, preload: bool = False) -> None:
+    def __init__(self, device: str | None = None, preview_device: str | None = None) -> None:
         self._devices = {"video": device, "preview": preview_device or device}
         self._loaded: dict[tuple[str, str | None], LoadedMethod] = {}
         self._lock = threading.Lock()
-        if preload:
-            with contextlib.suppress(WeightsError):
-                for method in METHODS:
-                    self.load(method)
+
+    def preload(self) -> None:
+        """Load everything now, so that the first visitor does not wait; missing weights are told when asked for."""
+        with contextlib.suppress(WeightsError):
+            for method in METHODS:
+                self.load(method)
+                self.load(method, "preview")
 
     def methods(self) -> dict[str, tuple[str, ...]]:
         from thgen.pipeline import method_class

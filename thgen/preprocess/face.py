@@ -44,7 +44,7 @@ SEARCH_BEST = 12  # windows that are worth a second look
 HEAD_PER_EXTENT = 1.5
 MIN_HEAD, SOFT_HEAD = 48, 130  # px: error below the one, warning below the other
 MIN_LUMA, DIM_LUMA = 28, 60  # the face's brightest tenth, 0 to 255
-MAX_YAW, WARN_YAW = 65, 40  # degrees
+MAX_YAW, WARN_YAW = 55, 35  # degrees
 MAX_PITCH, WARN_PITCH = 50, 30
 
 

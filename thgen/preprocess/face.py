@@ -145,8 +145,9 @@ class FaceFinder:
         look = self._looker.looks(photo, [landmark_square(face.landmarks, ANALYSER)])[0]
         look = self._looker.looks(photo, [look.next_square])[0]
         keypoints = look.keypoints
+        keypoints[:68, :2] = self._looker.cross_examine(photo, [look])[0].landmarks  # a mean is steadier
         if self._fan is not None:
-            keypoints[:68, :2] = self._fan.landmarks(photo, look.landmarks)
+            keypoints[:68, :2] = self._fan.landmarks(photo, keypoints[:68, :2])
         square = landmark_square(keypoints[:68], CROP)
         warnings = usable(photo, look)
         return _face_crop(photo, look, keypoints, square, size, warnings)

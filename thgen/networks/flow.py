@@ -20,6 +20,7 @@ BASE = 256  # side at which the network sees the crop
 FLOW_SIZE = 128  # side of the flow
 NEARER = 3.0  # how strongly nearer points win: weight falls by exp(-NEARER) per half-width of depth
 EMPTY = 0.02  # weight at which a place counts as half covered by keypoints
+DECISION = 2.0  # gain on the logits of `keep` and `head` outside training
 EDGE = 0.006  # half-widths over which the edge of an opening is softened
 MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
 
@@ -224,6 +225,9 @@ class GuidedFlow(nn.Module):
         else:
             flow = coarse.flow + correction
         paint, keep, head = F.pixel_shuffle(self.to_maps(fine), 2).float().split((3, 1, 1), 1)
+        if not self.training:
+            # Half a warped pixel and half a painted one is blur: outside training the network decides.
+            keep, head = DECISION * keep, DECISION * head
         return self.compose(full if full is not None else photo, flow, paint, keep, head, coarse)
 
     @staticmethod

@@ -119,12 +119,14 @@ class GeneratorStage(Task):
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         if jitter:
             photo, target = colour_jitter(generator, photo, target, strength=jitter)
+        with torch.autocast("cpu", enabled=False):  # validation draws its batches under the loop's autocast
+            guidance = self._guidance(labels, generator, 1.0 if jitter else 0.0)
         head = [labels[f"segmentation_{end}"] for end in "st"]
         union = sum(((h > fk.BACKGROUND) & (h < fk.BODY)).float() for h in head).clamp_max(1)  # type: ignore[union-attr]
         return {
             "photo": photo, "target": target, "flow": labels["flow_t"].permute(0, 3, 1, 2).contiguous(),
             "visible": labels["visible_t"][:, None], "head": union[:, None],
-            **self._guidance(labels, generator, 1.0 if jitter else 0.0),
+            **guidance,
         }  # fmt: skip
 
     def _targets(self, rng: np.random.Generator, count: int, wanted: int) -> list[int]:

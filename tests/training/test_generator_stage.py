@@ -6,7 +6,7 @@ import torch
 
 from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
 from thgen.networks.discriminators import PatchDiscriminator
-from thgen.training.generator_stage import GeneratorStage, importance
+from thgen.training.generator_stage import GeneratorStage, importance, same_part
 from thgen.training.stage import checked
 
 SMALL = {"channels": [16, 24, 32, 40], "fine": 8, "code": 16}
@@ -95,3 +95,15 @@ def test_discriminator_scores_patches_and_learns():
     assert score.shape == (2, 1, 8, 8) and len(maps) == 3
     score.sum().backward()
     assert all(p.grad is not None for p in judge.parameters())
+
+
+def test_a_lid_that_lies_on_the_iris_is_not_seen():
+    source = torch.full((1, 8, 8), 1.0)
+    source[0, 3, 5] = 7.0  # the iris, in the photo
+    target = torch.ones(1, 8, 8)  # closed: skin everywhere
+    flow = torch.zeros(1, 2, 8, 8)
+    assert same_part(flow, source, target).sum() == 63, "without flow the iris lies under one pixel"
+    flow[0, 0, 3, 4] = 2 / 8  # one pixel to the right: from the iris
+    flow[0, 0, 3, 5] = -2 / 8  # away from it
+    seen = same_part(flow, source, target)[0, 0]
+    assert seen[3, 4] == 0 and seen[3, 5] == 1

@@ -20,7 +20,7 @@ from thgen.losses.adversarial import discriminator_hinge, feature_matching, gene
 from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, weighted_l1
 from thgen.networks.analyser import INPUT_SIZE, Analyser, to_input
 from thgen.networks.discriminators import PatchDiscriminator
-from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, grid, motion_code, warp
+from thgen.networks.flow import BASE, Generated, GuidedFlow, grid, motion_code, warp
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.keypoint_rig import KeypointRig
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX
@@ -35,6 +35,7 @@ from thgen.training.stage import StageConfig
 from thgen.training.task import Batch, Task
 
 HIDDEN_LAYER = 4
+WRONG = 0.25  # difference from the target, in [-1, 1] units, at which a warped pixel is half right
 LABELS = ("keypoints", "pose", "gaze", "coefficients", "flow", "visible", "segmentation")
 
 
@@ -60,6 +61,20 @@ def importance(points: Tensor, size: int, width: float = 0.045) -> Tensor:
     gx = torch.exp(-0.5 * ((axis - points[..., 0:1]) / width) ** 2)
     gy = torch.exp(-0.5 * ((axis - points[..., 1:2]) / width) ** 2)
     return (gy.transpose(1, 2) @ gx).clamp_max(1)[:, None]
+
+
+def same_part(flow: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """[B 1 F F]: 1 where the photo shows, at the place that the flow names, the same part of the head as the target.
+
+    flow [B 2 F F]; source, target [B F F] parts. A folded lid lies so little behind the iris in front of it that depth
+    alone takes it for seen, and the lid would never close.
+    """
+    size = flow.shape[-1]
+    axis = torch.arange(size)
+    pixels = torch.stack(torch.meshgrid(axis, axis, indexing="xy"))[None]
+    column, row = (pixels + flow * size / 2).round().long().clamp(0, size - 1).unbind(1)
+    shown = source.flatten(1).gather(1, (row * size + column).flatten(1)).view_as(target)
+    return (shown == target).float()[:, None]
 
 
 class GeneratorStage(Task):
@@ -122,10 +137,11 @@ class GeneratorStage(Task):
         with torch.autocast("cpu", enabled=False):  # validation draws its batches under the loop's autocast
             guidance = self._guidance(labels, generator, 1.0 if jitter else 0.0)
         head = [labels[f"segmentation_{end}"] for end in "st"]
+        flow = labels["flow_t"].permute(0, 3, 1, 2).contiguous()
         union = sum(((h > fk.BACKGROUND) & (h < fk.BODY)).float() for h in head).clamp_max(1)  # type: ignore[union-attr]
         return {
-            "photo": photo, "target": target, "flow": labels["flow_t"].permute(0, 3, 1, 2).contiguous(),
-            "visible": labels["visible_t"][:, None], "head": union[:, None],
+            "photo": photo, "target": target, "flow": flow, "head": union[:, None],
+            "visible": labels["visible_t"][:, None] * same_part(flow, *head),
             **guidance,
         }  # fmt: skip
 
@@ -225,7 +241,11 @@ class GeneratorStage(Task):
             # Flow that leaves the crop cannot be seen; keep it out of the loss.
             seen = visible * (flow.abs().amax(1, keepdim=True) < 1).float()
             error = (out.flow - flow).abs().sum(1, keepdim=True)
-            near = 1 + 5 * importance(batch["truth_t"][:, self.net.rig.mouth_loop.long(), :2], FLOW_SIZE)
+            near = F.avg_pool2d(weight, 2)
+            # The photo's pixel is right where the photo shows that place and the flow has found it: a lid that the flow
+            # misses by a pixel would show the iris, and must be painted.
+            wrong = F.avg_pool2d((out.warped - target).abs().mean(1, keepdim=True).detach(), 2)
+            right = visible * torch.sigmoid((WRONG - wrong) / (WRONG / 5))
             keep = F.avg_pool2d(out.keep, 2)
             head = F.avg_pool2d(out.head, 2)
             paint = F.interpolate(out.paint, BASE) if out.paint.shape[-1] != BASE else out.paint
@@ -236,7 +256,7 @@ class GeneratorStage(Task):
                 "edges": edges(out.image, target, weight),
                 "flow": masked_mean(error * near, seen),
                 "coarse": masked_mean((out.coarse.flow - flow).abs().sum(1, keepdim=True), seen * out.coarse.cover),
-                "keep": F.binary_cross_entropy_with_logits(keep, visible),
+                "keep": F.binary_cross_entropy_with_logits(keep, right, weight=F.avg_pool2d(weight, 2)),
                 "head": F.binary_cross_entropy_with_logits(head, batch["head"]),
                 "paint": masked_mean((paint - target).abs().mean(1, keepdim=True), hidden),
             }

@@ -18,11 +18,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def weights_table() -> str:
     """The table of weights as the manifest has it."""
-    lines = ["| name | MB | training so far | scores on held-out renders |", "|---|---|---|---|"]
+    lines = ["| name | MB | training so far | on |", "|---|---|---|---|"]
     for name, e in read_manifest(BUNDLED).items():
-        training = f"{e.steps:,} steps, {e.minutes:.0f} min on {e.hardware}"
-        scores = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in e.scores.items())
-        lines.append(f"| `{name}` | {e.bytes / 1e6:.1f} | {training} | {scores} |")
+        minutes = f", {e.minutes:.0f} min" if e.minutes >= 1 else ""
+        lines.append(f"| `{name}` | {e.bytes / 1e6:.1f} | {e.steps:,} steps{minutes} | {e.hardware} |")
     return "\n".join(lines)
 
 

@@ -12,7 +12,6 @@ from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, FACTORS, LIP_COE
 from thgen.synth.ellipsoid import ellipsoid_head
 from thgen.synth.head import neck_weight
 from thgen.synth.keypoints import build_layout
-from thgen.training.analyser_stage import close_points
 from thgen.training.generator_stage import fill_rig
 
 SIZE = 192
@@ -24,14 +23,13 @@ def rig():
     torch.manual_seed(0)
     mesh = ellipsoid_head()
     layout = build_layout(mesh, neck_weight)
-    analyser = Analyser(len(layout.index), *close_points(layout), channels=(8, 16, 16, 24, 32), hidden=48)
+    # Its closer looks place points that matter to nothing here: untrained, they would put the eyes anywhere.
+    analyser = Analyser(len(layout.index), [[100], [101]], [102], channels=(8, 16, 16, 24, 32), hidden=48)
     with torch.no_grad():  # an analyser that always sees the canonical head, framed as thgen crops photos
         points = torch.from_numpy(layout.canonical * np.array([1, -1, -1]) / 15).float()
         points[:, 2] -= points[:68, 2].mean()
         analyser.to_keypoints.weight.zero_()
         analyser.to_keypoints.bias.copy_(points.flatten())
-        for look in (*analyser.eyes, analyser.mouth):
-            look.to_points.weight.mul_(0.01)
     generator = GuidedFlow(len(layout.index), len(layout.loops[2]), channels=(16, 24, 32, 40), fine=8, code=16)
     fill_rig(generator.rig, layout, mesh.eye_centre)
     with torch.no_grad():
@@ -97,7 +95,8 @@ def test_closed_is_closed_however_far_the_eye_was_open(rig, identity):
     closed["blink"] = torch.zeros(1, 2)
     change, _ = rig._change(identity, identity.own, closed)
     scale = identity.state["lid_scale"]
-    assert torch.allclose(change[:, [COEFFICIENT_INDEX[n] for n in BLINK_COEFFICIENTS]], scale, atol=1e-5)
+    travel = change[:, [COEFFICIENT_INDEX[n] for n in BLINK_COEFFICIENTS]] / scale
+    assert ((travel >= 1) & (travel < 1.2)).all(), "the whole of this person's opening, and a little to press shut"
 
 
 def test_clips_give_every_factor_per_frame(rig, photo):

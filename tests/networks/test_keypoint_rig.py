@@ -65,3 +65,17 @@ def test_openings_vanish_when_turned_inside_out(generator, keypoints):
     area = ((x * y.roll(-1) - x.roll(-1) * y).sum() / 2) * sense
     assert area > 0
     assert area == pytest.approx(3.14 * 1.65 * 0.95 / 18**2, rel=0.35), "about the ellipse that was cut out"
+
+
+def test_lids_are_told_apart(generator, layout):
+    upper, lower, others = generator.rig.lid_groups()
+    assert upper[43] and upper[38] and lower[47] and lower[41] and others[30] and others[8]
+    assert not (upper & lower).any() and torch.equal(upper | lower | others, generator.rig.layer == 0)
+
+
+def test_above_the_lower_lid_the_upper_one_counts(generator, keypoints):
+    below = generator.rig.below_lids(keypoints, 128, 0.006)[0, 0]
+    at = ((keypoints[0, :, :2] + 1) / 2 * 128).long()
+    pupil, cheek = at[68], at[47] + torch.tensor([0, 4])
+    assert below[pupil[1], pupil[0]] < 0.05 < 0.9 < below[cheek[1], cheek[0]]
+    assert below[at[30, 1], at[30, 0]] == 1, "away from the eyes nothing is gated"

@@ -34,6 +34,8 @@ LOOK_SCALE, LOOK_LIFT = 1.6, 0.06  # the analyser's framing, see preprocess.crop
 MIN_OPENNESS = 30.0  # %; a photo with lids further closed than this counts as this far open, or opening would explode
 # Framings in which a photo is looked at: shifts of the centre and change of the half-side, in half-sides.
 AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
+LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
+PRESS = 0.1  # how much further than touching a fully closed lid goes, so that no slit stays open
 CLIP_BATCH = 32
 SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}  # seconds, symmetric
 
@@ -63,6 +65,7 @@ class Rig(Method):
         analysis, keypoints = self._look_around(image)
         own = self._factors(analysis)
         rig = self.generator.rig
+        keypoints = self._lift_lids(keypoints)
         posed = rig.unpose(keypoints)
         state = {
             "keypoints": keypoints, "posed": posed, "analysis": analysis, "lid_scale": rig.lid_scale(posed),
@@ -110,6 +113,14 @@ class Rig(Method):
         analysis, keypoints = self._look(image.expand(len(AROUND), -1, -1, -1), moved)
         mean = {n: getattr(analysis, n).mean(0, keepdim=True) for n in analysis.__dataclass_fields__}
         return Analysis(**mean), keypoints.mean(0, keepdim=True)
+
+    def _lift_lids(self, keypoints: Tensor) -> Tensor:
+        """Keypoints [1 K 3] with the upper lids' edge above the lashes, which hide it in photos and not in renders."""
+        rig = self.generator.rig
+        posed = rig.unpose(keypoints)
+        still = keypoints.new_zeros(1, 3)
+        lift = place(-LASHES * rig.lid_scale(posed), BLINK_COEFFICIENTS)
+        return rig.targets(posed, lift, keypoints.new_zeros(1, 2, 2), still, still)
 
     @staticmethod
     def _framing(keypoints: Tensor) -> Tensor:
@@ -186,6 +197,7 @@ class Rig(Method):
         """Change of coefficients [T 57] for the keypoints, lids scaled to this person's eyes; of gaze [T 2 2]."""
         change = self._canonical(own, target)
         share = 1 - target["blink"] / own["blink"].clamp_min(MIN_OPENNESS)  # of the photo's own opening
+        share = share * (1 + PRESS * share.clamp(0, 1))
         change = change + place(
             share * identity.state["lid_scale"] - pick(change, BLINK_COEFFICIENTS), BLINK_COEFFICIENTS
         )

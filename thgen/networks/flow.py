@@ -89,13 +89,13 @@ class CoarseFlow(nn.Module):
         self.log_weight = nn.Parameter(torch.zeros_like(width))
 
     def _spread(self, source: Tensor, target: Tensor, chosen: Tensor, size: int, floor: float) -> tuple[Tensor, Tensor]:
-        """Weighted mean displacement of the chosen keypoints [B 2 G G] and their total weight [B 1 G G].
+        """Weighted displacement of the chosen keypoints [B 2 G G] and their total weight [B 1 G G].
 
         Gaussians factor into a row and a column part, so the sum over keypoints is a matrix product.
         """
         width = self.log_width[chosen].exp().clamp_min(floor)
         s, t = source[:, chosen], target[:, chosen]
-        depth = t[..., 2] - t[..., 2].amin(1, keepdim=True)
+        depth = t[..., 2] - target[:, :, 2].amin(1, keepdim=True)
         # A narrow kernel outweighs a wide one, so that lids and lips win over the cheeks; width 0.03 weighs 1.
         weight = (self.log_weight[chosen] - 2 * (width.log() - math.log(0.03)) - NEARER * depth).exp()
         axis = grid(size, t.device)
@@ -121,16 +121,28 @@ class CoarseFlow(nn.Module):
 
     def _layers(self, source: Tensor, target: Tensor, size: int, distance: Tensor) -> Coarse:
         layer = self.rig.layer
-        moved, total = self._spread(source, target, (layer == 0).nonzero()[:, 0], size, 0.012)
+        moved, total = self._skin(source, target, size)
         cover = total / (total + EMPTY)
         flow = moved / (total + EMPTY)
-        opening = torch.sigmoid(distance / EDGE)
+        # Lids and lips have a rim: the opening begins an edge's width inside it, and a shut one is empty.
+        opening = torch.sigmoid((distance - EDGE) / (EDGE / 2))
         for number in range(1, 4):
             chosen = (layer == number).nonzero()[:, 0]
             if len(chosen):
                 inner, weight = self._spread(source, target, chosen, size, 0.05)
                 flow = flow + opening[:, number - 1 : number] * (inner / (weight + 1e-6) - flow)
         return Coarse(flow, cover, opening, distance)
+
+    def _skin(self, source: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Weighted displacement of the skin and its weight. Above the edge of a lower lid only the upper lid counts,
+        below it only the lower one: or the still lower lid would hold back the lid that closes over the eye."""
+        below = self.rig.below_lids(target, size, EDGE)
+        upper, lower, others = self.rig.lid_groups()
+        moved, total = self._spread(source, target, others.nonzero()[:, 0], size, 0.012)
+        for group, share in ((upper, 1 - below), (lower, below)):
+            part, weight = self._spread(source, target, group.nonzero()[:, 0], size, 0.012)
+            moved, total = moved + share * part, total + share * weight
+        return moved, total
 
 
 class Modulated(nn.Module):

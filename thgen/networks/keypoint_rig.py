@@ -107,6 +107,42 @@ class KeypointRig(nn.Module):
         sides = [[(shape[:, a] - shape[:, b]).norm(dim=-1) for a, b in pairs] for pairs in LID_PAIRS]
         return torch.stack([(one + two) / 2 for one, two in sides], 1)
 
+    def lid_groups(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Masks [K] of the skin's keypoints: upper lids, lower lids, all others."""
+        skin = self.layer == 0
+        upper, lower = torch.zeros_like(skin), torch.zeros_like(skin)
+        for side, ring in zip("LR", EYE_RINGS, strict=True):
+            drop = -self.basis[COEFFICIENT_INDEX[f"eyeBlink_{side}"], :, 1]
+            eye = self.canonical[list(ring)]
+            away = (self.canonical[:, :2] - eye[:, :2].mean(0)) / (eye[:, 0].amax() - eye[:, 0].amin())
+            near = (away[:, 0].abs() < 0.6) & (away[:, 1] > -0.6) & (away[:, 1] < 0.8)
+            falls = drop > 0.25 * drop.amax()
+            upper |= skin & near & falls
+            lower |= skin & near & ~falls & (away[:, 1] < 0.05)
+        return upper, lower, skin & ~upper & ~lower
+
+    def below_lids(self, keypoints: Tensor, size: int, softness: float) -> Tensor:
+        """[B 1 size size]: 1 below the lower lid's edge of either eye, 0 above it, 1 away from the eyes' columns."""
+        axis = (torch.arange(size, device=keypoints.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
+        y, x = axis[None, :, None], axis[None, None, :]
+        below = keypoints.new_ones(len(keypoints), size, size)
+        for ring in EYE_RINGS:
+            first, _, _, last, inner, outer = keypoints[:, list(ring), :2].unbind(1)
+            along = (last - first) / (last - first).pow(2).sum(1, keepdim=True).clamp_min(1e-6)
+            down = torch.stack([-along[:, 1], along[:, 0]], 1)  # a quarter turn: down, when `last` lies to the right
+            u, v = (
+                w[:, 0, None, None] * (x - first[:, 0, None, None])
+                + w[:, 1, None, None] * (y - first[:, 1, None, None])
+                for w in (along, down)
+            )
+            depth = (((inner + outer) / 2 - first) * down).sum(1)
+            edge = 4.5 * u * (1 - u) * depth[:, None, None]  # a parabola through both landmarks of the lower lid
+            length = (last - first).norm(dim=1)[:, None, None]
+            column = (u > -0.05) & (u < 1.05) & (v.abs() < 0.9)
+            # A little lower than the landmarks say: white left under a closed lid is seen at once.
+            below = torch.where(column, torch.sigmoid((v - edge) * length / softness - 1.5), below)
+        return below[:, None]
+
     def openings(self, keypoints: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Outlines [B n 2] of left eye, right eye and mouth, each with the sign of the area that it encloses
         in the image when open. One that is turned inside out (lids pressed together) encloses nothing."""

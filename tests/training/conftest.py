@@ -17,7 +17,7 @@ NETWORKS = {"tiny": "tiny_task:TinyNet"}
 STAGE = {
     "task": "tiny_task:TinyStage", "steps": 4, "batch_size": 2, "lr": 1e-2, "warmup": 1, "ema": 0.9,
     "precision": "no", "losses": {"l1": 1.0, "size": 0}, "log_every": 2, "image_every": 2, "validate_every": 2,
-    "save_every": 2, "data": {"noise": True},
+    "save_every": 2, "data": {"noise": True}, "about": "noise",
 }  # fmt: skip
 
 

@@ -183,13 +183,15 @@ def test_two_processes_train_as_one(stage, options, tmp_path):
     script.write_text(
         f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
         "from pathlib import Path\nimport torch\n"
-        "from thgen.training.loop import RunOptions, Trainer\nfrom thgen.training.stage import load_stage\n"
+        "from thgen.training.loop import RunOptions, Trainer, leave_group\n"
+        "from thgen.training.stage import load_stage\n"
         f"config = load_stage('tiny', 'first', Path({str(tmp_path / 'tiny.yaml')!r}))\n"
         f"trainer = Trainer(config, RunOptions(runs=Path({str(tmp_path / 'runs')!r}), export=False, cpu=True))\n"
         "trainer.run()\n"
         "weight = trainer.task.modules['net'].body.weight.detach().clone()\n"
         "mean = trainer.accelerator.reduce(weight, reduction='mean')\n"
         "assert torch.equal(mean, weight), 'processes hold different weights'\n"
+        "leave_group()\n"
     )
     assert config.steps == 3
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise TrainingError("--fit lays the schedule over a time limit: give --minutes as well.")
     import torch
 
-    from thgen.training.loop import RunOptions, train
+    from thgen.training.loop import RunOptions, leave_group, train
 
     if args.threads is not None:
         if args.threads < 1:
@@ -67,8 +67,11 @@ def run(args: argparse.Namespace) -> int:
         export=not args.no_export,
         cpu=args.cpu,
     )
-    for config in configs:
-        train(config, options)
+    try:
+        for config in configs:
+            train(config, options)
+    finally:
+        leave_group()
     return 0
 
 

@@ -383,3 +383,9 @@ def _interruptible() -> Iterator[list[int]]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def leave_group() -> None:
+    """Part from the other processes in good order, if there are any: gloo may abort a process that just ends."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -17,6 +17,7 @@ from thgen.synth.raster import vertex_normals
 PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # the head turns about the top of the neck
 NECK = (-17.0, -8.0)  # below: still; above: moves with the head; cm
 LID_CONTACT = 0.10  # cm between the lid landmarks when the lids touch
+BLINK_CLOSED = 1.12  # weight of the blink shapes at which everybody's lids touch
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ class Performer:
         self._eye_centre = np.stack([self._ball(label).mean(0) for label in (fk.EYE_L, fk.EYE_R)])
         self._assemble(rng)
         self._lid_gap = self._gap(self.head)
+        closing, self._shut_gap = self._closing()
+        self._blink_gain = closing / BLINK_CLOSED
 
     def _ball(self, label: int) -> np.ndarray:
         ball = self.head[self.mesh.part == label]
@@ -231,9 +234,26 @@ class Performer:
 
     def _gap(self, head: np.ndarray) -> np.ndarray:
         """Mean distance between the lids' landmarks [2] (left, right), cm."""
-        p = head[self.mesh.landmarks]
+        return self._lid_gaps(head[self.mesh.landmarks])
+
+    @staticmethod
+    def _lid_gaps(p: np.ndarray) -> np.ndarray:
+        """Mean distance between the lids' landmarks [2] (left, right), cm, of landmarks [68 3]."""
         pairs = (((43, 47), (44, 46)), ((37, 41), (38, 40)))
         return np.array([np.mean([np.linalg.norm(p[a] - p[b]) for a, b in eye]) for eye in pairs], np.float32)
+
+    def _closing(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weight [2] (left, right) of the blink shape at which this person's lids touch, and their landmarks' distance
+        there [2] in cm: large eyes need more of it."""
+        lids, blink = self.mesh.landmarks, [COEFFICIENT_INDEX[f"eyeBlink_{side}"] for side in "LR"]
+        weights = np.arange(0.8, 2.0, 0.02, dtype=np.float32)
+        both = self.mesh.expression[blink[0]][lids] + self.mesh.expression[blink[1]][lids]
+        points = self.head[lids] + weights[:, None, None] * both
+        gaps = np.stack([self._lid_gaps(p) for p in points])
+        shut = gaps <= LID_CONTACT
+        # A lid that never comes that near has its closest place.
+        first = np.where(shut.any(0), shut.argmax(0), gaps.argmin(0))
+        return weights[first], gaps[first, [0, 1]]
 
     def shape(self, state: State) -> np.ndarray:
         """Head vertices [N 3] with expression and gaze, before the head's pose."""
@@ -241,6 +261,8 @@ class Performer:
         full = state.full_coefficients()
         used = np.flatnonzero(np.abs(full) > 1e-5)
         head = self.head.copy()
+        for name, gain in zip(("eyeBlink_L", "eyeBlink_R"), self._blink_gain, strict=True):
+            full[COEFFICIENT_INDEX[name]] *= gain
         for i in used:
             head += full[i] * mesh.expression[i]
         for side, label in enumerate((fk.EYE_L, fk.EYE_R)):
@@ -252,7 +274,7 @@ class Performer:
 
     def openness(self, head: np.ndarray) -> np.ndarray:
         """Eye openness [2] in % of the neutral eye (left, right), from the shaped head."""
-        gap = (self._gap(head) - LID_CONTACT) / (self._lid_gap - LID_CONTACT)
+        gap = (self._gap(head) - self._shut_gap) / (self._lid_gap - self._shut_gap)
         return (100 * np.clip(gap, 0, 1.5)).astype(np.float32)
 
     def pose(self, state: State, head: np.ndarray) -> np.ndarray:

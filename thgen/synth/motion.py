@@ -16,13 +16,12 @@ from thgen.schema import (
     FPS,
     LIP_COEFFICIENTS,
 )
-from thgen.synth.head import State
+from thgen.synth.head import BLINK_CLOSED, State
 from thgen.synth.speech import Speech, random_speech
 
 POSE_SPREAD = np.array([15.0, 9.0, 7.0, 0.5, 0.4, 1.2])  # degrees and cm
 POSE_LIMIT = np.array([50.0, 32.0, 30.0, 2.0, 1.5, 4.0])
 GAZE_SPREAD, GAZE_LIMIT = np.array([11.0, 7.0]), np.array([32.0, 24.0])
-BLINK_CLOSED = 1.12  # shape weight at which the lids of every identity touch
 
 
 def au_coefficients(units: dict[int, float]) -> np.ndarray:

@@ -26,9 +26,8 @@ from thgen.networks.keypoint_rig import KeypointRig
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX
 from thgen.synth import facekit as fk
 from thgen.synth.clip import head_mesh
-from thgen.synth.head import PIVOT, neck_weight
+from thgen.synth.head import BLINK_CLOSED, PIVOT, neck_weight
 from thgen.synth.keypoints import KeypointLayout, build_layout
-from thgen.synth.motion import BLINK_CLOSED
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore, colour_jitter
 from thgen.training.stage import StageConfig

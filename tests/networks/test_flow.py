@@ -1,5 +1,8 @@
 """Flow by keypoints: what is said at a keypoint happens there, and layers cover one another."""
 
+import copy
+import math
+
 import pytest
 import torch
 
@@ -45,6 +48,20 @@ def test_shifted_keypoints_carry_the_face_and_not_the_background(generator, keyp
     assert coarse.flow[0, 0, nose[1], nose[0]] == pytest.approx(-0.1, abs=0.02)
     assert coarse.flow[0, :, 2, 2].abs().max() < 0.01
     assert coarse.cover[0, 0, 2, 2] < 0.1 < coarse.cover[0, 0, nose[1], nose[0]]
+
+
+def test_places_between_keypoints_that_lie_far_apart_move_with_them(generator, keypoints):
+    """The cheek that a turned head brings into view is drawn out: no holes that stand still between its keypoints."""
+    rig, spread = generator.rig, copy.deepcopy(generator.coarse)
+    with torch.no_grad():
+        spread.log_width.fill_(math.log(0.02))  # kernels much narrower than the gaps
+    target = keypoints + torch.tensor([0.1, 0.0, 0.0])
+    skin = target[0, (rig.layer == 0) & (rig.follow > 0.99), :2]
+    low, high = skin.quantile(0.25, 0), skin.quantile(0.75, 0)
+    rows, columns = (slice(*((torch.stack([low[k], high[k]]) + 1) / 2 * FLOW_SIZE).long().tolist()) for k in (1, 0))
+    flow = spread(keypoints, target).flow[0, 0, rows, columns]
+    assert flow.numel() > 100
+    assert (flow < -0.05).float().mean() > 0.8
 
 
 def test_a_closing_lid_moves_as_skin_not_as_the_still_iris(generator, keypoints):

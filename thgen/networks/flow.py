@@ -6,7 +6,7 @@ Flow is backward and in half-widths of the crop: output(p) = photo(p + flow(p)).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -19,7 +19,9 @@ from thgen.schema import COEFFICIENTS
 BASE = 256  # side at which the network sees the crop
 FLOW_SIZE = 128  # side of the flow
 NEARER = 3.0  # how strongly nearer points win: weight falls by exp(-NEARER) per half-width of depth
-EMPTY = 0.02  # weight at which a place counts as half covered by keypoints
+EMPTY = 0.01  # weight at which a place counts as half covered by keypoints
+WIDER, FAINT = 2.5, 0.1  # every keypoint of the skin also speaks this much more widely and faintly, to fill the gaps
+WIDE_SIZE = 32  # side of the map on which the wide kernels are evaluated
 DECISION = 2.0  # gain on the logits of `keep` and `head` outside training
 EDGE = 0.006  # half-widths over which the edge of an opening is softened
 MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
@@ -88,17 +90,19 @@ class CoarseFlow(nn.Module):
         self.log_width = nn.Parameter(width.clamp_min(1e-3).log())
         self.log_weight = nn.Parameter(torch.zeros_like(width))
 
-    def _spread(self, source: Tensor, target: Tensor, chosen: Tensor, size: int, floor: float) -> tuple[Tensor, Tensor]:
+    def _spread(
+        self, source: Tensor, target: Tensor, chosen: Tensor, size: int, floor: float, wider: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
         """Weighted displacement of the chosen keypoints [B 2 G G] and their total weight [B 1 G G].
 
-        Gaussians factor into a row and a column part, so the sum over keypoints is a matrix product.
+        floor: least kernel width; wider: factor on all widths, which leaves the weights alone. Gaussians factor into a row and a column part, so the sum over keypoints is a matrix product.
         """
         width = self.log_width[chosen].exp().clamp_min(floor)
         s, t = source[:, chosen], target[:, chosen]
         depth = t[..., 2] - target[:, :, 2].amin(1, keepdim=True)
         # A narrow kernel outweighs a wide one, so that lids and lips win over the cheeks; width 0.03 weighs 1.
         weight = (self.log_weight[chosen] - 2 * (width.log() - math.log(0.03)) - NEARER * depth).exp()
-        axis = grid(size, t.device)
+        axis, width = grid(size, t.device), wider * width
         gx = torch.exp(-0.5 * ((axis[None, None] - t[..., 0:1]) / width[:, None]) ** 2)
         gy = torch.exp(-0.5 * ((axis[None, None] - t[..., 1:2]) / width[:, None]) ** 2) * weight[..., None]
         move = (s - t)[..., :2]
@@ -138,7 +142,11 @@ class CoarseFlow(nn.Module):
         below it only the lower one: or the still lower lid would hold back the lid that closes over the eye."""
         below = self.rig.below_lids(target, size, EDGE)
         upper, lower, others = self.rig.lid_groups()
-        moved, total = self._spread(source, target, others.nonzero()[:, 0], size, 0.012)
+        chosen = others.nonzero()[:, 0]
+        moved, total = self._spread(source, target, chosen, size, 0.012)
+        # Where a turned head comes into view its keypoints lie far apart: narrow kernels alone leave holes there.
+        wide, weight = (FAINT * resize(x, size) for x in self._spread(source, target, chosen, WIDE_SIZE, 0.012, WIDER))
+        moved, total = moved + wide, total + weight
         for group, share in ((upper, 1 - below), (lower, below)):
             part, weight = self._spread(source, target, group.nonzero()[:, 0], size, 0.012)
             moved, total = moved + share * part, total + share * weight
@@ -237,10 +245,13 @@ class GuidedFlow(nn.Module):
         else:
             flow = coarse.flow + correction
         paint, keep, head = F.pixel_shuffle(self.to_maps(fine), 2).float().split((3, 1, 1), 1)
-        if not self.training:
-            # Half a warped pixel and half a painted one is blur: outside training the network decides.
-            keep, head = DECISION * keep, DECISION * head
-        return self.compose(full if full is not None else photo, flow, paint, keep, head, coarse)
+        out = full if full is not None else photo
+        if self.training:
+            # `keep` learns from what is right or wrong to show, not from the picture's error: that would prefer blur.
+            made = self.compose(out, flow, paint, keep.detach(), head, coarse)
+            return replace(made, keep=keep)
+        # Half a warped pixel and half a painted one is blur: outside training the network decides.
+        return self.compose(out, flow, paint, DECISION * keep, DECISION * head, coarse)
 
     @staticmethod
     def compose(full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse) -> Generated:

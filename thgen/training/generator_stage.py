@@ -243,8 +243,12 @@ class GeneratorStage(Task):
             near = F.avg_pool2d(weight, 2)
             # The photo's pixel is right where the photo shows that place and the flow has found it: a lid that the flow
             # misses by a pixel would show the iris, and must be painted.
+            # Where the photo does not show it, its skin drawn out is still better than paint, which is blurred, unless
+            # that looks wrong; but an iris is no lid and lips are no teeth, so this ends at eyes and mouth.
             wrong = F.avg_pool2d((out.warped - target).abs().mean(1, keepdim=True).detach(), 2)
-            right = visible * torch.sigmoid((WRONG - wrong) / (WRONG / 5))
+            near_only = F.avg_pool2d((weight - 1) / 5, 2)
+            likely = visible + (1 - visible) * (1 - near_only).clamp(0, 1)
+            right = likely * torch.sigmoid((WRONG - wrong) / (WRONG / 5))
             keep = F.avg_pool2d(out.keep, 2)
             head = F.avg_pool2d(out.head, 2)
             paint = F.interpolate(out.paint, BASE) if out.paint.shape[-1] != BASE else out.paint

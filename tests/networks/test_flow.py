@@ -54,14 +54,14 @@ def test_places_between_keypoints_that_lie_far_apart_move_with_them(generator, k
     """The cheek that a turned head brings into view is drawn out: no holes that stand still between its keypoints."""
     rig, spread = generator.rig, copy.deepcopy(generator.coarse)
     with torch.no_grad():
-        spread.log_width.fill_(math.log(0.02))  # kernels much narrower than the gaps
+        spread.log_width.fill_(math.log(0.012))  # kernels much narrower than the gaps
     target = keypoints + torch.tensor([0.1, 0.0, 0.0])
     skin = target[0, (rig.layer == 0) & (rig.follow > 0.99), :2]
     low, high = skin.quantile(0.25, 0), skin.quantile(0.75, 0)
     rows, columns = (slice(*((torch.stack([low[k], high[k]]) + 1) / 2 * FLOW_SIZE).long().tolist()) for k in (1, 0))
     flow = spread(keypoints, target).flow[0, 0, rows, columns]
     assert flow.numel() > 100
-    assert (flow < -0.05).float().mean() > 0.8
+    assert (flow < -0.08).float().mean() > 0.97
 
 
 def test_a_closing_lid_moves_as_skin_not_as_the_still_iris(generator, keypoints):

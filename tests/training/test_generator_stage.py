@@ -6,7 +6,7 @@ import torch
 
 from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
 from thgen.networks.discriminators import PatchDiscriminator
-from thgen.training.generator_stage import GeneratorStage, importance, same_part
+from thgen.training.generator_stage import GeneratorStage, draw_spots, importance, same_part
 from thgen.training.stage import checked
 
 SMALL = {"channels": [16, 24, 32, 40], "fine": 8, "code": 16}
@@ -66,6 +66,15 @@ def test_polish_has_two_players_that_move_only_themselves(shards):
     judged.backward()
     assert all(p.grad is None for p in stage.net.parameters())
     assert any(p.grad is not None for p in stage.modules["discriminator"].parameters())
+
+
+def test_the_discriminator_looks_where_the_photo_shows_nothing():
+    keypoints = torch.tensor([[[-0.5, -0.5, 0], [0.5, 0.5, 0], [0.5, -0.5, 0], [0.9, 0.0, 0]]])
+    visible = torch.ones(1, 1, 32, 32)
+    visible[..., 16:] = 0  # the right half is hidden; the last keypoint lies too near the edge for a patch
+    drawn = [draw_spots(np.random.default_rng(n), keypoints, visible) for n in range(60)]
+    assert all(d.shape == (1, 2, 2) and d.abs().max() <= 0.5 for d in drawn)
+    assert np.mean([bool((d[..., 0] > 0).all()) for d in drawn]) > 0.6
 
 
 def test_temporal_targets_are_neighbours(shards):

@@ -7,6 +7,7 @@ A stage whose losses name `adversarial` has a second player, a patch discriminat
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +36,7 @@ from thgen.training.task import Batch, Task
 
 HIDDEN_LAYER = 4
 WRONG = 0.25  # difference from the target, in [-1, 1] units, at which a warped pixel is half right
+SPOTS = 2  # patches per picture that the discriminator sees besides eyes and mouth
 LABELS = ("keypoints", "pose", "gaze", "coefficients", "flow", "visible", "segmentation")
 
 
@@ -74,6 +76,18 @@ def same_part(flow: Tensor, source: Tensor, target: Tensor) -> Tensor:
     column, row = (pixels + flow * size / 2).round().long().clamp(0, size - 1).unbind(1)
     shown = source.flatten(1).gather(1, (row * size + column).flatten(1)).view_as(target)
     return (shown == target).float()[:, None]
+
+
+def draw_spots(rng: np.random.Generator, keypoints: Tensor, visible: Tensor) -> Tensor:
+    """Centres [B SPOTS 2] of patches for the discriminator: keypoints [B K 3] that the photo mostly does not show."""
+    size = visible.shape[-1]
+    inside = keypoints[..., :2].abs().amax(-1) < 0.75
+    column, row = (((keypoints[..., k] + 1) / 2 * size).long().clamp(0, size - 1) for k in range(2))
+    shown = visible.flatten(1).gather(1, row * size + column)
+    # A Gumbel draw without replacement; each hidden keypoint is as likely as eight that are seen.
+    score = math.log(8.0) * (1 - shown) + torch.from_numpy(rng.gumbel(size=shown.shape).astype(np.float32))
+    chosen = score.masked_fill(~inside, -1e3).topk(SPOTS, 1).indices
+    return keypoints[..., :2].gather(1, chosen[..., None].expand(-1, -1, 2))
 
 
 class GeneratorStage(Task):
@@ -137,11 +151,11 @@ class GeneratorStage(Task):
             guidance = self._guidance(labels, generator, 1.0 if jitter else 0.0)
         head = [labels[f"segmentation_{end}"] for end in "st"]
         flow = labels["flow_t"].permute(0, 3, 1, 2).contiguous()
+        visible = labels["visible_t"][:, None] * same_part(flow, *head)
         union = sum(((h > fk.BACKGROUND) & (h < fk.BODY)).float() for h in head).clamp_max(1)  # type: ignore[union-attr]
         return {
             "photo": photo, "target": target, "flow": flow, "head": union[:, None],
-            "visible": labels["visible_t"][:, None] * same_part(flow, *head),
-            **guidance,
+            "visible": visible, "spots": draw_spots(rng, labels["keypoints_t"], visible), **guidance,
         }  # fmt: skip
 
     def _targets(self, rng: np.random.Generator, count: int, wanted: int) -> list[int]:
@@ -222,13 +236,16 @@ class GeneratorStage(Task):
         return terms
 
     def _judged(self, image: Tensor, batch: Batch) -> Tensor:
-        """What the discriminator sees, [2B 3 64 64]: the eyes and the mouth, cut out by their true keypoints."""
+        """What the discriminator sees, [(2 + SPOTS)B 3 64 64]: the eyes and the mouth, cut out by their true keypoints,
+        and places of the head that the photo does not show."""
         points = batch["truth_t"]
+        places = [(points[:, 36:48, :2].mean(1), 0.36), (points[:, 48:68, :2].mean(1), 0.3)]
+        places += [(spot, 0.25) for spot in batch["spots"].unbind(1)]
         crops = []
-        for part, half in ((points[:, 36:48, :2], 0.36), (points[:, 48:68, :2], 0.3)):
+        for centre, half in places:
             theta = image.new_zeros(len(image), 2, 3)
             theta[:, 0, 0] = theta[:, 1, 1] = half
-            theta[:, :, 2] = part.mean(1)
+            theta[:, :, 2] = centre
             grid_of = F.affine_grid(theta, [len(image), 3, 64, 64], align_corners=False)
             crops.append(F.grid_sample(image.float(), grid_of, padding_mode="border", align_corners=False))
         return torch.cat(crops)

@@ -7,7 +7,7 @@ from skimage import data
 from torchmetrics.functional.image import peak_signal_noise_ratio as reference_psnr
 from torchmetrics.functional.image import structural_similarity_index_measure as reference_ssim
 
-from thgen.evaluation.appearance import psnr, region_mask, ssim
+from thgen.evaluation.appearance import face_mask, gradient_energy, psnr, region_mask, ssim
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +80,14 @@ def test_regions_hold_their_landmarks_and_not_each_other_s() -> None:
     assert mouth[70, 50] and not mouth[35, 35] and not mouth[35, 65]
     assert eyes[35, 35] and eyes[35, 65] and not eyes[70, 50]
     assert not (mouth & eyes).any()
+
+
+def test_gradient_energy_of_a_ramp_and_of_its_face() -> None:
+    ramp = np.repeat(np.linspace(0, 1, 11)[None, :, None], 11, 0).repeat(3, 2)  # 0.1 per pixel to the right
+    mask = np.zeros((11, 11), bool)
+    mask[2:9, 2:9] = True
+    assert gradient_energy(ramp, mask) == pytest.approx(0.01)
+    assert gradient_energy(np.full((11, 11, 3), 0.5), mask) == 0
+    points = np.zeros((68, 2))
+    points[:4] = [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]
+    assert face_mask(points, 64).mean() == pytest.approx(0.25, abs=0.02)

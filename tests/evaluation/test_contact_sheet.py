@@ -2,13 +2,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from thgen import hub, media
 from thgen.errors import OutputError, PhotoError
-from thgen.evaluation.contact_sheet import COLUMNS, HEADER, LIVE_OFF, save_sheet
+from thgen.evaluation.contact_sheet import COLUMNS, HEADER, LIVE_OFF, UNITS, choose, save_sheet, sharpness
+from thgen.preprocess.face import FaceFinder
+from thgen.preprocess.look import Looker
 from thgen.schema import Controls
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 RED, GREEN = (np.full((64, 64, 3), c, np.uint8) for c in ((220, 20, 20), (20, 200, 20)))
 
@@ -31,7 +38,22 @@ def test_nothing_to_show_and_nowhere_to_write_are_typed_errors(tmp_path: Path) -
         save_sheet([[RED]], ["a"], 50, tmp_path / "file" / "sheet.jpg")
 
 
-@pytest.mark.parametrize("name", list(COLUMNS))
+def test_columns_are_chosen_by_name() -> None:
+    assert choose("") == COLUMNS
+    assert list(choose("smile, blink,nonsense")) == ["smile", "blink"]
+    assert choose("units") == UNITS and list(UNITS["AU12"]) == ["au.12"]
+
+
+def test_blur_costs_sharpness() -> None:
+    network = hub.load_network("analyser", torch.device("cpu"))
+    crop = FaceFinder(network).crop(media.read_photo(EXAMPLES / "portrait_1.png"), 0, 256)
+    photo, looker = np.array(crop.image), Looker(network, torch.device("cpu"))
+    same, soft = sharpness(looker, photo, [photo, cv2.GaussianBlur(photo, (0, 0), 3)])
+    assert same == pytest.approx(1)
+    assert soft < 0.5
+
+
+@pytest.mark.parametrize("name", list(COLUMNS | UNITS))
 def test_every_column_is_a_valid_setting_of_the_sliders(name: str) -> None:
-    controls = Controls(COLUMNS[name], live=LIVE_OFF)
+    controls = Controls((COLUMNS | UNITS)[name], live=LIVE_OFF)
     assert all(not controls.is_live(f) for f in LIVE_OFF)

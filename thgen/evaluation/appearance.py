@@ -50,6 +50,24 @@ def ssim(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = Non
     return float(mean) if mask is None else float(full[_chosen(mask, image)].mean())
 
 
+def gradient_energy(image: np.ndarray, mask: np.ndarray) -> float:
+    """Mean squared gradient of the luma (BT.601, range 0-1) over the mask bool [H W]: how much fine structure there is.
+
+    image uint8 or float RGB [H W 3]. The ratio of a result's to its photo's tells blur (below 1) from texture.
+    """
+    grey = _unit(image) @ np.array([0.299, 0.587, 0.114])
+    down, right = np.gradient(grey)
+    return float((down**2 + right**2)[_chosen(mask, image)].mean())
+
+
+def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """bool [size size]: inside the jaw line and brows of landmarks [68 2+] in normalised coordinates."""
+    points = (np.asarray(landmarks, np.float64)[:27, :2] + 1) / 2 * size
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points).astype(np.int32)), 1)
+    return mask.astype(bool)
+
+
 def region_mask(landmarks: np.ndarray, region: str, size: int) -> np.ndarray:
     """bool [size size]: the mouth or the eyes (with brows) of landmarks [68 2+] in normalised coordinates."""
     points = (np.asarray(landmarks, np.float64)[:, :2] + 1) / 2 * size

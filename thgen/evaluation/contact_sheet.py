@@ -6,13 +6,17 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from thgen import media
+from thgen import hub, media
 from thgen.errors import OutputError, PhotoError
+from thgen.evaluation.appearance import face_mask, gradient_energy
 from thgen.evaluation.report import Report, Value
 from thgen.pipeline import Request, Session, preview
-from thgen.schema import Controls
+from thgen.preprocess.crop import ANALYSER, landmark_square
+from thgen.preprocess.look import Looker
+from thgen.schema import CONTROLS, Controls
 
 # Column -> sliders. At strengths that a visitor would try, not at their limits.
 COLUMNS: dict[str, dict[str, float]] = {
@@ -33,6 +37,7 @@ COLUMNS: dict[str, dict[str, float]] = {
     "pucker": {"au.18": 4},
     "mixed": {"pose.yaw": 15, "pose.pitch": -6, "au.12": 4, "au.27": 1.5, "gaze.yaw": -12},
 }
+UNITS = {"AU" + name.removeprefix("au."): {name: 4.0} for name in CONTROLS if name.startswith("au.")}  # each by itself
 LIVE_OFF = {"pose": False, "gaze": False, "blink": False}
 ASTRONAUT = "astronaut"  # scikit-image's own photo
 HEADER = 22  # px of the line of labels
@@ -44,15 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=512, help="px at which stills are made (default: 512)")
     parser.add_argument("--cell", type=int, default=150, help="px at which they are shown (default: 150)")
     parser.add_argument("--sheet", metavar="OUT.jpg", default="out/contact_sheet.jpg")
-    parser.add_argument("--columns", default="", help="only these columns, comma separated")
+    parser.add_argument("--columns", default="", help="only these columns, comma separated; units: every action unit")
     parser.add_argument("--device", default="cpu")
 
 
 def run(args: argparse.Namespace) -> Report:
     """Raises WeightsError, OutputError; a photo without a usable face is left out and named in the report."""
     session = Session.load(args.method, args.device)
-    chosen = [c.strip() for c in args.columns.split(",") if c.strip()] or list(COLUMNS)
-    columns = {name: COLUMNS[name] for name in chosen if name in COLUMNS}
+    looker = Looker(hub.load_network("analyser", torch.device("cpu")), torch.device("cpu"))
+    columns = choose(args.columns)
     rows: list[dict[str, Value]] = []
     pictures: list[list[np.ndarray]] = []
     for photo in args.photos or [ASTRONAUT]:
@@ -60,9 +65,37 @@ def run(args: argparse.Namespace) -> Report:
         stills = [_still(session, image, args.method, sliders, args.size) for sliders in columns.values()]
         crop = session.prepare(_request(image, args.method, {}, args.size)).crop
         pictures.append([crop.image, *stills])
-        rows.append({"photo": name, "face score": float(crop.analysis.face.sigmoid()), "warnings": len(crop.warnings)})
+        kept = sharpness(looker, crop.image, stills)
+        worst = min(range(len(stills)), key=lambda i: kept[i])
+        rows.append({
+            "photo": name, "face score": float(crop.analysis.face.sigmoid()), "warnings": len(crop.warnings),
+            "sharpness": float(np.mean(kept)), "least": kept[worst], "at": list(columns)[worst],
+        })  # fmt: skip
     path = save_sheet(pictures, ["photo", *columns], args.cell, Path(args.sheet))
-    return Report("sheet", "Contact sheet", rows, f"Written to {path}.", {"size": args.size})
+    note = f"Written to {path}. Sharpness: gradient energy inside the face, relative to the photo's; 1 is no blur."
+    return Report("sheet", "Contact sheet", rows, note, {"size": args.size})
+
+
+def choose(names: str) -> dict[str, dict[str, float]]:
+    """Columns named in a comma-separated list; "units" stands for every action unit, nothing for the usual ones."""
+    out: dict[str, dict[str, float]] = {}
+    for name in (n.strip() for n in names.split(",")):
+        if name == "units":
+            out |= UNITS
+        elif name in COLUMNS or name in UNITS:
+            out[name] = (COLUMNS | UNITS)[name]
+    return out or COLUMNS
+
+
+def sharpness(looker: Looker, photo: np.ndarray, stills: list[np.ndarray]) -> list[float]:
+    """Gradient energy inside the face of each still uint8 [S S 3], relative to the photo's own."""
+    size = photo.shape[0]
+    middle = np.array([[-0.5, -0.34], [0.5, 0.66]])  # where preprocess.face puts the landmarks' box
+    energies = []
+    for image in (photo, *stills):
+        look = looker.looks(image, [landmark_square((middle + 1) / 2 * size, ANALYSER)])[0]
+        energies.append(gradient_energy(image, face_mask(look.keypoints[:68] / size * 2 - [1, 1, 0], size)))
+    return [energy / energies[0] for energy in energies[1:]]
 
 
 def read_portrait(photo: str) -> tuple[str, np.ndarray]:

@@ -8,3 +8,19 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import pytest
+from hub_stand_in import REPO, serve
+
+from thgen.hub import Hub
+
+
+@pytest.fixture
+def stand_in():
+    with serve() as state:
+        yield state
+
+
+@pytest.fixture
+def online(stand_in, tmp_path) -> Hub:
+    return Hub(REPO, endpoint=stand_in.url, cache_dir=tmp_path / "cache")

@@ -81,7 +81,7 @@ def load_network(
             "fetch or export it again."
         )
     network = _build(name, entry.network, about.get("config") or {}, networks)
-    _fill(path, network, tensors)
+    fill(path, network, tensors)
     return network.requires_grad_(False).eval().to(device)
 
 
@@ -116,7 +116,7 @@ def verify(name: str, weights_dir: Path | None = None) -> Path:
     path = folder / entry.file
     if not path.is_file():
         raise WeightsError(f"{path} is missing; fetch it with: python -m thgen weights fetch {name}")
-    _parse(path, _checked_bytes(name, path, entry))
+    _parse(path, checked_bytes(name, path, entry))
     return path
 
 
@@ -135,10 +135,11 @@ def _locate(name: str, folder: Path, hub: Hub) -> tuple[Path, bytes]:
     entry = _entry(name, folder)
     bundled = folder / entry.file
     path = bundled if bundled.is_file() and not hub.prefer else fetch(name, entry, hub)
-    return path, _checked_bytes(name, path, entry)
+    return path, checked_bytes(name, path, entry)
 
 
-def _checked_bytes(name: str, path: Path, entry: Entry) -> bytes:
+def checked_bytes(name: str, path: Path, entry: Entry) -> bytes:
+    """Content of a file whose hash is that of its entry. Raises WeightsError."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -179,7 +180,7 @@ def fetch(name: str, entry: Entry, hub: Hub) -> Path:
     try:
         url = hf_hub_url(repo, file, revision=revision, endpoint=hub.endpoint)
         size = get_hf_file_metadata(url, timeout=HEAD_SECONDS, endpoint=hub.endpoint).size
-        if size is not None and size != entry.bytes:
+        if size is not None and entry.bytes and size != entry.bytes:
             raise WeightsError(
                 f"The Hub's file for {name!r} has {size} bytes, the manifest says {entry.bytes}; it was altered, or "
                 "the pinned revision is wrong."
@@ -271,6 +272,17 @@ def _parse(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
     return tensors, about
 
 
+def foreign_tensors(name: str, path: Path, entry: Entry) -> dict[str, Tensor]:
+    """Tensors of a safetensors file that thgen did not write, hash checked. Raises WeightsError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(checked_bytes(name, path, entry))
+    except (SafetensorError, ValueError) as error:
+        raise WeightsError(f"{path} is not a safetensors file; pickles and others are never read.") from error
+
+
 def _build(name: str, key: str, config: Mapping[str, Any], networks: Mapping[str, str]) -> nn.Module:
     """The network with its random start. A class may offer `from_config(dict)`; else config = keyword arguments."""
     if key not in networks:
@@ -283,7 +295,7 @@ def _build(name: str, key: str, config: Mapping[str, Any], networks: Mapping[str
         raise WeightsError(f"The config of the weights {name!r} does not fit {cls_name} ({error}).") from error
 
 
-def _fill(path: Path, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+def fill(path: Path, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copy every tensor, strictly: a key or shape too many, too few or different is refused."""
     wanted = network.state_dict()
     faults = [f"{k} is missing" for k in wanted.keys() - tensors.keys()]

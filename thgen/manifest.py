@@ -30,6 +30,7 @@ class Entry:
     network:  class key of `thgen.hub.NETWORKS`
     config:   with which the network is built
     data, steps, minutes, hardware, scores: what it was trained on, for how long, on what, and how well it does
+    bytes:    size of the file; 0 = not known beforehand (weights of others, see training.priors)
     revision: commit of the Hub repository that holds exactly this file; None until it was pushed
     """
 

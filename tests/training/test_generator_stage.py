@@ -116,3 +116,14 @@ def test_a_lid_that_lies_on_the_iris_is_not_seen():
     flow[0, 0, 3, 5] = -2 / 8  # away from it
     seen = same_part(flow, source, target)[0, 0]
     assert seen[3, 4] == 0 and seen[3, 5] == 1
+
+
+def test_the_perceptual_loss_is_off_without_its_prior_and_the_manifest_says_so(shards, monkeypatch):
+    monkeypatch.setattr("thgen.training.generator_stage.choose_prior", lambda name: None)
+    stage = make(shards, perceptual=1.0)
+    assert "perceptual loss off" in stage.data_summary and not stage.helpers
+    assert stage.losses("generator", next(stage.batches("val", 0, 0, 1)))["perceptual"] == 0
+    monkeypatch.undo()
+    with_prior = make(shards, perceptual=1.0)
+    assert "perceptual loss on analyser" in with_prior.data_summary
+    assert with_prior.losses("generator", next(with_prior.batches("val", 0, 0, 1)))["perceptual"] > 0

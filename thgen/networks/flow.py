@@ -95,7 +95,8 @@ class CoarseFlow(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Weighted displacement of the chosen keypoints [B 2 G G] and their total weight [B 1 G G].
 
-        floor: least kernel width; wider: factor on all widths, which leaves the weights alone. Gaussians factor into a row and a column part, so the sum over keypoints is a matrix product.
+        floor: least kernel width; wider: factor on all widths, which leaves the weights alone.
+        Gaussians factor into a row and a column part, so the sum over keypoints is a matrix product.
         """
         width = self.log_width[chosen].exp().clamp_min(floor)
         s, t = source[:, chosen], target[:, chosen]

@@ -16,10 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from thgen.hub import load_network
 from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
 from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, weighted_l1
-from thgen.networks.analyser import INPUT_SIZE, Analyser, to_input
+from thgen.networks.analyser import to_input
 from thgen.networks.discriminators import PatchDiscriminator
 from thgen.networks.flow import BASE, Generated, GuidedFlow, grid, motion_code, warp
 from thgen.networks.geometry import euler_angles, rotation_matrix
@@ -31,6 +30,7 @@ from thgen.synth.head import BLINK_CLOSED, PIVOT, neck_weight
 from thgen.synth.keypoints import KeypointLayout, build_layout
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore, colour_jitter
+from thgen.training.priors import Prior, choose_prior
 from thgen.training.stage import StageConfig
 from thgen.training.task import Batch, Task
 
@@ -91,7 +91,8 @@ def draw_spots(rng: np.random.Generator, keypoints: Tensor, visible: Tensor) -> 
 
 
 class GeneratorStage(Task):
-    """data: {train, val, targets_per_clip}; model: arguments of GuidedFlow; losses named below."""
+    """data: {train, val, targets_per_clip, prior: auto | vgg19 | analyser}; model: arguments of GuidedFlow; losses
+    named below."""
 
     def __init__(self, config: StageConfig) -> None:
         self.config = config
@@ -109,11 +110,13 @@ class GeneratorStage(Task):
             self.players = {"generator": ["generator"], "discriminator": ["discriminator"]}
         self.float32 = ("rig.*", "coarse.*")
         self.helpers = {}
+        self.prior: Prior | None = None
+        self.data_summary = config.about
         if "perceptual" in config.losses:
-            network = load_network("analyser", torch.device("cpu")).requires_grad_(False)
-            assert isinstance(network, Analyser)
-            self.perceptual = network
-            self.helpers["analyser"] = network
+            self.prior = choose_prior(config.data.get("prior", "auto"))
+            seen = f"on {self.prior.name}, {self.prior.about}" if self.prior else "off, its prior could not be had"
+            self.data_summary += f"; perceptual loss {seen}"
+            self.helpers = {"prior": self.prior} if self.prior else {}
 
     # ---- batches
     def batches(self, split: str, seed: int, rank: int, world: int) -> Iterator[Batch]:
@@ -216,12 +219,11 @@ class GeneratorStage(Task):
             return {"discriminator": discriminator_hinge(judge(real)[0].float(), judge(fake)[0].float())}
         out = self.run(batch)
         terms = self._supervised(out, batch)
-        if "perceptual" in self.config.losses:
-            maps = [
-                self.perceptual.features(F.interpolate(x, INPUT_SIZE, mode="area"))[:3]
-                for x in (out.image, batch["target"])
-            ]
-            terms["perceptual"] = feature_l1([m.float() for m in maps[0]], [m.float().detach() for m in maps[1]])
+        if self.prior:
+            found, true = (self.prior(x) for x in (out.image, batch["target"]))
+            terms["perceptual"] = feature_l1([m.float() for m in found], [m.float().detach() for m in true])
+        elif "perceptual" in self.config.losses:
+            terms["perceptual"] = out.image.new_zeros(())  # off, as `choose_prior` said
         if "temporal" in self.config.losses:
             # Rows come in pairs of neighbours: what changes between them must be what truly changes.
             step = (out.image[1::2] - out.image[::2]) - (batch["target"][1::2] - batch["target"][::2])

@@ -1,0 +1,97 @@
+"""Priors: from the stand-in of the Hub when they can be had and are what they should be; else the loss is off."""
+
+import hashlib
+import logging
+from dataclasses import replace
+
+import pytest
+import torch
+from hub_stand_in import REPO, REVISION
+from safetensors.torch import save
+
+from thgen.errors import TrainingError, WeightsError
+from thgen.hub import Hub
+from thgen.losses.reconstruction import feature_l1
+from thgen.manifest import Entry
+from thgen.networks.vgg import VGG19
+from thgen.training.priors import PINS, Pin, choose_prior, load_prior
+
+NARROW = ((4, 2), (6, 2), (8, 4), (8, 4), (8, 1))
+
+
+def narrow() -> VGG19:
+    return VGG19(NARROW)
+
+
+@pytest.fixture
+def content() -> bytes:
+    torch.manual_seed(0)
+    classifier = {"head.fc.weight": torch.zeros(2, 2), "features.30.weight": torch.zeros(8, 8, 3, 3)}
+    return save(narrow().state_dict() | classifier)
+
+
+@pytest.fixture
+def pins(stand_in, content) -> dict[str, Pin]:
+    stand_in.files[REVISION, "model.safetensors"] = content
+    entry = replace(PINS["vgg19"].entry, sha256=hashlib.sha256(content).hexdigest(), revision=REVISION)
+    return {"vgg19": replace(PINS["vgg19"], repo=REPO, entry=entry, build=narrow)}
+
+
+def test_a_prior_of_others_is_pinned_to_a_commit_and_a_hash():
+    for pin in PINS.values():
+        assert isinstance(pin.entry, Entry) and len(pin.entry.sha256) == 64 and len(pin.entry.revision or "") == 40
+        assert pin.entry.file.endswith(".safetensors") and pin.entry.licence
+
+
+def test_weights_come_from_the_hub_and_the_classifier_is_left_behind(pins, online, content):
+    prior = load_prior("vgg19", source=online, pins=pins)
+    torch.manual_seed(0)
+    assert torch.equal(prior.network.features[0].weight, narrow().features[0].weight)
+    assert not any(p.requires_grad for p in prior.parameters())
+    assert REPO in prior.about and REVISION[:7] in prior.about and "BSD" in prior.about
+
+
+def test_auto_prefers_vgg_and_falls_back_to_the_analyser(pins, online, caplog):
+    assert choose_prior("auto", source=online, pins=pins).name == "vgg19"
+    with caplog.at_level(logging.WARNING):
+        offline = Hub(None, endpoint="http://127.0.0.1:9", cache_dir=online.cache_dir.with_name("empty"))
+        assert choose_prior("auto", source=offline, pins=pins).name == "analyser"
+    assert "'vgg19' cannot be had" in caplog.text
+
+
+def test_a_loss_without_its_prior_is_off_and_says_so(pins, online, caplog):
+    offline = Hub(None, endpoint="http://127.0.0.1:9", cache_dir=online.cache_dir.with_name("empty"))
+    with caplog.at_level(logging.WARNING):
+        assert choose_prior("vgg19", source=offline, pins=pins) is None
+    assert "no loss looks through it" in caplog.text
+
+
+def test_altered_or_foreign_files_are_refused(pins, online, stand_in, content):
+    pin = pins["vgg19"]
+    altered = {"vgg19": replace(pin, entry=replace(pin.entry, sha256="0" * 64))}
+    with pytest.raises(WeightsError, match="altered"):
+        load_prior("vgg19", source=online, pins=altered)
+    other = save({"features.0.weight": torch.zeros(4, 3, 3, 3), "surprise": torch.zeros(1)})
+    stand_in.files["f" * 40, "model.safetensors"] = other
+    entry = replace(pin.entry, sha256=hashlib.sha256(other).hexdigest(), revision="f" * 40)
+    with pytest.raises(WeightsError, match=r"unexpected|missing"):
+        load_prior("vgg19", source=online, pins={"vgg19": replace(pin, entry=entry)})
+
+
+def test_unknown_names_are_told():
+    with pytest.raises(TrainingError, match="auto, analyser, vgg19"):
+        choose_prior("vgg11")
+
+
+@pytest.mark.parametrize("name", ["vgg19", "analyser"])
+def test_the_loss_is_zero_at_equality_and_pulls_towards_the_truth(name, pins, online):
+    prior = load_prior(name, source=online, pins=pins)
+    torch.manual_seed(1)
+    truth = torch.rand(1, 3, 64, 64) * 2 - 1
+    picture = (0.5 * truth).requires_grad_()
+    assert feature_l1(prior(truth), prior(truth)) == 0
+    loss = feature_l1(prior(picture), [m.detach() for m in prior(truth)])
+    loss.backward()
+    with torch.no_grad():
+        nearer = picture - 0.01 * picture.grad / picture.grad.abs().max()
+        assert feature_l1(prior(nearer), prior(truth)) < loss

@@ -1,0 +1,105 @@
+"""Pretrained networks that losses look through, by name. Ours is bundled; those of others come from the Hub.
+
+A prior of others is pinned to a commit and a SHA-256, read as safetensors only, and never bundled. A loss whose prior
+cannot be had is off and says so; `auto` takes the first of PREFERRED that can be had.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from thgen import hub
+from thgen.errors import TrainingError, WeightsError
+from thgen.manifest import Entry
+from thgen.networks.analyser import INPUT_SIZE, Analyser
+from thgen.networks.vgg import VGG19
+
+LOG = logging.getLogger(__name__)
+PREFERRED = ("vgg19", "analyser")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Weights of others. repo on the Hub; entry: file, revision, hash, licence; build: the network to fill;
+    spare: beginnings of the names of tensors that the file may hold besides."""
+
+    repo: str
+    entry: Entry
+    build: Callable[[], nn.Module]
+    spare: tuple[str, ...] = ()
+
+
+PINS: dict[str, Pin] = {
+    "vgg19": Pin(
+        "timm/vgg19.tv_in1k",
+        Entry(
+            "model.safetensors",
+            "11aea017b543ff59233749d8f1cf544cda749378f5790d2fedab841fb86b7669",
+            0,  # the size is not checked beforehand; the hash is
+            "vgg19",
+            data="ImageNet-1k",
+            licence="BSD-3-Clause",
+            revision="128d4708565b3a414bcbb9bbad440b2fe37b9f18",
+        ),
+        VGG19,
+        ("features.30.", "features.32.", "features.34.", "pre_logits.", "head.", "classifier."),
+    ),
+}
+
+
+class Prior(nn.Module):
+    """name; about: one line for log and manifest; forward: pictures [B 3 H W] in [-1, 1] -> list of feature maps."""
+
+    def __init__(self, name: str, about: str, network: nn.Module):
+        super().__init__()
+        self.name, self.about = name, about
+        self.network = network.requires_grad_(False).eval()
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        if isinstance(self.network, Analyser):
+            return self.network.features(F.interpolate(image, INPUT_SIZE, mode="area"))[:3]
+        return self.network(image)
+
+
+def load_prior(
+    name: str,
+    weights_dir: Path | None = None,
+    source: hub.Hub | None = None,
+    pins: dict[str, Pin] = PINS,
+) -> Prior:
+    """The prior of that name on the CPU. `source` says where the Hub is; its repo is the pin's own.
+
+    Raises TrainingError for a name that is not known and WeightsError when the weights cannot be had or were altered.
+    """
+    if name == "analyser":
+        return Prior(name, hub.describe(name, weights_dir)["text"], hub.load_network(name, "cpu", weights_dir))
+    if name not in pins:
+        raise TrainingError(f"There is no prior {name!r}; choose one of: auto, analyser, {', '.join(pins)}.")
+    pin = pins[name]
+    path = hub.fetch(name, pin.entry, replace(source or hub.Hub.from_environment(), repo=pin.repo))
+    tensors = hub.foreign_tensors(name, path, pin.entry)
+    network = pin.build()
+    hub.fill(path, network, {k: v for k, v in tensors.items() if not k.startswith(pin.spare)} if pin.spare else tensors)
+    return Prior(name, f"{pin.repo}@{(pin.entry.revision or '')[:7]} ({pin.entry.licence})", network)
+
+
+def choose_prior(
+    name: str, weights_dir: Path | None = None, source: hub.Hub | None = None, pins: dict[str, Pin] = PINS
+) -> Prior | None:
+    """As `load_prior`, but what cannot be had is logged and passed over: "auto" falls back along PREFERRED, any other
+    name gives None, and the loss is off."""
+    for candidate in PREFERRED if name == "auto" else (name,):
+        try:
+            prior = load_prior(candidate, weights_dir, source, pins)
+        except WeightsError as error:
+            LOG.warning("The prior %r cannot be had, so no loss looks through it: %s", candidate, error)
+            continue
+        LOG.info("Losses look through the prior %r: %s", prior.name, prior.about)
+        return prior
+    return None

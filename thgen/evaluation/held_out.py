@@ -35,7 +35,7 @@ def held_out(
     FaceKit's. Raises AssetError.
     """
     cv2.setNumThreads(1)
-    source = ClipSource(mesh or load_facekit(), size, flow_size)
+    source = ClipSource(mesh or load_facekit(), size, flow_size, imaging=False)
     for i in range(count):
         rng = np.random.default_rng((FIRST_IDENTITY, i))
         states = random_states(rng, 1 + frames)

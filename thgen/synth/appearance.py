@@ -172,8 +172,15 @@ def paint_background(rng: np.random.Generator, size: int = 384) -> np.ndarray:
                 colour,
                 int(rng.integers(1, 12)),
             )
+    kind = rng.random()
+    if kind < 0.25:
+        image = _room(rng, image)
+    elif kind < 0.45:
+        image = _foliage(rng, image, saturation)
     if rng.random() < 0.6:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 14)))
+    if rng.random() < 0.15:
+        image = _lamps(rng, image)
     for grain in (60, 14, 3):
         image += (
             rng.uniform(0, 0.05)
@@ -184,15 +191,54 @@ def paint_background(rng: np.random.Generator, size: int = 384) -> np.ndarray:
     return np.clip(image, 0, 1)
 
 
+def _room(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Shelves, frames or a window: rows of upright boxes in a wall, and a darker floor."""
+    size = len(image)
+    for shelf in range(int(rng.integers(1, 5))):
+        y, height, x = int(rng.uniform(0, 0.9) * size), int(rng.uniform(0.06, 0.3) * size), 0
+        while x < size:
+            width = int(rng.uniform(0.02, 0.2) * size) + 2
+            if rng.random() < 0.8:
+                colour = tuple(float(c) for c in np.clip(rng.uniform(0, 0.8) * rng.uniform(0.3, 1, 3), 0, 1))
+                top = y + int(rng.uniform(0, 0.4) * height) * (shelf % 2)
+                cv2.rectangle(image, (x, top), (x + width - 2, y + height), colour, -1)
+            x += width
+        cv2.line(image, (0, y + height), (size, y + height), (0.1, 0.08, 0.07), int(rng.integers(1, 6)))
+    return image
+
+
+def _foliage(rng: np.random.Generator, image: np.ndarray, saturation: float) -> np.ndarray:
+    """Noise with structure at every scale, as leaves, rocks and crowds have it."""
+    size = len(image)
+    scales = ((90, 1.0), (35, 0.8), (12, 0.6), (4, 0.4))
+    field = np.sum([noise(rng, size, grain) * weight for grain, weight in scales], 0)
+    tint = np.array([0.6, 1.0, 0.5]) if rng.random() < 0.5 else rng.uniform(0.4, 1, 3)
+    tint = tint * saturation + (1 - saturation) * tint.mean()
+    return np.clip(image * (1 + rng.uniform(0.2, 0.6) * field[..., None] * tint), 0, 1).astype(np.float32)
+
+
+def _lamps(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Discs of light that are out of focus."""
+    glow = np.zeros_like(image)
+    radius = int(rng.integers(4, 26))
+    for _ in range(int(rng.integers(3, 25))):
+        place = tuple(int(v) for v in rng.integers(0, len(image), 2))
+        colour = tuple(float(c) for c in rng.uniform(0.1, 0.8) * rng.uniform(0.4, 1, 3))
+        disc = np.zeros_like(image)
+        cv2.circle(disc, place, radius, colour, -1, cv2.LINE_AA)
+        glow += disc
+    return np.clip(image + glow, 0, 1)
+
+
 def sample_light(rng: np.random.Generator) -> Light:
     """Three directional lights and a hemisphere; key, fill and rim in random proportions, lightly coloured."""
     lights = rng.standard_normal((3, 3))
     lights[:, 2] = np.abs(lights[:, 2]) + np.array([0.3, 0.3, -0.6])
     lights[:, 1] += 0.4
     lights /= np.linalg.norm(lights, axis=1, keepdims=True)
-    power = rng.dirichlet((2, 1, 0.7)) * rng.uniform(0.45, 1.0)
+    power = rng.dirichlet((2, 0.8, 0.6)) * rng.uniform(0.45, 1.6)
     tints = power[:, None] * (1 + rng.uniform(0, 0.2) * rng.standard_normal((3, 3)))
-    sky = rng.uniform(0.3, 0.65) * (1 + 0.08 * rng.standard_normal(3))
+    sky = rng.uniform(0.18, 0.65) * (1 + 0.08 * rng.standard_normal(3))
     ground = sky * rng.uniform(0.45, 1.0) * (1 + 0.08 * rng.standard_normal(3))
     return Light(
         lights.astype(np.float32), np.clip(tints, 0, 2).astype(np.float32), np.stack([sky, ground]).astype(np.float32)

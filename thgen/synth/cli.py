@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from thgen.schema import FPS, SAMPLES_PER_FRAME
 
 @dataclass(frozen=True)
 class RenderJob:
-    """What to render. motion: "random" (independent states, for pairs) or "track" (25 fps motion with speech)."""
+    """What to render. motion: "random" (independent states), "pairs" (each with its neighbour in time) or "track"
+    (25 fps motion with speech)."""
 
     out: str
     identities: int = 100
@@ -67,7 +69,7 @@ def render_shard(job: RenderJob, number: int) -> int:
                     states, speech, meta["emotions"] = track_states(rng, job.length)
                     samples = speech.samples[: job.length * SAMPLES_PER_FRAME]
                 else:
-                    states = random_states(rng, job.length)
+                    states = random_states(rng, job.length, pairs=job.motion == "pairs")
                 clip = source.clip(performer, states, rng)
                 writer.write(encode_clip(f"{identity:06d}_{c:03d}", clip, meta, samples))
     partial.rename(target)
@@ -82,7 +84,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--frames", type=int, default=0, help="frames per clip instead of --seconds")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--flow-size", type=int, default=128)
-    parser.add_argument("--motion", choices=("random", "track"), default="track")
+    parser.add_argument("--motion", choices=("random", "pairs", "track"), default="track")
     parser.add_argument("--head", default="facekit", help="facekit, or ellipsoid (built in, for trying)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True)
@@ -111,7 +113,8 @@ def run(args: argparse.Namespace) -> None:
     except OSError as error:
         raise OutputError(f"Cannot write to {out} ({error.strerror}): choose another --out.") from error
     with (
-        ProcessPoolExecutor(args.workers) as pool,
+        # Not forked: a fork copies the locks of threads (OpenCV's, numba's) that are not there to open them again.
+        ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn")) as pool,
         tqdm(total=job.identities * job.clips_per_identity, unit="clip") as bar,
     ):
         for done in as_completed([pool.submit(render_shard, job, n) for n in range(job.shards)]):

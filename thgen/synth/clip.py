@@ -16,6 +16,7 @@ from thgen.schema import FPS, SAMPLE_RATE
 from thgen.synth.ellipsoid import ellipsoid_head
 from thgen.synth.facekit import HeadMesh, load_facekit
 from thgen.synth.head import Performer, State, neck_weight
+from thgen.synth.imaging import Style, develop, sample_style
 from thgen.synth.keypoints import KeypointLayout, build_layout
 from thgen.synth.render import SUPERSAMPLE, Camera, Frame, flow_between, frame_window, render
 
@@ -65,9 +66,10 @@ def sample_camera(rng: np.random.Generator, performer: Performer, reference: Sta
 
 
 def render_clip(
-    performer: Performer, states: list[State], camera: Camera, layout: KeypointLayout, size: int, flow_size: int
-) -> ClipTruth:
-    """Render the states in one crop; states[0] is the reference of the flow."""
+    performer: Performer, states: list[State], camera: Camera, layout: KeypointLayout, size: int, flow_size: int,
+    style: Style, rng: np.random.Generator,
+) -> ClipTruth:  # fmt: skip
+    """Render the states in one crop and one style of imaging; states[0] is the reference of the flow."""
     rows: dict[str, list] = {name: [] for name in ClipTruth.__dataclass_fields__}
     reference: Frame | None = None
     step = size * SUPERSAMPLE // flow_size
@@ -77,7 +79,7 @@ def render_clip(
         flow, visible = flow_between(performer, frame, reference, flow_size)
         depth = frame.depth[step // 2 :: step, step // 2 :: step]
         near = np.clip((depth - depth.min()) * 5, 0, 254)  # fifths of a centimetre
-        rows["frames"].append(frame.image)
+        rows["frames"].append(develop(frame.image, style, rng))
         rows["coefficients"].append(state.full_coefficients())
         rows["pose"].append(state.pose)
         rows["gaze"].append(state.gaze)
@@ -101,19 +103,20 @@ def head_mesh(name: str) -> HeadMesh:
 
 
 class ClipSource:
-    """Deterministic clips: `clip(seed)` depends on its arguments alone."""
+    """Deterministic clips: `clip` depends on its arguments alone. imaging: as cameras and painters would show them;
+    without, as rendered."""
 
-    def __init__(self, mesh: HeadMesh, size: int, flow_size: int, spread: float = 1.0):
-        self.mesh, self.size, self.flow_size, self.spread = mesh, size, flow_size, spread
+    def __init__(self, mesh: HeadMesh, size: int, flow_size: int, spread: float = 1.0, imaging: bool = True):
+        self.mesh, self.size, self.flow_size, self.spread, self.imaging = mesh, size, flow_size, spread, imaging
         self.layout = build_layout(mesh, neck_weight)
 
     def performer(self, identity: int) -> Performer:
         return Performer(self.mesh, identity, self.spread)
 
     def clip(self, performer: Performer, states: list[State], rng: np.random.Generator) -> ClipTruth:
-        return render_clip(
-            performer, states, sample_camera(rng, performer, states[0]), self.layout, self.size, self.flow_size
-        )
+        camera = sample_camera(rng, performer, states[0])
+        style = sample_style(rng) if self.imaging else Style()
+        return render_clip(performer, states, camera, self.layout, self.size, self.flow_size, style, rng)
 
 
 def encode_clip(key: str, clip: ClipTruth, meta: dict, samples: np.ndarray | None = None) -> dict:

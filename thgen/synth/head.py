@@ -12,7 +12,9 @@ from thgen.networks.geometry import rotation_matrix
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS, GAZE_COEFFICIENTS
 from thgen.synth import facekit as fk
 from thgen.synth.appearance import Look, sample_look
+from thgen.synth.hair import Piece, grid_faces, sample_hair
 from thgen.synth.raster import vertex_normals
+from thgen.synth.wear import sample_wear
 
 PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # the head turns about the top of the neck
 NECK = (-17.0, -8.0)  # below: still; above: moves with the head; cm
@@ -54,16 +56,6 @@ def neck_weight(height: np.ndarray) -> np.ndarray:
     return (w * w * (3 - 2 * w)).astype(np.float32)
 
 
-def _grid(rows: int, columns: int, closed: bool) -> np.ndarray:
-    """Triangles of a rows x columns grid of vertices."""
-    faces = []
-    for r in range(rows - 1):
-        for c in range(columns if closed else columns - 1):
-            a, b = r * columns + c, r * columns + (c + 1) % columns
-            faces += [(a, a + columns, b), (b, a + columns, b + columns)]
-    return np.array(faces, np.int32)
-
-
 def _outward(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     normal = np.cross(vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]])
     out = (normal * (vertices[faces].mean(1) - vertices.mean(0))).sum() > 0
@@ -78,23 +70,7 @@ def _torso(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     y = rng.uniform(-36, -31) + 14.5 * np.sin(v) + 0 * u
     z = -3 + 9 * np.sin(u) * np.cos(v) ** 0.7
     vertices = np.stack([x, y, z], -1).reshape(-1, 3).astype(np.float32)
-    return vertices, _outward(vertices, _grid(rows, columns, True))
-
-
-def _curtain(rng: np.random.Generator, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Long hair: a curtain around the back and sides of the head, from the crown down to a drawn length."""
-    columns, rows = 40, 24
-    opening = rng.uniform(0.32, 0.62) * np.pi  # half-angle of the gap at the face, from +z
-    angle = np.linspace(opening, 2 * np.pi - opening, columns)
-    bottom = rng.uniform(-24, -6)
-    height = np.linspace(11.5, bottom, rows)[:, None]
-    fall = np.clip((8.0 - height) / 10, 0, 1)
-    cap = np.sqrt(np.clip(1 - (np.maximum(height, 3.0) - 3.0) ** 2 / 9.5**2, 0.01, 1))  # closes over the crown
-    wave = rng.uniform(0, 0.5) * np.sin(height * rng.uniform(0.4, 1.2) + rng.uniform(0, 6) + 2 * np.cos(angle * 3))
-    radius = (8.2 * cap + rng.uniform(0.3, 1.7) * fall + wave) * scale
-    x, z = radius * np.sin(angle), radius * 1.08 * np.cos(angle) + 0.5
-    vertices = np.stack(np.broadcast_arrays(x, height + 0.3 * np.cos(angle * 5), z), -1).reshape(-1, 3)
-    return vertices.astype(np.float32), _grid(rows, columns, False)
+    return vertices, _outward(vertices, grid_faces(rows, columns, True))
 
 
 class Performer:
@@ -108,6 +84,7 @@ class Performer:
         rng = np.random.default_rng(seed)
         self.mesh = mesh
         self.count = len(mesh.vertices)
+        spread *= rng.uniform(1.2, 1.6) if rng.random() < 0.2 else 1.0  # some are far from the mean
         weights = rng.standard_normal(len(mesh.identity)).astype(np.float32) * spread
         head = mesh.vertices + np.tensordot(weights, mesh.identity, 1)
         self.head = (head - head[mesh.landmarks].mean(0) * np.array([1, 0, 0], np.float32)).astype(np.float32)
@@ -123,42 +100,38 @@ class Performer:
         return np.stack([ball.min(0), ball.max(0)])
 
     def _assemble(self, rng: np.random.Generator) -> None:
-        mesh, head = self.mesh, self.head
-        pieces, faces, parts, sides = [head], [mesh.triangles], [mesh.part[mesh.triangles[:, 0]]], [False]
-        self._shell = np.zeros_like(head)
-        bald = rng.random() < 0.1
-        mask, offset = self._hairline(rng, bald)
-        scalp = mask[mesh.triangles].all(1) & np.isin(parts[0], (fk.FACE, fk.SKIN))
-        self._shell = offset
-        pieces.append(head + offset)
-        faces.append(mesh.triangles[scalp] + self.count)
-        parts.append(np.full(int(scalp.sum()), fk.HAIR))
-        sides.append(False)
-        base = 2 * self.count
-        if not bald and rng.random() < 0.4:
-            vertices, grid = _curtain(rng, float(np.abs(head[:, 0]).max() / 8.2))
-            pieces.append(vertices)
-            faces.append(grid + base)
-            parts.append(np.full(len(grid), fk.HAIR))
-            sides.append(True)
-            base += len(vertices)
+        mesh, head, look = self.mesh, self.head, self.look
+        bald = rng.random() < 0.08
+        worn, hidden = sample_wear(rng, head, head[mesh.landmarks])
+        mask, self._shell = self._hairline(rng, bald)
+        scalp = mask[mesh.triangles].all(1) & np.isin(mesh.part[mesh.triangles[:, 0]], (fk.FACE, fk.SKIN))
+        if not bald and not hidden:
+            worn = sample_hair(rng, head, look.hair, rng.random() < 0.5) + worn
         vertices, grid = _torso(rng)
-        pieces.append(vertices)
-        faces.append(grid + base)
-        parts.append(np.full(len(grid), fk.BODY))
-        sides.append(False)
-        self.neutral = np.concatenate(pieces).astype(np.float32)
-        self.triangles = np.concatenate(faces).astype(np.int32)
-        self.part = np.concatenate(parts).astype(np.int32)
-        self.two_sided = np.concatenate([np.full(len(f), s) for f, s in zip(faces, sides, strict=True)])
+        shell = look.hair * self._strands(rng, head + self._shell)[:, None]
+        cloth = self._cloth(rng, vertices)
+        pieces = [
+            Piece(head, mesh.triangles, np.ones_like(head), look.gloss, two_sided=False),
+            Piece(head + self._shell, mesh.triangles[scalp], shell, rng.uniform(0.02, 0.2), two_sided=False),
+            *worn,
+            Piece(vertices, grid, cloth, 0.02, fk.BODY, two_sided=False),
+        ]
+        first = np.cumsum([0, *(len(p.vertices) for p in pieces)])
+        self.neutral = np.concatenate([p.vertices for p in pieces]).astype(np.float32)
+        self.triangles = np.concatenate([p.faces + f for p, f in zip(pieces, first, strict=False)]).astype(np.int32)
+        self.part = np.concatenate([np.full(len(p.faces), p.part) for p in pieces]).astype(np.int32)
+        self.part[: len(mesh.triangles)] = mesh.part[mesh.triangles[:, 0]]
+        self.two_sided = np.concatenate([np.full(len(p.faces), p.two_sided) for p in pieces])
         self.textured = self.part == fk.FACE
         uv = np.zeros((len(self.triangles), 3, 2), np.float32)
         uv[: len(mesh.triangles)] = mesh.uv[mesh.triangle_uv]
         uv[..., 1] = 1 - uv[..., 1]
         self.triangle_uv = uv
         self._follow = neck_weight(self.neutral[:, 1])[:, None]
-        self._follow[base:] = 0
-        self._paint(rng, base)
+        self._follow[first[-2] :] = 0
+        colour = np.concatenate([p.colour for p in pieces])
+        gloss = np.concatenate([np.full(len(p.vertices), p.gloss) for p in pieces])
+        self._paint(rng, colour, gloss)
 
     def _hairline(self, rng: np.random.Generator, bald: bool) -> tuple[np.ndarray, np.ndarray]:
         """Which head vertices carry hair [N] and how far it stands off [N 3]."""
@@ -181,10 +154,9 @@ class Performer:
         fade = np.clip((y - line) / 1.5, 0.12, 1)
         return mask, (normals * (thick * bumps * fade)[:, None]).astype(np.float32)
 
-    def _paint(self, rng: np.random.Generator, body: int) -> None:
+    def _paint(self, rng: np.random.Generator, colour: np.ndarray, gloss: np.ndarray) -> None:
+        """Colours [V 3] and gloss [V] with the head's own parts filled in."""
         mesh, look, n = self.mesh, self.look, self.count
-        colour = np.ones((len(self.neutral), 3), np.float32)
-        gloss = np.full(len(self.neutral), look.gloss, np.float32)
         part = mesh.part
         # The texture is stored relative to the skin, so triangles between face and neck blend without a rim.
         colour[:n][np.isin(part, (fk.FACE, fk.SKIN))] = look.skin
@@ -201,13 +173,6 @@ class Performer:
         for label in (fk.EYE_L, fk.EYE_R):
             colour[:n][part == label] = self._eye_colours(rng, part == label)
             gloss[:n][part == label] = rng.uniform(0.5, 1.6)
-        canon = self.neutral
-        strands = self._strands(rng, canon[n:body])
-        colour[n:body] = look.hair * strands[:, None]
-        gloss[n:body] = rng.uniform(0.02, 0.2)
-        stripes = np.sin(canon[body:, 1] * rng.uniform(0.3, 3) + rng.uniform(0, 6)) > rng.uniform(0.2, 2)
-        colour[body:] = np.where(stripes[:, None], look.cloth_second, look.cloth)
-        gloss[body:] = 0.02
         self.colour, self.gloss = np.clip(colour, 0, 1.2).astype(np.float32), gloss.astype(np.float32)
 
     def _eye_colours(self, rng: np.random.Generator, ball: np.ndarray) -> np.ndarray:
@@ -222,6 +187,20 @@ class Performer:
         c[(angle > radius - 0.06) & (angle < radius + 0.03)] *= 0.5
         c[angle < pupil] = 0.015
         return c
+
+    def _cloth(self, rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
+        """Colour [n 3] of the clothes: plain, striped or blotched, with a neckline of skin now and then."""
+        look = self.look
+        wave = np.sin(points[:, 1] * rng.uniform(0.3, 3) + rng.uniform(0, 6))
+        if rng.random() < 0.4:
+            wave = wave * np.sin(points[:, 0] * rng.uniform(0.3, 2.5) + rng.uniform(0, 6))
+        second = wave > rng.uniform(0.2, 2)
+        cloth = np.where(second[:, None], look.cloth_second, look.cloth)
+        if rng.random() < 0.4:
+            depth, width = rng.uniform(-24, -19), rng.uniform(4, 11)
+            bare = (points[:, 1] > depth + (points[:, 0] / width) ** 2 * 4) & (points[:, 2] > 0)
+            cloth = np.where(bare[:, None], look.skin, cloth)
+        return cloth * np.clip(1 + 0.08 * rng.standard_normal((len(points), 1)), 0.5, 1.5)
 
     @staticmethod
     def _strands(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:

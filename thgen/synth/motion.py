@@ -19,7 +19,7 @@ from thgen.schema import (
 from thgen.synth.head import BLINK_CLOSED, State
 from thgen.synth.speech import Speech, random_speech
 
-POSE_SPREAD = np.array([15.0, 9.0, 7.0, 0.5, 0.4, 1.2])  # degrees and cm
+POSE_SPREAD = np.array([19.0, 11.0, 9.0, 0.5, 0.4, 1.2])  # degrees and cm
 POSE_LIMIT = np.array([50.0, 32.0, 30.0, 2.0, 1.5, 4.0])
 GAZE_SPREAD, GAZE_LIMIT = np.array([11.0, 7.0]), np.array([32.0, 24.0])
 
@@ -98,13 +98,17 @@ def blend(a: State, b: State, t: float) -> State:
     return State(mix(a.coefficients, b.coefficients), mix(a.pose, b.pose), mix(a.gaze, b.gaze))
 
 
-def random_states(rng: np.random.Generator, count: int) -> list[State]:
-    """A reference (often calm, as photos are) and count - 1 states around it, half of them near to it."""
+def random_states(rng: np.random.Generator, count: int, pairs: bool = False) -> list[State]:
+    """A reference (often calm, as photos are) and count - 1 states around it, half of them near to it. With `pairs`
+    every second of these is the one before it a frame's time later."""
     reference = random_state(rng, rng.choice([0.15, 0.5, 1.0]))
     states = [reference]
-    for _ in range(count - 1):
+    for number in range(1, count):
         other = random_state(rng)
         near = rng.random()
+        if pairs and number % 2 == 0:
+            states.append(blend(states[-1], other, rng.uniform(0.03, 0.12)))
+            continue
         if near < 0.25:  # speech: the head hardly moves, the mouth and the lids do
             pose = reference.pose + 0.15 * (other.pose - reference.pose)
             other = State(other.coefficients, pose.astype(np.float32), other.gaze)

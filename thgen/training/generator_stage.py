@@ -1,7 +1,7 @@
 """Stages `generator` and `polish`: Rig's guided flow on rendered pairs whose flow, visibility and keypoints are known.
 
 A stage whose losses name `adversarial` has a second player, a patch discriminator on eyes and mouth; one that names
-`temporal` takes its targets as consecutive frames (shards rendered with --motion track).
+`temporal` takes its targets as consecutive frames (shards rendered with --motion pairs or track).
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class GeneratorStage(Task):
         head = [labels[f"segmentation_{end}"] for end in "st"]
         flow = labels["flow_t"].permute(0, 3, 1, 2).contiguous()
         visible = labels["visible_t"][:, None] * same_part(flow, *head)
-        union = sum(((h > fk.BACKGROUND) & (h < fk.BODY)).float() for h in head).clamp_max(1)  # type: ignore[union-attr]
+        union = sum(((h != fk.BACKGROUND) & (h != fk.BODY)).float() for h in head).clamp_max(1)  # type: ignore[union-attr]
         return {
             "photo": photo, "target": target, "flow": flow, "head": union[:, None],
             "visible": visible, "spots": draw_spots(rng, labels["keypoints_t"], visible), **guidance,
@@ -165,7 +165,8 @@ class GeneratorStage(Task):
         """Frames of a clip of `count` to be driven to; frame 0 is the photo. With a temporal term, neighbours."""
         if "temporal" not in self.config.losses:
             return sorted((1 + rng.choice(count - 1, wanted, replace=False)).tolist())
-        first = 1 + rng.choice(count - 2, wanted // 2, replace=False)
+        # Odd frames: in shards of --motion pairs these are the ones whose neighbour follows.
+        first = 1 + 2 * rng.choice((count - 1) // 2, wanted // 2, replace=False)
         return [int(t) for start in sorted(first.tolist()) for t in (start, start + 1)]
 
     def _guidance(self, labels: dict[str, Tensor], generator: torch.Generator, noise: float) -> dict[str, Tensor]:

@@ -1,0 +1,162 @@
+"""Rich performers: what they wear moves with the head, styles leave the geometry alone, everything comes from seeds."""
+
+import numpy as np
+import pytest
+
+from thgen.schema import COEFFICIENT_INDEX
+from thgen.synth import facekit as fk
+from thgen.synth.clip import ClipSource
+from thgen.synth.hair import bun, cap, fall, sample_hair
+from thgen.synth.head import BLINK_CLOSED, Performer, State
+from thgen.synth.imaging import CLEAN, Style, develop, sample_style
+from thgen.synth.motion import random_states
+from thgen.synth.render import Camera, frame_window, render
+from thgen.synth.wear import earrings, glasses, hat, sample_wear, scarf
+
+SIZE = 96
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def pieces_of(kind, mesh, seed=1):
+    head, landmarks, brown = mesh.vertices, mesh.vertices[mesh.landmarks], np.array([0.1, 0.06, 0.03])
+    return {
+        "cap": lambda: [cap(rng(seed), head, brown, 50, 90, 60, 1.0, 2.0)],
+        "fall": lambda: [fall(rng(seed), head, brown, 60, -15)],
+        "bun": lambda: [bun(rng(seed), head, brown)],
+        "glasses": lambda: glasses(rng(seed), landmarks),
+        "hat": lambda: hat(rng(seed), head),
+        "scarf": lambda: scarf(rng(seed), head),
+        "earrings": lambda: earrings(rng(seed), landmarks),
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", ["cap", "fall", "bun", "glasses", "hat", "scarf", "earrings"])
+@pytest.mark.parametrize("seed", range(4))
+def test_pieces_are_whole_and_stand_at_the_head(mesh, kind, seed):
+    pieces = pieces_of(kind, mesh, seed)
+    for piece in pieces:
+        assert np.isfinite(piece.vertices).all() and np.isfinite(piece.colour).all()
+        assert piece.faces.min() >= 0 and piece.faces.max() < len(piece.vertices)
+        assert piece.colour.shape == piece.vertices.shape and (piece.colour >= 0).all()
+        assert piece.part == (fk.HAIR if kind in ("cap", "fall", "bun") else fk.WEAR)
+        assert np.abs(piece.vertices).max() < 32, "nothing is thrown across the room"
+    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
+    points = np.concatenate([p.vertices for p in pieces])
+    near = ((points > low - 6) & (points < high + 6)).all(1)
+    assert near.mean() > 0.4
+
+
+def test_glasses_sit_before_the_eyes_and_leave_the_lids_free(mesh):
+    landmarks = mesh.vertices[mesh.landmarks]
+    rims = np.concatenate([p.vertices for p in glasses(rng(3), landmarks)])
+    before = rims[np.abs(rims[:, 1] - landmarks[36:48, 1].mean()) < 2.5]
+    assert before[:, 2].max() > landmarks[36:48, 2].max() + 0.5
+
+
+def test_every_kind_is_drawn_and_most_heads_wear_nothing(mesh):
+    head, landmarks = mesh.vertices, mesh.vertices[mesh.landmarks]
+    drawn = [sample_wear(rng(seed), head, landmarks) for seed in range(150)]
+    counts = np.array([len(pieces) for pieces, _ in drawn])
+    hides = np.mean([hidden for _, hidden in drawn])
+    assert 0.4 < (counts == 0).mean() < 0.8
+    assert 0.05 < hides < 0.25
+    styles = [len(sample_hair(rng(seed), head, np.full(3, 0.1), seed % 2 == 0)) for seed in range(80)]
+    assert set(styles) == {0, 1, 2}
+
+
+def worn_performer(mesh, part):
+    """A performer who has triangles of `part` that belong to hair or wear."""
+    for seed in range(60):
+        performer = Performer(mesh, seed)
+        if (performer.part == part).any():
+            return performer
+    raise AssertionError(f"no performer of 60 has part {part}")
+
+
+@pytest.mark.parametrize("part", [fk.HAIR, fk.WEAR])
+def test_what_is_worn_moves_with_the_head_and_is_seen(mesh, part):
+    performer = worn_performer(mesh, part)
+    turned = State.neutral()
+    turned.pose[0] = 30
+    where = np.unique(performer.triangles[performer.part == part])
+    where = where[performer.neutral[where, 1] > 2]
+    still, moved = (performer.pose(s, performer.shape(s)) for s in (State.neutral(), turned))
+    step = np.linalg.norm(moved - still, axis=1)[where]
+    assert np.median(step) > 1.0
+    camera = frame_window(performer, Camera(2.0, 68.0, -2.0), State.neutral(), 2.0, 0.08)
+    seen = render(performer, State.neutral(), camera, SIZE).segmentation(performer)
+    assert (seen == part).mean() > 0.001
+
+
+def test_the_same_seed_dresses_the_same_person(mesh):
+    first, second = Performer(mesh, 8), Performer(mesh, 8)
+    assert np.array_equal(first.neutral, second.neutral) and np.array_equal(first.colour, second.colour)
+
+
+def test_lids_of_everybody_touch_at_the_blink_weight(mesh):
+    for seed in range(8):
+        performer = Performer(mesh, seed)
+        shut = State.neutral()
+        for side in "LR":
+            shut.coefficients[COEFFICIENT_INDEX[f"eyeBlink_{side}"]] = BLINK_CLOSED
+        assert performer.openness(performer.shape(shut)).max() < 1.0
+        assert performer.openness(performer.shape(State.neutral())) == pytest.approx([100, 100], abs=0.5)
+
+
+def test_styles_change_the_picture_and_never_the_truth(mesh):
+    for imaging in (True, False):
+        clips = []
+        for seed in range(3):
+            source = ClipSource(mesh, 64, 32, imaging=imaging)
+            clips.append(source.clip(source.performer(5), random_states(rng(seed), 2), rng(seed)))
+        if imaging:
+            styled = clips
+    for a, b in zip(styled, clips, strict=True):
+        for name in ("keypoints", "flow", "segmentation", "pose"):
+            assert np.array_equal(getattr(a, name), getattr(b, name)), name
+    assert any(not np.array_equal(a.frames, b.frames) for a, b in zip(styled, clips, strict=True))
+
+
+def test_a_share_of_clips_stays_as_rendered():
+    clean = np.mean([sample_style(rng(seed)) == Style() for seed in range(400)])
+    assert clean == pytest.approx(CLEAN, abs=0.08)
+
+
+def picture():
+    y, x = np.mgrid[:SIZE, :SIZE]
+    return np.stack([x * 2, y * 2, (x + y)], -1).clip(0, 255).astype(np.uint8) // 2 + 60
+
+
+def test_develop_does_what_each_field_says():
+    image = picture()
+    assert develop(image, Style(), rng()) is image
+    grey = develop(image, Style(saturation=0.0), rng())
+    assert np.ptp(grey.astype(int), axis=2).max() <= 1
+    brighter = develop(image, Style(lift=30.0), rng())
+    assert brighter.mean() > image.mean() + 20
+    noisy = develop(image, Style(noise=12.0), rng())
+    assert 6 < (noisy.astype(float) - image).std() < 18
+    rough = (np.mgrid[:SIZE, :SIZE].sum(0) % 2 * 80)[..., None].repeat(3, 2).astype(np.uint8)
+    for style in (Style(shrink=0.4), Style(brush=5)):
+        assert develop(rough, style, rng()).std() < 0.5 * rough.std(), "detail goes"
+    prints = develop(image, Style(tones=6), rng())
+    assert len(np.unique(prints)) <= 8
+    coded = develop(image, Style(jpeg=20), rng())
+    assert coded.shape == image.shape and 0 < np.abs(coded.astype(int) - image).mean() < 20
+
+
+def test_noise_is_new_in_every_frame_and_the_same_for_a_seed():
+    image, generator = picture(), rng(4)
+    first, second = (develop(image, Style(noise=8.0), generator) for _ in range(2))
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, develop(image, Style(noise=8.0), rng(4)))
+
+
+def test_pairs_are_neighbours_in_time():
+    poses = np.stack([[s.pose[:3] for s in random_states(rng(seed), 9, pairs=True)] for seed in range(20)])
+    step = np.abs(np.diff(poses, axis=1)).max(2)
+    within, between = step[:, 1::2], step[:, 0::2]
+    assert within.min() > 0 and np.median(within) < 0.4 * np.median(between)

@@ -21,7 +21,8 @@ SLOW = 15_000  # ms; the machine may be busy with training
 @pytest.fixture(scope="module")
 def chromium():
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        beeping = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # a microphone of its own
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *beeping])
         yield browser
         browser.close()
 
@@ -205,3 +206,18 @@ def test_phone(visit, server, tmp_path):
     assert still["y"] >= -1 and button["y"] + button["height"] <= PHONE["height"] + 1  # both stay in sight of a slider
     page.screenshot(path=str(tmp_path / "phone.png"))
     assert (tmp_path / "phone.png").stat().st_size > 10_000
+
+
+def test_a_voice_can_be_recorded(visit, server):
+    page = visit()
+    upload(page, "photo", server.media / "portrait_1.png")
+    sound = page.locator("#audio")
+    sound.get_by_label("Record audio", exact=False).first.click()
+    sound.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(1500)
+    sound.get_by_role("button", name="Stop", exact=True).first.click()
+    expect(sound.get_by_label(re.compile("play", re.I)).first).to_be_visible(timeout=SLOW)
+    page.locator("#generate").click()
+    expect(page.locator("#video video")).to_be_visible(timeout=SLOW)
+    request = [request for verb, request in server.engine.calls if verb == "render"][-1]
+    assert 1.0 < server.engine.seconds(request) < 4.0

@@ -71,6 +71,8 @@ def load_network(
     networks: Mapping[str, str] = NETWORKS,
 ) -> nn.Module:
     """The network of `name` on `device`, float32, in eval mode, without gradients. Raises WeightsError."""
+    import torch
+
     folder = weights_dir or BUNDLED
     path, content = _locate(name, folder, hub or Hub.from_environment())
     entry = _entry(name, folder)
@@ -82,7 +84,8 @@ def load_network(
         )
     network = _build(name, entry.network, about.get("config") or {}, networks)
     fill(path, network, tensors)
-    return network.requires_grad_(False).eval().to(device)
+    network = network.requires_grad_(False).eval().to(device)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a fifth less time on CPUs
 
 
 def describe(name: str, weights_dir: Path | None = None, hub: Hub | None = None) -> dict[str, Any]:

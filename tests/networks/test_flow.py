@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from thgen.networks.flow import BASE, FLOW_SIZE, MOTION, GuidedFlow, polygon_distance, warp
+from thgen.networks.flow import BASE, FAR, FLOW_SIZE, MOTION, GuidedFlow, polygon_distance, warp
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
 
 
@@ -31,7 +31,8 @@ def test_polygon_has_its_area_and_is_empty_inside_out():
     distance = polygon_distance(square(0.5), torch.tensor(1.0), 64)
     assert (distance > 0).float().mean() == pytest.approx(0.25, abs=0.01)
     assert distance[0, 0, 32, 32] == pytest.approx(0.5, abs=0.03)
-    assert distance[0, 0, 32, 0] == pytest.approx(-0.5, abs=0.03)
+    assert distance[0, 0, 32, 14] == pytest.approx(-0.05, abs=0.02), "beside its edge"
+    assert distance[0, 0, 32, 0] == FAR and distance[0, 0, 0, 32] == FAR
     assert polygon_distance(square(0.5).flip(1), torch.tensor(1.0), 64).max() <= 0
 
 

@@ -24,6 +24,7 @@ WIDER, FAINT = 2.5, 0.1  # every keypoint of the skin also speaks this much more
 WIDE_SIZE = 32  # side of the map on which the wide kernels are evaluated
 DECISION = 2.0  # gain on the logits of `keep` and `head` outside training
 EDGE = 0.006  # half-widths over which the edge of an opening is softened
+MARGIN, FAR = 0.08, -1.0  # half-widths around an opening in which its distance is measured; what it is elsewhere
 MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
 
 
@@ -50,9 +51,15 @@ def polygon_distance(points: Tensor, sense: Tensor, size: int) -> Tensor:
 
     sense: sign of the polygon's area where it counts as open. One that has collapsed or turned inside out is empty,
     which is what closed lids and pressed lips are. Distances, unlike masks, can be enlarged and keep a sharp edge.
+    Measured only near the polygon; further than MARGIN from it the map says FAR.
     """
+    low, high = points.amin(1), points.amax(1)
+    side = min(size, math.ceil((float((high - low).max()) / 2 + MARGIN) * size))
+    corner = ((low + high + 2) / 4 * size - side / 2).round().long().clamp(0, size - side)
+    steps = torch.arange(side, device=points.device)
+    rows, columns = corner[:, 1, None] + steps, corner[:, 0, None] + steps
     axis = grid(size, points.device)
-    py, px = axis[None, None, :, None], axis[None, None, None, :]
+    py, px = axis[rows][:, None, :, None], axis[columns][:, None, None, :]
     a = points[:, :, None, None, :]
     b = points.roll(-1, 1)[:, :, None, None, :]
     ax, ay, bx, by = a[..., 0], a[..., 1], b[..., 0], b[..., 1]
@@ -63,7 +70,10 @@ def polygon_distance(points: Tensor, sense: Tensor, size: int) -> Tensor:
     dx, dy = bx - ax, by - ay
     t = (((px - ax) * dx + (py - ay) * dy) / (dx * dx + dy * dy + 1e-12)).clamp(0, 1)
     distance = ((px - ax - t * dx) ** 2 + (py - ay - t * dy) ** 2).amin(1).sqrt()
-    return (inside * distance)[:, None]
+    out = points.new_full((len(points), size, size), FAR)
+    batch = torch.arange(len(points), device=points.device)[:, None, None]
+    out[batch, rows[:, :, None], columns[:, None, :]] = inside * distance
+    return out[:, None]
 
 
 @dataclass(frozen=True)

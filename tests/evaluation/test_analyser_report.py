@@ -6,6 +6,7 @@ import torch
 from scipy.stats import pearsonr
 
 from thgen.evaluation.analyser_report import _report, measure, unit_correlation
+from thgen.evaluation.conditions import CONDITIONS
 from thgen.evaluation.motion import action_units
 from thgen.preprocess.look import Looker
 from thgen.schema import ACTION_UNITS
@@ -30,7 +31,7 @@ def truth(n: int = 6) -> dict[str, np.ndarray]:
 
 
 def errors(seen: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> dict[str, float]:
-    return {row["what"]: row["error"] for row in _report(seen, true, 3).rows}
+    return {row["what"]: row["error"] for row in _report(seen, true, {"in fog": [1.0, 3.0]}, 3).rows}
 
 
 def test_a_perfect_analyser_has_no_error() -> None:
@@ -62,6 +63,17 @@ def test_known_errors_are_told_in_their_units() -> None:
     assert found["eye openness"] == pytest.approx(10) and found["taken for a face"] == 0
 
 
+def test_errors_are_told_apart_by_how_far_the_head_is_turned() -> None:
+    true = truth()
+    true["pose"][:, 0] = [0, 10, -20, 20, 40, -40]
+    seen = {**true, "pose": true["pose"][:, :3], "face": np.ones(6)}
+    seen["keypoints"] = true["keypoints"] + np.array([0.05, 0, 0]) * (np.arange(6) >= 4)[:, None, None]
+    found = errors(seen, true)
+    assert found["… turned by 0° to 15°"] == found["… turned by 15° to 30°"] == 0
+    assert found["… turned by more than 30°"] == pytest.approx(10)
+    assert found["… in fog"] == 2
+
+
 def test_it_reads_renders_and_tells_a_bad_analyser_from_a_good_one() -> None:
     mesh = ellipsoid_head()
     keypoints = len(build_layout(mesh, neck_weight).index)
@@ -72,3 +84,4 @@ def test_it_reads_renders_and_tells_a_bad_analyser_from_a_good_one() -> None:
     assert found["gaze, open eyes"]["error"] == found["gaze, always straight ahead"]["error"]
     assert found["action units, mean of 23"]["error"] == found["action units, always zero"]["error"]
     assert found["taken for a face"]["error"] == 100
+    assert all(f"… {name}" in found for name in CONDITIONS)

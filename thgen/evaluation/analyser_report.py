@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 
 import numpy as np
 import torch
 
 from thgen.evaluation import motion
+from thgen.evaluation.conditions import CONDITIONS
 from thgen.evaluation.held_out import held_out
 from thgen.evaluation.report import Report
 from thgen.preprocess.crop import ANALYSER, Square, landmark_square
-from thgen.preprocess.look import Looker
+from thgen.preprocess.look import Look, Looker
 from thgen.schema import ACTION_UNITS
 from thgen.synth.facekit import HeadMesh
 
+YAWS = (0, 15, 30)  # degrees; errors are told apart by how far the head is turned
 SIZE = 320  # px of the renders; the analyser's own crop of them has about 250
 PARTS = {
     "jaw": slice(0, 17),
@@ -46,6 +49,7 @@ def measure(looker: Looker, identities: int, frames: int, mesh: HeadMesh | None 
         n: [] for n in ("keypoints", "pose", "gaze", "openness", "coefficients", "face")
     }
     true: dict[str, list[np.ndarray]] = {n: [] for n in ("keypoints", "pose", "gaze", "openness", "coefficients")}
+    spoilt: dict[str, list[float]] = {n: [] for n in CONDITIONS}
     for person in held_out(identities, frames - 1, SIZE, SIZE // 4, drivers=False, mesh=mesh):
         clip = person.clip
         for t, image in enumerate(clip.frames):
@@ -53,24 +57,49 @@ def measure(looker: Looker, identities: int, frames: int, mesh: HeadMesh | None 
             square = landmark_square(in_px[:68], ANALYSER)
             dx, dy = rng.normal(0, 0.08, 2) * square.side
             rough = Square(square.x + dx, square.y + dy, square.side * float(np.exp(rng.normal(0, 0.12))))
-            for _ in range(3):
-                look = looker.looks(image, [rough])[0]
-                rough = look.next_square
-            seen["keypoints"].append(look.keypoints / SIZE * 2 - [1, 1, 0])
+            look = _settle(looker, image, rough)
+            seen["keypoints"].append(_in_crop(look))
+            for name, spoil in CONDITIONS.items():
+                bad = _in_crop(_settle(looker, spoil(image, rng), rough))
+                spoilt[name].append(motion.landmark_distance(bad[None, :68], clip.keypoints[t][None, :68]))
             for name in ("pose", "gaze", "openness", "coefficients"):
                 seen[name].append(getattr(look.analysis, name)[0].numpy())
                 true[name].append(getattr(clip, name)[t])
             seen["face"].append(np.array(look.score))
             true["keypoints"].append(clip.keypoints[t])
-    return _report({k: np.stack(v) for k, v in seen.items()}, {k: np.stack(v) for k, v in true.items()}, identities)
+    return _report(
+        {k: np.stack(v) for k, v in seen.items()}, {k: np.stack(v) for k, v in true.items()}, spoilt, identities
+    )
 
 
-def _report(seen: dict[str, np.ndarray], true: dict[str, np.ndarray], identities: int) -> Report:
+def _settle(looker: Looker, image: np.ndarray, square: Square) -> Look:
+    """The third look, each at the square that the one before it found."""
+    for _ in range(3):
+        look = looker.looks(image, [square])[0]
+        square = look.next_square
+    return look
+
+
+def _in_crop(look: Look) -> np.ndarray:
+    """Keypoints [K 3] with x and y in [-1, 1] of the picture."""
+    return look.keypoints / SIZE * 2 - np.array([1, 1, 0])
+
+
+def _report(
+    seen: dict[str, np.ndarray], true: dict[str, np.ndarray], spoilt: dict[str, list[float]], identities: int
+) -> Report:
     marks, truth = seen["keypoints"][:, :68], true["keypoints"][:, :68]
     rows: list[dict] = [_row("landmarks (68)", motion.landmark_distance(marks, truth), "% inter-ocular")]
     rows += [
         _row(f"… {n}", motion.landmark_distance(marks, truth, part), "% inter-ocular") for n, part in PARTS.items()
     ]
+    turned = np.abs(true["pose"][:, 0])
+    for low, high in pairwise((*YAWS, np.inf)):
+        there = (turned >= low) & (turned < high)
+        if there.any():
+            name = f"… turned by {low}° to {high}°" if np.isfinite(high) else f"… turned by more than {low}°"
+            rows.append(_row(name, motion.landmark_distance(marks[there], truth[there]), "% inter-ocular"))
+    rows += [_row(f"… {n}", float(np.mean(errors)), "% inter-ocular") for n, errors in spoilt.items()]
     everything = np.linalg.norm(seen["keypoints"][..., :2] - true["keypoints"][..., :2], axis=-1).mean(1)
     rows.append(_row("all keypoints", float(100 * (everything / motion.inter_ocular(truth)).mean()), "% inter-ocular"))
     pose = motion.pose_error(seen["pose"], true["pose"][:, :3])

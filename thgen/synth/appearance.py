@@ -11,6 +11,10 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from thgen.synth.background import paint_background
+from thgen.synth.noise import noise
+from thgen.synth.skin import weather
+
 TEXTURE_SIZE = 512
 _LIGHT_SKIN, _DARK_SKIN = np.array([0.90, 0.71, 0.60]), np.array([0.26, 0.15, 0.10])
 _IRISES = ((0.25, 0.15, 0.08), (0.28, 0.40, 0.55), (0.30, 0.38, 0.22), (0.12, 0.08, 0.05), (0.35, 0.36, 0.38))
@@ -18,11 +22,16 @@ _IRISES = ((0.25, 0.15, 0.08), (0.28, 0.40, 0.55), (0.30, 0.38, 0.22), (0.12, 0.
 
 @dataclass(frozen=True)
 class Light:
-    """lights [3 3] directions towards the light, tints [3 3] colours, ambient [2 3] from above and from below."""
+    """lights [3 3] directions towards the light, tints [3 3] colours, ambient [2 3] from above and from below; cast:
+    share of the first light that the head keeps from itself (0: no shadows), and blur of its edge in thousandths of
+    the picture; contact: how dark it is under lids and lips."""
 
     lights: np.ndarray
     tints: np.ndarray
     ambient: np.ndarray
+    cast: float = 0.0
+    blur: float = 0.0
+    contact: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,16 +49,6 @@ class Look:
     light: Light
     gloss: float
     gamma: float
-
-
-def noise(rng: np.random.Generator, size: int, sigma: float) -> np.ndarray:
-    """Smooth noise [size size], zero mean, unit variance; sigma is the grain's size in pixels of a 512 image."""
-    small = max(8, min(size, round(size * 3 / max(sigma, 0.5))))
-    field: np.ndarray = rng.standard_normal((small, small)).astype(np.float32)
-    if small == size and sigma > 0.6:
-        field = gaussian_filter(field, sigma * 0.5)
-    field = cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC)
-    return (field - field.mean()) / (field.std() + 1e-9)
 
 
 def _blob(centre: np.ndarray, sx: float, sy: float) -> np.ndarray:
@@ -144,90 +143,7 @@ def paint_face(rng: np.random.Generator, luv: np.ndarray, skin: np.ndarray, hair
         image = _mix(image, np.clip(_contour(upper, 3, 1.0) * liner, 0, 1), hair * 0.3)
     for lid in ((36, 41, 40, 39), (42, 47, 46, 45)):
         image = _mix(image, _contour(luv[list(lid)], 2, 1.0) * liner * 0.4, hair * 0.4)
-    return (np.clip(image, 0.01, 1) / skin).astype(np.float32)
-
-
-def paint_background(rng: np.random.Generator, size: int = 384) -> np.ndarray:
-    """A background with structure: gradients, soft shapes, bars and grain, [size size 3]."""
-    saturation = rng.beta(1, 2.5)
-    top, bottom = (c.mean() + saturation * (c - c.mean()) for c in rng.uniform(0.02, 0.9, (2, 3)))
-    if rng.random() < 0.5:
-        bottom = top * rng.uniform(0.6, 1.4)
-    ramp = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
-    image = (top * (1 - ramp) + bottom * ramp + np.zeros((size, size, 3))).astype(np.float32)
-    for _ in range(int(rng.integers(0, 14))):
-        shade = rng.normal(0, 0.25) + saturation * rng.normal(0, 0.2, 3)
-        colour = tuple(float(c) for c in np.clip(image.mean((0, 1)) + shade, 0, 1))
-        x, y = rng.integers(0, size, 2)
-        w, h = rng.integers(4, size // 2, 2)
-        if rng.random() < 0.5:
-            cv2.rectangle(image, (int(x), int(y)), (int(x + w), int(y + h)), colour, -1)
-        elif rng.random() < 0.5:
-            cv2.ellipse(image, (int(x), int(y)), (int(w), int(h)), float(rng.uniform(0, 180)), 0, 360, colour, -1)
-        else:
-            cv2.line(
-                image,
-                (int(x), int(y)),
-                (int(x + 2 * w - size // 2), int(y + 2 * h - size // 2)),
-                colour,
-                int(rng.integers(1, 12)),
-            )
-    kind = rng.random()
-    if kind < 0.25:
-        image = _room(rng, image)
-    elif kind < 0.45:
-        image = _foliage(rng, image, saturation)
-    if rng.random() < 0.6:
-        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 14)))
-    if rng.random() < 0.15:
-        image = _lamps(rng, image)
-    for grain in (60, 14, 3):
-        image += (
-            rng.uniform(0, 0.05)
-            * rng.random()
-            * noise(rng, size, grain)[..., None]
-            * rng.uniform(0.3, 1, 3).astype(np.float32)
-        )
-    return np.clip(image, 0, 1)
-
-
-def _room(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Shelves, frames or a window: rows of upright boxes in a wall, and a darker floor."""
-    size = len(image)
-    for shelf in range(int(rng.integers(1, 5))):
-        y, height, x = int(rng.uniform(0, 0.9) * size), int(rng.uniform(0.06, 0.3) * size), 0
-        while x < size:
-            width = int(rng.uniform(0.02, 0.2) * size) + 2
-            if rng.random() < 0.8:
-                colour = tuple(float(c) for c in np.clip(rng.uniform(0, 0.8) * rng.uniform(0.3, 1, 3), 0, 1))
-                top = y + int(rng.uniform(0, 0.4) * height) * (shelf % 2)
-                cv2.rectangle(image, (x, top), (x + width - 2, y + height), colour, -1)
-            x += width
-        cv2.line(image, (0, y + height), (size, y + height), (0.1, 0.08, 0.07), int(rng.integers(1, 6)))
-    return image
-
-
-def _foliage(rng: np.random.Generator, image: np.ndarray, saturation: float) -> np.ndarray:
-    """Noise with structure at every scale, as leaves, rocks and crowds have it."""
-    size = len(image)
-    scales = ((90, 1.0), (35, 0.8), (12, 0.6), (4, 0.4))
-    field = np.sum([noise(rng, size, grain) * weight for grain, weight in scales], 0)
-    tint = np.array([0.6, 1.0, 0.5]) if rng.random() < 0.5 else rng.uniform(0.4, 1, 3)
-    tint = tint * saturation + (1 - saturation) * tint.mean()
-    return np.clip(image * (1 + rng.uniform(0.2, 0.6) * field[..., None] * tint), 0, 1).astype(np.float32)
-
-
-def _lamps(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Discs of light that are out of focus."""
-    glow = np.zeros_like(image)
-    radius = int(rng.integers(4, 26))
-    for _ in range(int(rng.integers(3, 25))):
-        place = tuple(int(v) for v in rng.integers(0, len(image), 2))
-        colour = tuple(float(c) for c in rng.uniform(0.1, 0.8) * rng.uniform(0.4, 1, 3))
-        disc = np.zeros_like(image)
-        cv2.circle(disc, place, radius, colour, -1, cv2.LINE_AA)
-        glow += disc
-    return np.clip(image + glow, 0, 1)
+    return (weather(rng, image, luv) / skin).astype(np.float32)
 
 
 def sample_light(rng: np.random.Generator) -> Light:
@@ -241,8 +157,10 @@ def sample_light(rng: np.random.Generator) -> Light:
     sky = rng.uniform(0.18, 0.65) * (1 + 0.08 * rng.standard_normal(3))
     ground = sky * rng.uniform(0.45, 1.0) * (1 + 0.08 * rng.standard_normal(3))
     return Light(
-        lights.astype(np.float32), np.clip(tints, 0, 2).astype(np.float32), np.stack([sky, ground]).astype(np.float32)
-    )
+        lights.astype(np.float32), np.clip(tints, 0, 2).astype(np.float32), np.stack([sky, ground]).astype(np.float32),
+        float(rng.uniform(0.4, 1.0)) if rng.random() < 0.5 else 0.0, float(rng.uniform(4, 40)),
+        float(rng.uniform(0.1, 0.7)),
+    )  # fmt: skip
 
 
 def sample_look(rng: np.random.Generator, luv: np.ndarray) -> Look:

@@ -15,7 +15,7 @@ CONE = np.cos(np.deg2rad(12))  # vertices this near to a direction say how far t
 @dataclass(frozen=True)
 class Piece:
     """Something worn. vertices [n 3] with the neutral head, faces [m 3], colour [n 3] linear RGB, gloss; part of
-    facekit; two_sided."""
+    facekit; two_sided; follow: 1 moves with the head (below it, as the neck does), 0 stands still."""
 
     vertices: np.ndarray
     faces: np.ndarray
@@ -23,6 +23,7 @@ class Piece:
     gloss: float
     part: int = fk.HAIR
     two_sided: bool = True
+    follow: float = 1.0
 
 
 def grid_faces(rows: int, columns: int, closed: bool) -> np.ndarray:

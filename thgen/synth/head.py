@@ -13,6 +13,8 @@ from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS, GAZE_COEFFICIENTS
 from thgen.synth import facekit as fk
 from thgen.synth.appearance import Look, sample_look
 from thgen.synth.hair import Piece, grid_faces, sample_hair
+from thgen.synth.proportions import sample_proportions
+from thgen.synth.props import sample_props
 from thgen.synth.raster import vertex_normals
 from thgen.synth.wear import sample_wear
 
@@ -76,8 +78,9 @@ def _torso(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 class Performer:
     """One synthetic person. The head's vertices come first, so landmark and keypoint indices stay valid.
 
-    Public after construction: neutral [V 3], triangles [F 3], part [F] (facekit parts), two_sided [F], textured [F],
-    triangle_uv [F 3 2], colour [V 3], gloss [V], look, and mesh (the HeadMesh).
+    Public after construction: plain and head [N 3] (before and after proportions), neutral [V 3], triangles [F 3],
+    part [F] (facekit parts), two_sided [F], textured [F], triangle_uv [F 3 2], colour [V 3], gloss [V], look,
+    proportions, and mesh (the HeadMesh).
     """
 
     def __init__(self, mesh: fk.HeadMesh, seed: int, spread: float = 1.0):
@@ -87,16 +90,22 @@ class Performer:
         spread *= rng.uniform(1.2, 1.6) if rng.random() < 0.2 else 1.0  # some are far from the mean
         weights = rng.standard_normal(len(mesh.identity)).astype(np.float32) * spread
         head = mesh.vertices + np.tensordot(weights, mesh.identity, 1)
-        self.head = (head - head[mesh.landmarks].mean(0) * np.array([1, 0, 0], np.float32)).astype(np.float32)
+        # `plain` is the head before its proportions are changed; `head` is what it looks like.
+        self.plain = (head - head[mesh.landmarks].mean(0) * np.array([1, 0, 0], np.float32)).astype(np.float32)
         self.look: Look = sample_look(rng, mesh.landmark_uv)
         self._eye_centre = np.stack([self._ball(label).mean(0) for label in (fk.EYE_L, fk.EYE_R)])
+        self.proportions = sample_proportions(rng)
+        self.head = self._proportioned(self.plain)
         self._assemble(rng)
         self._lid_gap = self._gap(self.head)
         closing, self._shut_gap = self._closing()
         self._blink_gain = closing / BLINK_CLOSED
 
+    def _proportioned(self, points: np.ndarray) -> np.ndarray:
+        return self.proportions.apply(points, self._eye_centre)
+
     def _ball(self, label: int) -> np.ndarray:
-        ball = self.head[self.mesh.part == label]
+        ball = self.plain[self.mesh.part == label]
         return np.stack([ball.min(0), ball.max(0)])
 
     def _assemble(self, rng: np.random.Generator) -> None:
@@ -114,7 +123,8 @@ class Performer:
             Piece(head, mesh.triangles, np.ones_like(head), look.gloss, two_sided=False),
             Piece(head + self._shell, mesh.triangles[scalp], shell, rng.uniform(0.02, 0.2), two_sided=False),
             *worn,
-            Piece(vertices, grid, cloth, 0.02, fk.BODY, two_sided=False),
+            *sample_props(rng, head[mesh.landmarks], look.skin),
+            Piece(vertices, grid, cloth, 0.02, fk.BODY, two_sided=False, follow=0.0),
         ]
         first = np.cumsum([0, *(len(p.vertices) for p in pieces)])
         self.neutral = np.concatenate([p.vertices for p in pieces]).astype(np.float32)
@@ -127,8 +137,8 @@ class Performer:
         uv[: len(mesh.triangles)] = mesh.uv[mesh.triangle_uv]
         uv[..., 1] = 1 - uv[..., 1]
         self.triangle_uv = uv
-        self._follow = neck_weight(self.neutral[:, 1])[:, None]
-        self._follow[first[-2] :] = 0
+        follow = np.concatenate([np.full(len(p.vertices), p.follow, np.float32) for p in pieces])
+        self._follow = (follow * neck_weight(self.neutral[:, 1]))[:, None]
         colour = np.concatenate([p.colour for p in pieces])
         gloss = np.concatenate([np.full(len(p.vertices), p.gloss) for p in pieces])
         self._paint(rng, colour, gloss)
@@ -227,8 +237,8 @@ class Performer:
         lids, blink = self.mesh.landmarks, [COEFFICIENT_INDEX[f"eyeBlink_{side}"] for side in "LR"]
         weights = np.arange(0.8, 2.0, 0.02, dtype=np.float32)
         both = self.mesh.expression[blink[0]][lids] + self.mesh.expression[blink[1]][lids]
-        points = self.head[lids] + weights[:, None, None] * both
-        gaps = np.stack([self._lid_gaps(p) for p in points])
+        points = self.plain[lids] + weights[:, None, None] * both
+        gaps = np.stack([self._lid_gaps(self._proportioned(p)) for p in points])
         shut = gaps <= LID_CONTACT
         # A lid that never comes that near has its closest place.
         first = np.where(shut.any(0), shut.argmax(0), gaps.argmin(0))
@@ -239,7 +249,7 @@ class Performer:
         mesh = self.mesh
         full = state.full_coefficients()
         used = np.flatnonzero(np.abs(full) > 1e-5)
-        head = self.head.copy()
+        head = self.plain.copy()
         for name, gain in zip(("eyeBlink_L", "eyeBlink_R"), self._blink_gain, strict=True):
             full[COEFFICIENT_INDEX[name]] *= gain
         for i in used:
@@ -248,8 +258,8 @@ class Performer:
             ball = mesh.part == label
             turn = head_rotation(np.array([state.gaze[side, 0], state.gaze[side, 1], 0]))
             centre = self._eye_centre[side]
-            head[ball] = (self.head[ball] - centre) @ turn.T + centre
-        return head
+            head[ball] = (self.plain[ball] - centre) @ turn.T + centre
+        return self._proportioned(head)
 
     def openness(self, head: np.ndarray) -> np.ndarray:
         """Eye openness [2] in % of the neutral eye (left, right), from the shaped head."""

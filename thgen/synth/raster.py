@@ -80,14 +80,15 @@ def _bilinear(texture, u, v, out):
 
 @nb.njit(fastmath=True, cache=True)
 def shade(
-    image, face, weight, triangles, triangle_uv, textured, normals, colour, gloss, texture, lights, tints, ambient
+    image, face, weight, triangles, triangle_uv, textured, normals, colour, gloss, texture, lights, tints, ambient, lit
 ):
     """Light the visible surface in place.
 
     image [H W 3] float32 holds the background on entry, linear colours in [0, 1+]. face, weight: from `rasterize`.
     triangle_uv [F 3 2] (v down) with `textured` [F] choosing `texture` [R R 3] times the vertex colour; colour [N 3];
     gloss [N] strength of the highlight; lights [3 3] unit directions towards the light, tints [3 3] their colours;
-    ambient [2 3] colours from above and from below (hemisphere). Blinn-Phong with the viewer at +z.
+    ambient [2 3] colours from above and from below (hemisphere); lit [H W] how much of the first light arrives.
+    Blinn-Phong with the viewer at +z.
     """
     albedo = np.empty(3, np.float32)
     half = np.empty((3, 3), np.float32)
@@ -122,14 +123,15 @@ def shade(
                 light = ambient[0, ch] * up + ambient[1, ch] * (1 - up)
                 spark = 0.0
                 for m in range(3):
+                    arrives = lit[y, x] if m == 0 else 1.0
                     lambert = nx * lights[m, 0] + ny * lights[m, 1] + nz * lights[m, 2]
                     # Wrapped diffuse: skin scatters a little light past the terminator.
-                    light += tints[m, ch] * max(0.0, (lambert + 0.15) / 1.15)
+                    light += arrives * tints[m, ch] * max(0.0, (lambert + 0.15) / 1.15)
                     h = nx * half[m, 0] + ny * half[m, 1] + nz * half[m, 2]
                     if h > 0.7:
                         h2 = h * h
                         h8 = h2 * h2 * h2 * h2
-                        spark += tints[m, ch] * h8 * h8 * h8
+                        spark += arrives * tints[m, ch] * h8 * h8 * h8
                 image[y, x, ch] = base * light + shine * spark
 
 
@@ -162,3 +164,30 @@ def correspondence(face, weight, triangles, source_points, source_depth, toleran
             if 0 <= ix < face.shape[1] and 0 <= iy < face.shape[0] and px >= 0 and py >= 0:
                 visible[r, c] = pz < source_depth[iy, ix] + tolerance
     return position, visible
+
+
+@nb.njit(fastmath=True, cache=True)
+def light_arrives(face, weight, triangles, seen, depth, bias):
+    """What a light reaches: 1 or 0 per pixel, [H W] float32.
+
+    face, weight: buffers of the camera [H W]; seen [N 3]: the same mesh as the light sees it, in pixels of its z-buffer
+    `depth` [M M]; bias in units of depth. The background and what lies outside the light's map are lit.
+    """
+    out = np.ones(face.shape, np.float32)
+    size = depth.shape[0]
+    for y in range(face.shape[0]):
+        for x in range(face.shape[1]):
+            t = face[y, x]
+            if t < 0:
+                continue
+            px, py, pz = 0.0, 0.0, 0.0
+            for k in range(3):
+                v = triangles[t, k]
+                w = weight[y, x, k]
+                px += w * seen[v, 0]
+                py += w * seen[v, 1]
+                pz += w * seen[v, 2]
+            ix, iy = int(px), int(py)
+            if 0 <= ix < size and 0 <= iy < size and px >= 0 and py >= 0 and pz > depth[iy, ix] + bias:
+                out[y, x] = 0.0
+    return out

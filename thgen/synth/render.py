@@ -8,10 +8,16 @@ import cv2
 import numpy as np
 
 from thgen.synth import facekit as fk
+from thgen.synth.appearance import Light
 from thgen.synth.head import Performer, State
-from thgen.synth.raster import correspondence, rasterize, shade, vertex_normals
+from thgen.synth.raster import correspondence, light_arrives, rasterize, shade, vertex_normals
 
 SUPERSAMPLE = 2
+SHOULDER = 0.6  # brighter than this a surface comes up to white slowly
+SHADOW_MAP = 256  # pixels of the z-buffer as the light sees it
+SHADOW_BIAS = 0.4  # cm; a surface this near to the one that the light meets is lit
+HOLES = ((fk.EYE_L, fk.EYE_R), (fk.MOUTH, fk.GUMS, fk.TEETH))  # what lies under lids and lips, and in their shadow
+UNDER_LID = 0.011  # width of that shadow, in sides of the picture
 VISIBLE_DEPTH = 0.35  # cm; a point this much behind the visible surface still counts as seen
 
 
@@ -78,11 +84,49 @@ def render(performer: Performer, state: State, camera: Camera, size: int) -> Fra
     shade(
         linear, face, weight, performer.triangles, performer.triangle_uv, performer.textured,
         vertex_normals(world, performer.triangles), performer.colour, performer.gloss, look.texture,
-        look.light.lights, look.light.tints, look.light.ambient,
+        look.light.lights, look.light.tints, look.light.ambient, _lit(performer, world, face, weight),
     )  # fmt: skip
+    _darken_holes(linear, np.where(face >= 0, performer.part[face], fk.BACKGROUND), look.light.contact)
     small = cv2.resize(linear, (size, size), interpolation=cv2.INTER_AREA)
+    bright = np.maximum(small - SHOULDER, 0)
+    small = np.minimum(small, SHOULDER) + (1 - SHOULDER) * (1 - np.exp(-bright / (1 - SHOULDER)))  # as film does
     image = (np.clip(small, 0, 1) ** (look.gamma / 1.6) * 255 + 0.5).astype(np.uint8)
     return Frame(image, points, depth, face, weight, performer.openness(head), state)
+
+
+def _lit(performer: Performer, world: np.ndarray, face: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """How much of the first light arrives [H W]: less where head, hair or hat stand in its way."""
+    light: Light = performer.look.light
+    if not light.cast:
+        return np.ones(face.shape, np.float32)
+    axis = light.lights[0]
+    right = np.cross([0.0, 1.0, 0.0], axis)
+    right /= np.linalg.norm(right) + 1e-6
+    axes = np.stack([right, np.cross(axis, right), -axis]).astype(np.float32)
+    seen = world @ axes.T
+    head = seen[: performer.count, :2]
+    low, high = head.min(0) - 4, head.max(0) + 4  # cm; hair and brims stand off
+    seen[:, :2] = (seen[:, :2] - low) / (high - low) * SHADOW_MAP
+    everything = np.ones(len(performer.triangles), bool)
+    depth, _, _ = rasterize(seen, performer.triangles, everything, SHADOW_MAP, SHADOW_MAP)
+    arrives = light_arrives(face, weight, performer.triangles, seen, depth, SHADOW_BIAS)
+    width = 2 * int(light.blur * len(face) / 2000) + 3
+    return 1 - light.cast * (1 - cv2.blur(arrives, (width, width)))
+
+
+def _darken_holes(image: np.ndarray, part: np.ndarray, strength: float) -> None:
+    """Shade eyeballs and the inside of the mouth under the edge of lids and lips, in place. image [H W 3]."""
+    width = max(3, round(UNDER_LID * len(image)))
+    for labels in HOLES:
+        inside = np.isin(part, labels)
+        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+        if not len(rows):
+            continue
+        top, left = max(0, rows[0] - 2 * width), max(0, columns[0] - width)
+        window = np.s_[top : rows[-1] + width, left : columns[-1] + width]
+        cover = (~inside[window]).astype(np.float32)
+        above = cv2.blur(cover, (width, 2 * width), anchor=(width // 2, 2 * width - 1))
+        image[window] *= (1 - strength * above * (1 - cover))[..., None]
 
 
 def flow_between(performer: Performer, target: Frame, source: Frame, size: int) -> tuple[np.ndarray, np.ndarray]:

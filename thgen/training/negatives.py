@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thgen.synth.appearance import noise, paint_background
+from thgen.synth.background import paint_background
+from thgen.synth.noise import noise
 
 SIZE = 160
 PHOTOS = ("chelsea", "coffee", "rocket", "coins", "page", "text", "brick", "grass", "gravel", "moon", "clock")

@@ -10,6 +10,8 @@ from thgen.synth.hair import bun, cap, fall, sample_hair
 from thgen.synth.head import BLINK_CLOSED, Performer, State
 from thgen.synth.imaging import CLEAN, Style, develop, sample_style
 from thgen.synth.motion import random_states
+from thgen.synth.proportions import STYLISED, Proportions, sample_proportions
+from thgen.synth.props import hand, microphone
 from thgen.synth.render import Camera, frame_window, render
 from thgen.synth.wear import earrings, glasses, hat, sample_wear, scarf
 
@@ -160,3 +162,73 @@ def test_pairs_are_neighbours_in_time():
     step = np.abs(np.diff(poses, axis=1)).max(2)
     within, between = step[:, 1::2], step[:, 0::2]
     assert within.min() > 0 and np.median(within) < 0.4 * np.median(between)
+
+
+EYES = np.array([[3.2, 2.5, 6.5], [-3.2, 2.5, 6.5]], np.float32)
+
+
+def test_proportions_of_one_change_nothing(mesh):
+    assert np.allclose(Proportions().apply(mesh.vertices, EYES), mesh.vertices)
+
+
+def test_large_eyes_grow_about_their_centre_and_the_rest_stays():
+    aside, far = np.array([1.0, 0, 0], np.float32), np.array([0, -25.0, 0], np.float32)
+    points = np.concatenate([EYES, EYES + aside, EYES + far])
+    out = Proportions(eyes=1.4).apply(points, EYES)
+    assert np.allclose(out[:2], EYES, atol=0.1)
+    grown = out[2:4, 0] - out[:2, 0]
+    assert (grown > 1.2).all() and (grown < 1.45).all()
+    assert np.allclose(out[4:], points[4:], atol=0.01)
+
+
+def test_a_narrow_jaw_narrows_the_chin_more_than_the_temples_and_leaves_the_shoulders():
+    heights = np.array([8.0, -8.0, -25.0])
+    points = np.stack([np.full(3, 5.0), heights, np.zeros(3)], 1).astype(np.float32)
+    x = Proportions(jaw=0.7).apply(points, EYES)[:, 0]
+    assert x[0] == pytest.approx(5) and x[1] < 4.0 and x[2] == pytest.approx(5)
+
+
+def test_some_performers_are_drawings():
+    drawn = [sample_proportions(rng(seed)) for seed in range(300)]
+    assert np.mean([p.eyes > 1.1 for p in drawn]) == pytest.approx(STYLISED, abs=0.07)
+    assert len({p.sag > 0 for p in drawn}) == 2
+
+
+def test_lids_follow_large_eyes(mesh):
+    """With eyes half as large again the lids still close, because every shape follows the proportions."""
+    performer = Performer(mesh, 2)
+    shut = State.neutral()
+    for side in "LR":
+        shut.coefficients[COEFFICIENT_INDEX[f"eyeBlink_{side}"]] = BLINK_CLOSED
+    performer.proportions = Proportions(eyes=1.5)
+    gap_open, gap_shut = (performer._gap(performer.shape(s)) for s in (State.neutral(), shut))
+    assert (gap_open > 1.3 * performer._lid_gap / performer_scale(mesh, 2)).all()
+    assert (gap_shut < 0.35 * gap_open).all()
+
+
+def performer_scale(mesh, seed):
+    return Performer(mesh, seed).proportions.eyes
+
+
+@pytest.mark.parametrize("prop", [lambda r, lm: hand(r, lm, np.full(3, 0.5)), microphone])
+def test_props_stand_before_the_head(mesh, prop):
+    landmarks = mesh.vertices[mesh.landmarks]
+    for seed in range(5):
+        piece = prop(rng(seed), landmarks)
+        assert np.isfinite(piece.vertices).all() and piece.faces.max() < len(piece.vertices)
+        assert piece.vertices[:, 2].max() > landmarks[:17, 2].mean()
+        assert piece.part == (fk.BODY if piece.follow == 0 and prop is microphone else fk.WEAR)
+
+
+def test_a_microphone_stands_still_while_the_head_turns(mesh):
+    seed = next(s for s in range(200) if is_microphone(Performer(mesh, s)))
+    performer = Performer(mesh, seed)
+    turned = State.neutral()
+    turned.pose[0] = 25
+    still, moved = (performer.pose(s, performer.shape(s)) for s in (State.neutral(), turned))
+    front = [v for v in np.unique(performer.triangles[performer.part == fk.BODY]) if performer.neutral[v, 1] > -13]
+    assert front and np.allclose(still[front], moved[front])
+
+
+def is_microphone(performer):
+    return (performer.neutral[np.unique(performer.triangles[performer.part == fk.BODY]), 1] > -13).any()

@@ -8,6 +8,7 @@ from thgen.synth import facekit as fk
 from thgen.synth.hair import Piece, grid_faces
 
 FINGER = 0.72  # cm, radius
+CONTACTS = (3, 4, 5, 6, 8, 10, 11, 12, 13, 33, 48, 54, 57)  # landmarks at which a hand may rest
 
 
 def rounded(start: np.ndarray, end: np.ndarray, radius: float, rows: int = 12, columns: int = 14) -> np.ndarray:
@@ -40,7 +41,7 @@ def _piece(vertices: list[np.ndarray], colour: np.ndarray, gloss: float, part: i
 
 def hand(rng: np.random.Generator, landmarks: np.ndarray, skin: np.ndarray) -> Piece:
     """A hand that rests on jaw, chin or cheek, fingers up; it moves with the head, or hangs in the air before it."""
-    contact = landmarks[int(rng.choice([3, 4, 5, 6, 8, 10, 11, 12, 13]))] + np.array([0, 0, 0.9])
+    contact = landmarks[int(rng.choice(CONTACTS))] + np.array([0, 0, rng.uniform(0.9, 2.5)])
     side = np.sign(contact[0]) or float(rng.choice([-1, 1]))
     lean = rng.uniform(-0.7, 0.5) * side
     up = np.array([lean, 1.0, rng.uniform(-0.1, 0.35)])

@@ -61,6 +61,15 @@ def test_noise_is_as_far_below_the_voice_as_asked():
         assert 20 * np.log10(np.std(voice) / np.std(rest)) == pytest.approx(snr, abs=3)
 
 
+def test_music_lies_under_the_voice_as_far_as_asked_and_has_tones():
+    voice = tone(3.0)
+    for snr in (10.0, 30.0):
+        rest = aug.music(voice, np.random.default_rng(4), (snr, snr)) - voice
+        assert 20 * np.log10(np.std(voice) / np.std(rest)) == pytest.approx(snr, abs=3)
+    spectrum = np.abs(np.fft.rfft(rest)) ** 2
+    assert np.sort(spectrum)[-200:].sum() > 0.3 * spectrum.sum(), "its energy lies at few frequencies"
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_codec_is_close_to_the_sound_but_not_equal(seed):
     voice = tone() + tone(hertz=1700.0)
@@ -75,7 +84,7 @@ def test_speed_shortens_and_raises_the_pitch():
 
 
 def test_switched_off_only_the_level_changes():
-    still = aug.Augment(room=0, equaliser=0, band=0, noise=0, codec=0, clip=0, drift=0)
+    still = aug.Augment(room=0, equaliser=0, band=0, noise=0, codec=0, clip=0, drift=0, music=0)
     out = aug.augment(tone(), np.random.default_rng(0), still)
     ratio = out / np.where(tone() == 0, 1, tone())
     assert np.std(ratio[np.abs(tone()) > 0.1]) < 1e-4

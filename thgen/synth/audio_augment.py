@@ -1,4 +1,4 @@
-"""What happens to a voice before it reaches us: room, microphone, telephone, codec, noise, level. Seeded."""
+"""What happens to a voice before it reaches us: room, microphone, telephone, codec, music, noise, level. Seeded."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Augment:
     equaliser: float = 0.7
     band: float = 0.3
     noise: float = 0.7
+    music: float = 0.12
     codec: float = 0.25
     clip: float = 0.1
     drift: float = 0.3
@@ -92,6 +93,27 @@ def noise(samples: np.ndarray, rng: np.random.Generator, snr_db: tuple[float, fl
     return (samples + wave * rms * 10 ** (-rng.uniform(*snr_db) / 20)).astype(np.float32)
 
 
+def music(samples: np.ndarray, rng: np.random.Generator, snr_db: tuple[float, float]) -> np.ndarray:
+    """A bed of music under the voice: chords of harmonic tones that decay, a beat; at a distance below its rms. [L]"""
+    time = np.arange(len(samples)) / SAMPLE_RATE
+    bed = np.zeros(len(samples))
+    beat, root = rng.uniform(0.3, 0.9), rng.uniform(80, 220)
+    scale = root * 2 ** (np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16]) / 12)
+    for start in np.arange(rng.uniform(-beat, 0), len(samples) / SAMPLE_RATE, beat):
+        after = time >= max(start, 0)
+        decay = np.exp(-(time[after] - start) / rng.uniform(0.2, 1.5))
+        for tone in rng.choice(scale, int(rng.integers(1, 5)), replace=False):
+            steep = rng.uniform(0.8, 2.2)
+            partials = (np.sin(2 * np.pi * tone * k * time[after]) / k**steep for k in range(1, 7))
+            bed[after] += decay * sum(partials)
+        if rng.random() < 0.6:
+            hit = np.exp(-(time[after] - start) / 0.03) * rng.standard_normal(int(after.sum()))
+            bed[after] += rng.uniform(0.2, 1.0) * hit
+    loud = samples[np.abs(samples) > 0.1 * np.abs(samples).max()]
+    rms = np.sqrt((loud.astype(np.float64) ** 2).mean()) if len(loud) else 0.0
+    return (samples + bed / (bed.std() + 1e-9) * rms * 10 ** (-rng.uniform(*snr_db) / 20)).astype(np.float32)
+
+
 def augment(samples: np.ndarray, rng: np.random.Generator, options: Augment | None = None) -> np.ndarray:
     """A random recording of a clean voice. float32 [L] -> float32 [L] within [-1, 1]; events keep their time.
 
@@ -107,6 +129,8 @@ def augment(samples: np.ndarray, rng: np.random.Generator, options: Augment | No
         points = rng.uniform(-6, 6, 2 + len(out) // (2 * SAMPLE_RATE))
         ramp = np.interp(np.linspace(0, len(points) - 1, len(out)), np.arange(len(points)), points)
         out = (out * 10 ** (ramp / 20)).astype(np.float32)
+    if rng.random() < options.music:
+        out = music(out, rng, options.snr_db)
     if rng.random() < options.noise:
         out = noise(out, rng, options.snr_db)
     if rng.random() < options.band:

@@ -15,10 +15,21 @@ from thgen.schema import (
     EXPRESSION_COEFFICIENTS,
     FPS,
     LIP_COEFFICIENTS,
+    SAMPLES_PER_FRAME,
 )
 from thgen.synth.head import BLINK_CLOSED, State
 from thgen.synth.speech import Speech, random_speech
 
+# Action units that often come together in spontaneous faces, as studies of DISFA and BP4D report, with weights of our
+# own that keep their order. The rest of an expression is drawn unit by unit.
+COMBINATIONS: tuple[tuple[tuple[int, ...], float], ...] = (
+    ((6, 12), 5.0), ((1, 2), 3.0), ((4, 7), 2.5), ((6, 7, 12), 2.0), ((1, 2, 5), 1.5), ((1, 4), 1.5), ((10, 12), 1.5),
+    ((15, 17), 1.5), ((17, 24), 1.0), ((9, 10), 1.0), ((14,), 1.0), ((4, 9, 10), 0.7), ((1, 4, 15), 0.7), ((2,), 0.5),
+    ((20,), 0.5), ((12, 14), 0.5),
+)  # fmt: skip
+ONE_SIDED = 0.12  # share of combinations that one side of the face shows far more
+NOD_CELL = 1.2  # s; a stressed syllable of this stretch may come with a nod
+BLINK_WITH_SACCADE = 8.0  # degrees; a shift of gaze this large often comes with a blink
 POSE_SPREAD = np.array([19.0, 11.0, 9.0, 0.5, 0.4, 1.2])  # degrees and cm
 POSE_LIMIT = np.array([50.0, 32.0, 30.0, 2.0, 1.5, 4.0])
 GAZE_SPREAD, GAZE_LIMIT = np.array([11.0, 7.0]), np.array([32.0, 24.0])
@@ -70,15 +81,23 @@ def random_state(rng: np.random.Generator, intensity: float = 1.0) -> State:
     """A state drawn independently: pose, gaze, blink, expression and lips. intensity in [0, 1] scales all of it."""
     out = np.zeros(len(COEFFICIENTS), np.float32)
     _fill(out, LIP_COEFFICIENTS, _random_lips(rng), rng)
-    units = {}
+    units: dict[int, float] = {}
     if rng.random() < 0.4:
         emotion = list(EMOTIONS)[rng.integers(len(EMOTIONS))]
         units = {k: v * rng.uniform(0.2, 1.1) for k, v in EMOTIONS[emotion].items()}
+    elif rng.random() < 0.5:
+        share = np.array([weight for _, weight in COMBINATIONS])
+        strength = 5 * rng.beta(1.3, 1.8)
+        for unit in COMBINATIONS[rng.choice(len(COMBINATIONS), p=share / share.sum())][0]:
+            units[unit] = float(np.clip(strength * rng.uniform(0.6, 1.3), 0, AU_MAX))
     expression = au_coefficients(units)
+    if units and rng.random() < ONE_SIDED:
+        weak = str(rng.choice(["_L", "_R"]))
+        expression[[i for i, n in enumerate(COEFFICIENTS) if n.endswith(weak)]] *= rng.uniform(0, 0.5)
     for name in EXPRESSION_COEFFICIENTS:
         expression[COEFFICIENT_INDEX[name]] *= 1 + 0.15 * rng.standard_normal()
     stems = {n.removesuffix("_L").removesuffix("_R") for n in EXPRESSION_COEFFICIENTS}
-    extra = {s: rng.beta(1.2, 1.6) for s in sorted(stems) if rng.random() < 0.16}
+    extra = {s: rng.beta(1.2, 1.6) for s in sorted(stems) if rng.random() < 0.1}
     _fill(expression, EXPRESSION_COEFFICIENTS, extra, rng)
     out = np.clip(out + expression, 0, 1.2) * intensity
     draw = rng.random()
@@ -146,17 +165,45 @@ def _emotion_track(rng: np.random.Generator, frames: int) -> tuple[np.ndarray, l
     return track, names
 
 
+def _nods(rng: np.random.Generator, speech: Speech, frames: int) -> np.ndarray:
+    """Pitch [frames] in degrees: a short dip of the head on some of the loudest syllables."""
+    loud = np.zeros(frames)
+    power = speech.samples[: frames * SAMPLES_PER_FRAME].astype(np.float64) ** 2
+    blocks = np.pad(power, (0, frames * SAMPLES_PER_FRAME - len(power))).reshape(frames, -1)
+    loud[:] = np.sqrt(blocks.mean(1))
+    track, cell = np.zeros(frames), int(NOD_CELL * FPS)
+    for start in range(0, frames, cell):
+        stretch = loud[start : start + cell]
+        if stretch.max() > 0.5 * loud.max() > 0 and rng.random() < 0.5:
+            peak = start + int(stretch.argmax())
+            track -= rng.uniform(1, 5) * np.exp(-0.5 * ((np.arange(frames) - peak - 1) / rng.uniform(2, 4)) ** 2)
+    return track
+
+
+def _saccade_blinks(rng: np.random.Generator, gaze: np.ndarray) -> np.ndarray:
+    """How far the lids are closed [frames], 0 to 1, by blinks that come with large shifts of gaze [frames 2]."""
+    jump = np.linalg.norm(np.diff(gaze, axis=0, prepend=gaze[:1]), axis=1)
+    closed = np.zeros(len(gaze))
+    for t in np.flatnonzero(jump > BLINK_WITH_SACCADE):
+        if rng.random() < 0.5:
+            closed = np.maximum(closed, np.exp(-0.5 * ((np.arange(len(gaze)) - t - 1) / 1.3) ** 2))
+    return closed
+
+
 def track_states(rng: np.random.Generator, frames: int) -> tuple[list[State], Speech, list[str]]:
     """A performance of `frames` at 25 fps: speech with its lips, blinks, saccades, head motion and emotions."""
     seed = int(rng.integers(2**31))
     speech = random_speech(rng, frames / FPS)
     coefficients, emotions = _emotion_track(rng, frames)
-    coefficients[:, [COEFFICIENT_INDEX[n] for n in LIP_COEFFICIENTS]] += speech.lips(frames)
-    blink = (1 - live.blinks(seed, 0, frames)) * BLINK_CLOSED
+    coefficients[:, [COEFFICIENT_INDEX[n] for n in LIP_COEFFICIENTS]] += speech.lips(
+        frames, gain=float(rng.uniform(0.75, 1.25))
+    )
+    gaze = live.saccades(seed, 0, frames) * rng.uniform(1, 4)
+    blink = np.maximum(1 - live.blinks(seed, 0, frames), _saccade_blinks(rng, gaze)[:, None]) * BLINK_CLOSED
     for side, name in enumerate(sorted(BLINK_COEFFICIENTS, key=lambda n: n[-1])):
         coefficients[:, COEFFICIENT_INDEX[name]] = blink[:, side]
     pose = _head_track(rng, seed, frames)
-    gaze = live.saccades(seed, 0, frames) * 1.5
+    pose[:, 1] += _nods(rng, speech, frames)
     states = [
         State(coefficients[t], pose[t].astype(np.float32), np.repeat(gaze[t][None], 2, 0).astype(np.float32))
         for t in range(frames)

@@ -31,6 +31,7 @@ class RenderJob:
     seed: int = 0
     identities_per_shard: int = 25
     head: str = "facekit"
+    device: str = "cpu"
 
     @property
     def length(self) -> int:
@@ -56,7 +57,7 @@ def render_shard(job: RenderJob, number: int) -> int:
     count = len(identities) * job.clips_per_identity
     if target.exists():
         return count
-    source = ClipSource(head_mesh(job.head), job.size, job.flow_size)
+    source = ClipSource(head_mesh(job.head), job.size, job.flow_size, device=job.device)
     partial = target.with_suffix(".part")
     with wds.TarWriter(str(partial), mtime=0) as writer:
         for identity in identities:
@@ -86,6 +87,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--flow-size", type=int, default=128)
     parser.add_argument("--motion", choices=("random", "pairs", "track"), default="track")
     parser.add_argument("--head", default="facekit", help="facekit, or ellipsoid (built in, for trying)")
+    parser.add_argument("--device", default="cpu", help="cpu (numba) or a torch device, as cuda")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True)
     parser.add_argument("--workers", type=int, default=1)
@@ -100,13 +102,13 @@ def run(args: argparse.Namespace) -> None:
     head_mesh(args.head)  # a missing head is told before any process starts
     job = RenderJob(
         args.out, args.identities, args.clips_per_identity, args.seconds, args.frames, args.size, args.flow_size,
-        args.motion, args.seed, head=args.head,
+        args.motion, args.seed, head=args.head, device=args.device,
     )  # fmt: skip
     out = Path(args.out)
     config = out / "render.json"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        known = {k: v for k, v in asdict(job).items() if k not in ("out", "identities")}
+        known = {k: v for k, v in asdict(job).items() if k not in ("out", "identities", "device")}
         if config.exists() and json.loads(config.read_text()) != known:
             raise OutputError(f"{out} holds clips of other settings: choose another --out or delete it.")
         config.write_text(json.dumps(known, indent=1) + "\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import soundfile
+import torch
 
 from thgen.errors import AssetError
 from thgen.schema import FPS, SAMPLE_RATE
@@ -19,9 +20,11 @@ from thgen.synth.head import Performer, State, neck_weight
 from thgen.synth.imaging import Style, develop, sample_style
 from thgen.synth.keypoints import KeypointLayout, build_layout
 from thgen.synth.render import SUPERSAMPLE, Camera, Frame, flow_between, frame_window, render
+from thgen.synth.render_torch import render_batch
 
 FLOW_SCALE = 8192.0  # flow is stored as int16: half-widths x FLOW_SCALE, so +-4 half-widths
 JPEG_QUALITY = 96
+BATCH = 16  # frames that a device renders together
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,14 @@ def sample_camera(rng: np.random.Generator, performer: Performer, reference: Sta
 
 def render_clip(
     performer: Performer, states: list[State], camera: Camera, layout: KeypointLayout, size: int, flow_size: int,
-    style: Style, rng: np.random.Generator,
+    style: Style, rng: np.random.Generator, device: str = "cpu",
 ) -> ClipTruth:  # fmt: skip
     """Render the states in one crop and one style of imaging; states[0] is the reference of the flow."""
     rows: dict[str, list] = {name: [] for name in ClipTruth.__dataclass_fields__}
     reference: Frame | None = None
     step = size * SUPERSAMPLE // flow_size
-    for state in states:
-        frame = render(performer, state, camera, size)
-        reference = reference or frame
+    for frame in _frames(performer, states, camera, size, device):
+        reference, state = reference or frame, frame.state
         flow, visible = flow_between(performer, frame, reference, flow_size)
         depth = frame.depth[step // 2 :: step, step // 2 :: step]
         near = np.clip((depth - depth.min()) * 5, 0, 254)  # fifths of a centimetre
@@ -92,6 +94,15 @@ def render_clip(
     return ClipTruth(**{name: np.stack(values) for name, values in rows.items()})
 
 
+def _frames(performer: Performer, states: list[State], camera: Camera, size: int, device: str) -> Iterator[Frame]:
+    """On the CPU one by one in numba, elsewhere BATCH at a time in torch."""
+    if device == "cpu":
+        yield from (render(performer, state, camera, size) for state in states)
+        return
+    for first in range(0, len(states), BATCH):
+        yield from render_batch(performer, states[first : first + BATCH], camera, size, torch.device(device))
+
+
 HEADS: dict[str, Callable[[], HeadMesh]] = {"facekit": load_facekit, "ellipsoid": ellipsoid_head}
 
 
@@ -104,10 +115,13 @@ def head_mesh(name: str) -> HeadMesh:
 
 class ClipSource:
     """Deterministic clips: `clip` depends on its arguments alone. imaging: as cameras and painters would show them;
-    without, as rendered."""
+    without, as rendered. device: "cpu" (numba), or a torch device that rasterises the frames of a clip together."""
 
-    def __init__(self, mesh: HeadMesh, size: int, flow_size: int, spread: float = 1.0, imaging: bool = True):
+    def __init__(
+        self, mesh: HeadMesh, size: int, flow_size: int, spread: float = 1.0, imaging: bool = True, device: str = "cpu"
+    ):
         self.mesh, self.size, self.flow_size, self.spread, self.imaging = mesh, size, flow_size, spread, imaging
+        self.device = device
         self.layout = build_layout(mesh, neck_weight)
 
     def performer(self, identity: int) -> Performer:
@@ -116,7 +130,7 @@ class ClipSource:
     def clip(self, performer: Performer, states: list[State], rng: np.random.Generator) -> ClipTruth:
         camera = sample_camera(rng, performer, states[0])
         style = sample_style(rng) if self.imaging else Style()
-        return render_clip(performer, states, camera, self.layout, self.size, self.flow_size, style, rng)
+        return render_clip(performer, states, camera, self.layout, self.size, self.flow_size, style, rng, self.device)
 
 
 def encode_clip(key: str, clip: ClipTruth, meta: dict, samples: np.ndarray | None = None) -> dict:

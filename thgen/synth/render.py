@@ -15,6 +15,7 @@ from thgen.synth.raster import correspondence, light_arrives, rasterize, shade, 
 SUPERSAMPLE = 2
 SHOULDER = 0.6  # brighter than this a surface comes up to white slowly
 SHADOW_MAP = 256  # pixels of the z-buffer as the light sees it
+FAR_LIGHT = 500.0  # cm
 SHADOW_BIAS = 0.4  # cm; a surface this near to the one that the light meets is lit
 HOLES = ((fk.EYE_L, fk.EYE_R), (fk.MOUTH, fk.GUMS, fk.TEETH))  # what lies under lids and lips, and in their shadow
 UNDER_LID = 0.011  # width of that shadow, in sides of the picture
@@ -80,38 +81,59 @@ def render(performer: Performer, state: State, camera: Camera, size: int) -> Fra
     points[:, :2] *= buffer
     depth, face, weight = rasterize(points, performer.triangles, performer.two_sided, buffer, buffer)
     look = performer.look
-    linear = cv2.resize(look.background, (buffer, buffer), interpolation=cv2.INTER_LINEAR)
+    linear = background(performer, buffer)
     shade(
         linear, face, weight, performer.triangles, performer.triangle_uv, performer.textured,
         vertex_normals(world, performer.triangles), performer.colour, performer.gloss, look.texture,
         look.light.lights, look.light.tints, look.light.ambient, _lit(performer, world, face, weight),
     )  # fmt: skip
+    image = expose(performer, linear, face, size)
+    return Frame(image, points, depth, face, weight, performer.openness(head), state)
+
+
+def background(performer: Performer, buffer: int) -> np.ndarray:
+    """Linear colours [buffer buffer 3] behind the performer."""
+    return cv2.resize(performer.look.background, (buffer, buffer), interpolation=cv2.INTER_LINEAR)
+
+
+def expose(performer: Performer, linear: np.ndarray, face: np.ndarray, size: int) -> np.ndarray:
+    """Super-sampled linear colours [S S 3] -> picture uint8 [size size 3]; `linear` is overwritten."""
+    look = performer.look
     _darken_holes(linear, np.where(face >= 0, performer.part[face], fk.BACKGROUND), look.light.contact)
     small = cv2.resize(linear, (size, size), interpolation=cv2.INTER_AREA)
     bright = np.maximum(small - SHOULDER, 0)
     small = np.minimum(small, SHOULDER) + (1 - SHOULDER) * (1 - np.exp(-bright / (1 - SHOULDER)))  # as film does
-    image = (np.clip(small, 0, 1) ** (look.gamma / 1.6) * 255 + 0.5).astype(np.uint8)
-    return Frame(image, points, depth, face, weight, performer.openness(head), state)
+    return (np.clip(small, 0, 1) ** (look.gamma / 1.6) * 255 + 0.5).astype(np.uint8)
 
 
-def _lit(performer: Performer, world: np.ndarray, face: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """How much of the first light arrives [H W]: less where head, hair or hat stand in its way."""
-    light: Light = performer.look.light
-    if not light.cast:
-        return np.ones(face.shape, np.float32)
-    axis = light.lights[0]
+def light_view(performer: Performer, world: np.ndarray) -> np.ndarray:
+    """Vertices [V 3] as the first light sees them: pixels of its map, and depth in cm, which is positive."""
+    axis = performer.look.light.lights[0]
     right = np.cross([0.0, 1.0, 0.0], axis)
     right /= np.linalg.norm(right) + 1e-6
-    axes = np.stack([right, np.cross(axis, right), -axis]).astype(np.float32)
-    seen = world @ axes.T
+    seen = world @ np.stack([right, np.cross(axis, right), -axis]).astype(np.float32).T
     head = seen[: performer.count, :2]
     low, high = head.min(0) - 4, head.max(0) + 4  # cm; hair and brims stand off
     seen[:, :2] = (seen[:, :2] - low) / (high - low) * SHADOW_MAP
+    seen[:, 2] += FAR_LIGHT
+    return seen
+
+
+def soften(light: Light, arrives: np.ndarray) -> np.ndarray:
+    """How much of the light is left [S S] where it `arrives` (1) or not (0): shadows have soft edges and some light."""
+    width = 2 * int(light.blur * len(arrives) / 2000) + 3
+    return 1 - light.cast * (1 - cv2.blur(arrives, (width, width)))
+
+
+def _lit(performer: Performer, world: np.ndarray, face: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """How much of the first light arrives [S S]: less where head, hair or hat stand in its way."""
+    light: Light = performer.look.light
+    if not light.cast:
+        return np.ones(face.shape, np.float32)
+    seen = light_view(performer, world)
     everything = np.ones(len(performer.triangles), bool)
     depth, _, _ = rasterize(seen, performer.triangles, everything, SHADOW_MAP, SHADOW_MAP)
-    arrives = light_arrives(face, weight, performer.triangles, seen, depth, SHADOW_BIAS)
-    width = 2 * int(light.blur * len(face) / 2000) + 3
-    return 1 - light.cast * (1 - cv2.blur(arrives, (width, width)))
+    return soften(light, light_arrives(face, weight, performer.triangles, seen, depth, SHADOW_BIAS))
 
 
 def _darken_holes(image: np.ndarray, part: np.ndarray, strength: float) -> None:

@@ -20,24 +20,31 @@ def rasterize(points, triangles, two_sided, height, width):
     face = np.full((height, width), -1, np.int32)
     weight = np.zeros((height, width, 3), np.float32)
     for t in range(triangles.shape[0]):
-        a, b, c = points[triangles[t, 0]], points[triangles[t, 1]], points[triangles[t, 2]]
-        area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay, bx, by, cx, cy = (points[i, 0], points[i, 1], points[j, 0], points[j, 1], points[k, 0], points[k, 1])
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if area >= -1e-9 and not (two_sided[t] and area > 1e-9):
             continue
-        x0 = max(0, math.floor(min(a[0], b[0], c[0]) - 0.5))
-        x1 = min(width - 1, math.ceil(max(a[0], b[0], c[0]) - 0.5))
-        y0 = max(0, math.floor(min(a[1], b[1], c[1]) - 0.5))
-        y1 = min(height - 1, math.ceil(max(a[1], b[1], c[1]) - 0.5))
-        inverse = 1.0 / area
+        x0 = max(0, math.ceil(min(ax, bx, cx) - 0.5))
+        x1 = min(width - 1, math.floor(max(ax, bx, cx) - 0.5))
+        y0 = max(0, math.ceil(min(ay, by, cy) - 0.5))
+        y1 = min(height - 1, math.floor(max(ay, by, cy) - 0.5))
+        inverse = np.float32(1.0) / area
+        az, bz, cz = points[i, 2], points[j, 2], points[k, 2]
+        # Weights are linear in x: by this much from one pixel to the next.
+        step0, step1 = (by - cy) * inverse, (cy - ay) * inverse
+        px = np.float32(x0 + 0.5)
         for y in range(y0, y1 + 1):
+            py = np.float32(y + 0.5)
+            row0 = ((bx - px) * (cy - py) - (by - py) * (cx - px)) * inverse
+            row1 = ((cx - px) * (ay - py) - (cy - py) * (ax - px)) * inverse
             for x in range(x0, x1 + 1):
-                px, py = x + 0.5, y + 0.5
-                w0 = ((b[0] - px) * (c[1] - py) - (b[1] - py) * (c[0] - px)) * inverse
-                w1 = ((c[0] - px) * (a[1] - py) - (c[1] - py) * (a[0] - px)) * inverse
-                w2 = 1.0 - w0 - w1
+                along = np.float32(x - x0)
+                w0, w1 = row0 + along * step0, row1 + along * step1
+                w2 = np.float32(1.0) - w0 - w1
                 if w0 < 0 or w1 < 0 or w2 < 0:
                     continue
-                z = w0 * a[2] + w1 * b[2] + w2 * c[2]
+                z = w0 * az + w1 * bz + w2 * cz
                 if z < depth[y, x]:
                     depth[y, x] = z
                     face[y, x] = t

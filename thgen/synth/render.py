@@ -111,7 +111,7 @@ def light_view(performer: Performer, world: np.ndarray) -> np.ndarray:
     axis = performer.look.light.lights[0]
     right = np.cross([0.0, 1.0, 0.0], axis)
     right /= np.linalg.norm(right) + 1e-6
-    seen = world @ np.stack([right, np.cross(axis, right), -axis]).astype(np.float32).T
+    seen = world @ np.stack([right, -np.cross(axis, right), -axis]).astype(np.float32).T  # y down, as in the picture
     head = seen[: performer.count, :2]
     low, high = head.min(0) - 4, head.max(0) + 4  # cm; hair and brims stand off
     seen[:, :2] = (seen[:, :2] - low) / (high - low) * SHADOW_MAP
@@ -131,8 +131,7 @@ def _lit(performer: Performer, world: np.ndarray, face: np.ndarray, weight: np.n
     if not light.cast:
         return np.ones(face.shape, np.float32)
     seen = light_view(performer, world)
-    everything = np.ones(len(performer.triangles), bool)
-    depth, _, _ = rasterize(seen, performer.triangles, everything, SHADOW_MAP, SHADOW_MAP)
+    depth, _, _ = rasterize(seen, performer.triangles, performer.two_sided, SHADOW_MAP, SHADOW_MAP)
     return soften(light, light_arrives(face, weight, performer.triangles, seen, depth, SHADOW_BIAS))
 
 

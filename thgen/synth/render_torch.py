@@ -61,7 +61,7 @@ def _lit(performer: Performer, world: np.ndarray, face: Tensor, weight: Tensor, 
     if not light.cast:
         return np.ones(tuple(face.shape), np.float32)
     seen = torch.as_tensor(np.stack([light_view(performer, w) for w in world]), device=face.device)
-    everything = torch.ones(len(triangles), dtype=torch.bool, device=face.device)
-    depth, _, _ = raster.rasterize(seen, triangles, everything, SHADOW_MAP)
+    two_sided = torch.as_tensor(performer.two_sided, device=face.device)
+    depth, _, _ = raster.rasterize(seen, triangles, two_sided, SHADOW_MAP)
     arrives = raster.light_arrives(face, weight, triangles, seen, depth, SHADOW_BIAS)
     return np.stack([soften(light, a) for a in arrives.cpu().numpy()])

@@ -99,16 +99,16 @@ def silence_opening(opening: np.ndarray, quiet: np.ndarray) -> dict[str, float]:
 def held_out(model: AudioToLip, clips: int = 12, seconds: float = 8.0) -> dict[str, dict[str, float]]:
     """lip_scores of the whole path (with voice activity) on voices that training never heard, clean and recorded.
 
-    Keys: "new_voices" (variants), "new_languages" (Swedish, Polish, Turkish), "new_recorded" (a voice built from a
-    person's recordings, where flite is installed), each also with "/recorded" for augmented sound.
+    Keys: "new_voices" (variants), "new_languages" (Swedish, Polish, Turkish), "new_recorded" (voices built from
+    people's recordings, where flite or festival is installed), each also with "/recorded" for augmented sound.
     """
     from thgen.networks.audio_encoder import encode_lips
-    from thgen.synth import flite
+    from thgen.synth import speech
     from thgen.training.audio_stage import recorded_clip
 
     scores = {}
     for split in _HELD_OUT:
-        if split == "new_recorded" and not flite.available():
+        if not speech.installed(split):
             continue
         for clean in (True, False):
             guesses, truths = [], []

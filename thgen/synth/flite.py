@@ -17,7 +17,7 @@ from thgen.synth.visemes import Phone
 VOICES = ("awb", "kal16", "rms", "slt")
 _LOCK = threading.Lock()  # the library is not re-entrant
 # CMU phone set -> IPA as the viseme table knows it.
-_IPA = {
+IPA = {
     "aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "aʊ", "ax": "ə", "axr": "ɚ", "ay": "aɪ", "b": "b", "ch": "tʃ",
     "d": "d", "dh": "ð", "dx": "ɾ", "eh": "ɛ", "er": "ɝ", "ey": "eɪ", "f": "f", "g": "ɡ", "hh": "h", "hv": "ɦ",
     "ih": "ɪ", "iy": "i", "jh": "dʒ", "k": "k", "l": "l", "m": "m", "n": "n", "ng": "ŋ", "ow": "oʊ", "oy": "ɔɪ",
@@ -74,13 +74,13 @@ def _voice(name: str) -> int:
     return register(None)
 
 
-def available() -> bool:
-    """Whether flite's libraries are installed."""
+def available() -> tuple[str, ...]:
+    """`VOICES`, if flite's libraries are installed; else none."""
     try:
         _library()
     except AssetError:
-        return False
-    return True
+        return ()
+    return VOICES
 
 
 def synthesise(text: str, voice: str) -> tuple[np.ndarray, tuple[Phone, ...]]:
@@ -98,7 +98,7 @@ def synthesise(text: str, voice: str) -> tuple[np.ndarray, tuple[Phone, ...]]:
             end = float(library.item_feat_float(item, b"end"))
             # A voiceless stop's segment holds the closure and the breath after its burst.
             release = start + 0.6 * (end - start) if name in ("p", "t", "k") else None
-            phones.append(Phone(_IPA.get(name, ""), start, end, release))
+            phones.append(Phone(IPA.get(name, ""), start, end, release))
             start, item = end, library.item_next(item)
         library.delete_utterance(utterance)
     return soxr.resample(samples, rate, SAMPLE_RATE).astype(np.float32), tuple(phones)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thgen.schema import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
-from thgen.synth import espeak, flite, texts
+from thgen.synth import espeak, festival, flite, texts
 from thgen.synth.audio_augment import at_speed
 from thgen.synth.visemes import Phone, lip_track
 
@@ -26,21 +26,29 @@ _VARIANTS = (
     "+victor", "+whisper", "+zac",
 )  # fmt: skip
 _HELD_VARIANTS = ("+f4", "+m6", "+klatt3", "+Hugo", "+Alicia", "+marcelo", "+shelby", "+rob")
-_RECORDED, _HELD_RECORDED = ("awb", "kal16", "rms"), ("slt",)
-# What a set of voices is made of: (espeak languages, variants, recorded flite voices, share of the latter).
-SPLITS: dict[str, tuple[dict[str, str], tuple[str, ...], tuple[str, ...], float]] = {
-    "train": (_LANGUAGES, _VARIANTS, _RECORDED, 0.15),
-    "new_voices": (_LANGUAGES, _HELD_VARIANTS, (), 0.0),
-    "new_languages": (_HELD_LANGUAGES, _HELD_VARIANTS, (), 0.0),
+# Voices that are built from recordings of people, with the engine that speaks each.
+_RECORDED = {
+    **dict.fromkeys(("awb", "kal16", "rms"), "flite"),
+    **{name: "festival" for name in festival.VOICES if name not in ("czech_machac", "hy_fi_mv_diphone")},
+}
+_HELD_RECORDED = {"slt": "flite", "czech_machac": "festival", "hy_fi_mv_diphone": "festival"}
+# What a set of voices is made of: (espeak languages, variants, recorded voices, share of the latter).
+SPLITS: dict[str, tuple[dict[str, str], tuple[str, ...], dict[str, str], float]] = {
+    "train": (_LANGUAGES, _VARIANTS, _RECORDED, 0.35),
+    "new_voices": (_LANGUAGES, _HELD_VARIANTS, {}, 0.0),
+    "new_languages": (_HELD_LANGUAGES, _HELD_VARIANTS, {}, 0.0),
     "new_recorded": ({}, (), _HELD_RECORDED, 1.0),
 }
 
 
+RECORDED_ENGINES = {"flite": flite.synthesise, "festival": festival.synthesise}
+
+
 @dataclass(frozen=True)
 class Voice:
-    """Who speaks. `name` is espeak-ng's ("en-us+f2") or, with engine "flite", one of flite.VOICES.
+    """Who speaks. `name` is espeak-ng's ("en-us+f2") or, with engine "flite" or "festival", one of its VOICES.
 
-    rate in words per minute; pitch and spread (intonation range) 0 to 99, of espeak-ng; tempo resamples flite's
+    rate in words per minute; pitch and spread (intonation range) 0 to 99, of espeak-ng; tempo resamples recorded
     voices, which know no other setting (pitch and speed change together); language is the key of the texts.
     """
 
@@ -72,8 +80,8 @@ class Speech:
 
 def speak(text: str, voice: Voice) -> Speech:
     """Speak a text. Raises AssetError where the engine or the voice is missing."""
-    if voice.engine == "flite":
-        samples, phones = flite.synthesise(text, voice.name)
+    if voice.engine != "espeak":
+        samples, phones = RECORDED_ENGINES[voice.engine](text, voice.name)
         speech = Speech(samples, phones)
         return speech if voice.tempo == 1.0 else at_tempo(speech, voice.tempo)
     return Speech(*espeak.synthesise(text, voice.name, voice.rate, voice.pitch, voice.spread))
@@ -110,11 +118,26 @@ def joined(parts: list[Speech], pauses: list[float]) -> Speech:
     return Speech(np.concatenate(samples), tuple(phones))
 
 
+def _here(recorded: dict[str, str]) -> list[str]:
+    """Those of the recorded voices that are installed."""
+    known = {*flite.available(), *festival.available()} if recorded else set()
+    return [name for name in recorded if name in known]
+
+
+def installed(split: str) -> bool:
+    """Whether a split (key of SPLITS) has a voice on this machine."""
+    languages, _, recorded, _ = SPLITS[split]
+    return bool(languages or _here(recorded))
+
+
 def random_voice(rng: np.random.Generator, split: str = "train") -> Voice:
     """A voice of a split (key of SPLITS). Voices, variants and languages of the other splits are not in "train"."""
     languages, variants, recorded, share = SPLITS[split]
-    if recorded and rng.random() < share and flite.available():
-        return Voice(str(rng.choice(recorded)), "en", "flite", tempo=float(rng.uniform(0.85, 1.15)))
+    here = _here(recorded)
+    if here and rng.random() < share:
+        chosen = str(rng.choice(here))
+        language = festival.VOICES[chosen].language if chosen in festival.VOICES else "en"
+        return Voice(chosen, language, recorded[chosen], tempo=float(rng.uniform(0.85, 1.15)))
     name = str(rng.choice(list(languages)))
     return Voice(
         name + str(rng.choice(variants)),

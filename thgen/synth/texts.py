@@ -139,6 +139,46 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "Müzik çok güzeldi ama biraz fazla yüksekti.",
         "Köprünün altında beş küçük ördek yüzüyordu.",
     ),
+    "cs": (
+        "Moje maminka koupila chleba, máslo a pět jablek.",
+        "Malý bílý pes běhá po zahradě u babičky.",
+        "Prosím, otevřete okno, je tu velmi teplo.",
+        "Včera večer jsme viděli moc hezký film.",
+        "Proč jsi neřekl, že přijdeš později?",
+        "Pan Novák vypil šálek kávy a odešel do práce.",
+        "V sobotu pojedeme s přáteli k vodě.",
+        "Příliš žluťoučký kůň úpěl ďábelské ódy.",
+    ),
+    "fi": (
+        "Äiti osti leipää, voita ja viisi omenaa.",
+        "Pieni valkoinen koira juoksee mummon pihalla.",
+        "Voisitko avata ikkunan? Täällä on hyvin kuuma.",
+        "Eilen illalla katsoimme oikein hyvän elokuvan.",
+        "Miksi et sanonut, että tulet myöhemmin?",
+        "Isä pumppaa pallon, ja lapset pelaavat pihalla.",
+        "Lauantaina me menemme ystävien kanssa järvelle.",
+        "Hyvää huomenta, mitä sinulle kuuluu?",
+    ),
+    "ru": (
+        "Моя мама купила хлеб, масло и пять яблок.",
+        "Маленькая белая собака бегает по двору бабушки.",
+        "Откройте, пожалуйста, окно, здесь очень жарко.",
+        "Вчера вечером мы смотрели очень хороший фильм.",
+        "Почему ты не сказал, что придёшь позже?",
+        "Папа выпил чашку кофе и пошёл на работу.",
+        "В субботу мы поедем с друзьями на море.",
+        "Доброе утро, как вы поживаете?",
+    ),
+    "ca": (
+        "La meva mare ha comprat pa, formatge i cinc pomes.",
+        "El gos petit i blanc corre pel pati de l'àvia.",
+        "Pots obrir la finestra, si us plau? Fa molta calor.",
+        "Ahir al vespre vam veure una pel·lícula molt bona.",
+        "Per què no vas dir que vindries més tard?",
+        "El pare beu un cafè i se'n va a treballar.",
+        "Dissabte anirem a la platja amb els amics.",
+        "Bon dia, com et trobes avui?",
+    ),
 }
 
 
@@ -181,6 +221,10 @@ SPELLINGS: dict[str, Spelling] = {
     ),
     "sv": Spelling("b p m f v t d k g s l r n h sj br pr tr fl bl", "a e i o u å ä ö y", "n m l r s t p f k"),
     "pl": Spelling("b p m f w t d k g s l r n h sz cz br pr tr ż", "a e i o u y ó ą", "n m l r s t p f k"),
+    "cs": Spelling("b p m f v t d k g s l r n h š č c ž br pr tr", "a e i o u y á é í ů ou", "n m l r s t p k"),
+    "fi": Spelling("p m v t k s l r n h j", "a e i o u y ä ö aa uu ai ei uo", "n l r s t"),
+    "ru": Spelling("б п м ф в т д к г с л р н х ш ж ч бр пр", "а е и о у ы я ю", "н м л р с т п ф к"),
+    "ca": Spelling(_ROMANCE + "x j ny", "a e i o u ai ou ei", "n s l r m"),
     "tr": Spelling("b p m f v t d k g s l r n h ş ç c y", "a e ı i o ö u ü", "n m l r s t p f k"),
 }
 

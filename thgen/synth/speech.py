@@ -118,22 +118,22 @@ def joined(parts: list[Speech], pauses: list[float]) -> Speech:
     return Speech(np.concatenate(samples), tuple(phones))
 
 
-def _here(recorded: dict[str, str]) -> list[str]:
-    """Those of the recorded voices that are installed."""
+def recorded_voices(split: str) -> list[str]:
+    """The recorded voices of a split (key of SPLITS) that are installed."""
+    _, _, recorded, _ = SPLITS[split]
     known = {*flite.available(), *festival.available()} if recorded else set()
     return [name for name in recorded if name in known]
 
 
 def installed(split: str) -> bool:
     """Whether a split (key of SPLITS) has a voice on this machine."""
-    languages, _, recorded, _ = SPLITS[split]
-    return bool(languages or _here(recorded))
+    return bool(SPLITS[split][0] or recorded_voices(split))
 
 
 def random_voice(rng: np.random.Generator, split: str = "train") -> Voice:
     """A voice of a split (key of SPLITS). Voices, variants and languages of the other splits are not in "train"."""
     languages, variants, recorded, share = SPLITS[split]
-    here = _here(recorded)
+    here = recorded_voices(split)
     if here and rng.random() < share:
         chosen = str(rng.choice(here))
         language = festival.VOICES[chosen].language if chosen in festival.VOICES else "en"

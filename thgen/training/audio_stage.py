@@ -87,12 +87,12 @@ class _Clips:
 class AudioStage(Task):
     """Terms: lip (all coefficients), opening (the gap between the lips), velocity, silence; closures count more."""
 
-    data_summary = (
-        "speech synthesised during training: espeak-ng in eight languages with 51 voice variants, flite's voices awb, "
-        "rms and kal16; texts written for thgen; lips by thgen.synth.visemes; rooms, microphones, codecs, noise"
-    )
-
     def __init__(self, config: StageConfig) -> None:
+        self.data_summary = (
+            "speech synthesised during training: espeak-ng in eight languages with 51 voice variants, the recorded "
+            f"voices {', '.join(speech.recorded_voices('train')) or 'none'} of flite and festival; texts written for "
+            "thgen; lips by thgen.synth.visemes; rooms, microphones, codecs, music, noise"
+        )
         self.config = config
         self.model_config: dict[str, Any] = dict(config.model)
         self.net = AudioToLip(**self.model_config)

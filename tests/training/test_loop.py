@@ -157,6 +157,20 @@ def test_a_later_stage_starts_from_the_averaged_weights_of_an_earlier_one(stage,
         Trainer(stage("third", init="absent"), options())
 
 
+def test_a_stage_can_go_on_from_what_it_exported_last_and_says_so(stage, options):
+    train(stage("first", lr=1e-2), options())
+    exported = load_file(options().weights / "tiny/model.safetensors")
+    again = Trainer(stage("second", init="bundled"), options())
+    assert torch.equal(again.task.modules["net"].body.weight, exported["body.weight"].float())
+    sha = json.loads((options().weights / "manifest.json").read_text())["weights"]["tiny"]["sha256"]
+    train(stage("second", init="bundled", steps=2), options())
+    train(stage("second", init="bundled", steps=4), options(resume=True))
+    entry = json.loads((options().weights / "manifest.json").read_text())["weights"]["tiny"]
+    assert entry["data"].endswith(f"continued from tiny {sha[:12]}"), "even after a resume"
+    with pytest.raises(TrainingError, match="another network"):
+        Trainer(stage("third", init="bundled", model={"width": 5}), options())
+
+
 def test_a_weight_for_a_term_that_does_not_exist_is_an_error(stage, options):
     with pytest.raises(TrainingError, match="edges"):
         train(stage(losses={"l1": 1, "edges": 1}), options())

@@ -15,10 +15,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from thgen.errors import TrainingError
-from thgen.hub import METADATA_KEY, NETWORKS
+from thgen.hub import METADATA_KEY, NETWORKS, describe, load_network
 from thgen.manifest import Entry, update_manifest
 
 FP16_MAX = 65504.0
+FROM_BUNDLED = "bundled"  # a stage with this `init` goes on from the weights that it would replace
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,32 @@ class History:
     minutes: float
     hardware: str
     scores: Mapping[str, float]
+
+
+def continue_bundled(
+    exported: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, Any]]],
+    folder: Path,
+    networks: Mapping[str, str] = NETWORKS,
+) -> str:
+    """Fill the networks of `Task.export()`, in place, from the weights folder. Returns words for the manifest.
+
+    Raises TrainingError where the bundled network is of another shape, WeightsError where it cannot be loaded.
+    """
+    words = []
+    for name, (state, _) in exported.items():
+        bundled = load_network(name, weights_dir=folder, networks=networks).state_dict()
+        differing = sorted(
+            k for k in {*state, *bundled} if k not in state or k not in bundled or state[k].shape != bundled[k].shape
+        )
+        if differing:
+            raise TrainingError(
+                f"The bundled weights of {name!r} are of another network ({differing[0]} differs): start from an "
+                'earlier stage, or with init: "" from nothing.'
+            )
+        for key, value in state.items():
+            value.copy_(bundled[key])
+        words.append(f"{name} {describe(name, weights_dir=folder)['sha256'][:12]}")
+    return "; continued from " + ", ".join(words)
 
 
 def export_weights(

@@ -26,7 +26,7 @@ from thgen.hub import NETWORKS
 from thgen.manifest import BUNDLED
 from thgen.training import checkpoint as ckpt
 from thgen.training.batches import skip, to_device
-from thgen.training.export import History, export_weights
+from thgen.training.export import FROM_BUNDLED, History, continue_bundled, export_weights
 from thgen.training.journal import Journal, hardware
 from thgen.training.players import Player, build_players, give_turn
 from thgen.training.stage import StageConfig
@@ -82,8 +82,11 @@ class Trainer:
             raise TrainingError(f"{config.where}: losses gives no term a weight, so nothing would be trained.")
         found = self._choose_checkpoint()
         set_seed(config.seed)
+        self.origin = ""  # what the weights started from, for the manifest
         self.task: Task = build_task(config)
-        if config.init and found is None:
+        if config.init == FROM_BUNDLED and found is None:
+            self.origin = continue_bundled(self.task.export(), options.weights, options.networks)
+        elif config.init and found is None:
             self._initialise(self.options.runs / config.method / config.init)
         self.task.device = self.device
         for module in (*self.task.modules.values(), *getattr(self.task, "helpers", {}).values()):
@@ -241,6 +244,7 @@ class Trainer:
     def _export(self) -> tuple[str, ...]:
         data = getattr(self.task, "data_summary", "") or self.config.about
         data = data or json.dumps(self.config.data, sort_keys=True, default=str)
+        data += self.origin
         where = hardware(self.device, self._world)
         stage = f"{self.config.method}/{self.config.name}"
         history = History(stage, data, self.step, self.minutes, where, self.scores)
@@ -320,6 +324,7 @@ class Trainer:
                 "step": self.step,
                 "minutes": self.minutes,
                 "scores": self.scores,
+                "origin": self.origin,
                 "updates": {n: a.optimization_step for n, a in self.averages.items()},
                 "config": self.config.to_dict(),
             }
@@ -336,6 +341,7 @@ class Trainer:
                 ckpt.load_averages({name: average}, modules, averaged, state["updates"].get(name, 0))
         moments = ckpt.read_tensors(found / "optimiser.safetensors", self.device)
         self.step, self.minutes, self.scores = state["step"], state["minutes"], state["scores"]
+        self.origin = state.get("origin", "")
         for name, player in self.players.items():
             ckpt.load_optimiser(name, player.optimiser, moments)
             player.plan(self.step, self.steps)

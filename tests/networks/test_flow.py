@@ -65,6 +65,21 @@ def test_places_between_keypoints_that_lie_far_apart_move_with_them(generator, k
     assert (flow < -0.08).float().mean() > 0.97
 
 
+def test_one_keypoint_that_is_wrong_does_not_cut_out_a_disc(generator, keypoints):
+    """Even with kernels that training made needles: between neighbours on the skin the flow is their average."""
+    net = copy.deepcopy(generator)
+    with torch.no_grad():
+        net.coarse.log_width.fill_(-20)
+    target = keypoints.clone()
+    wrong = 8  # the chin's lowest point
+    target[:, wrong, 0] += 0.2
+    flow = net.coarse(keypoints, target).flow[0]
+    x, y = (((target[0, wrong, k] + 1) / 2 * FLOW_SIZE).long() for k in range(2))
+    step = (flow[:, y, x + 2] - flow[:, y, x]).norm()
+    assert flow[0, y, x] < -0.02, "it pulls"
+    assert step < 0.35 * flow[:, y, x].norm(), "and lets go slowly"
+
+
 def test_a_closing_lid_moves_as_skin_not_as_the_still_iris(generator, keypoints):
     rig = generator.rig
     change = torch.zeros(1, len(COEFFICIENTS))

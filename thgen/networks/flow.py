@@ -20,7 +20,9 @@ BASE = 256  # side at which the network sees the crop
 FLOW_SIZE = 128  # side of the flow
 NEARER = 3.0  # how strongly nearer points win: weight falls by exp(-NEARER) per half-width of depth
 EMPTY = 0.01  # weight at which a place counts as half covered by keypoints
+SPACING, NEIGHBOURS = 0.65, 4  # least kernel width on the skin, in mean distances to that many nearest keypoints
 WIDER, FAINT = 2.5, 0.1  # every keypoint of the skin also speaks this much more widely and faintly, to fill the gaps
+NARROWEST, INSIDE = 0.012, 0.05  # half-widths; least kernel width on the skin, and on eyeballs and teeth
 WIDE_SIZE = 32  # side of the map on which the wide kernels are evaluated
 DECISION = 2.0  # gain on the logits of `keep` and `head` outside training
 EDGE = 0.006  # half-widths over which the edge of an opening is softened
@@ -87,6 +89,11 @@ class Coarse:
     distance: Tensor
 
 
+def _radius(points: Tensor) -> Tensor:
+    """Root mean square distance [B] of points [B n 3] from their centre."""
+    return (points - points.mean(1, keepdim=True)).pow(2).sum(-1).mean(1).sqrt()
+
+
 class CoarseFlow(nn.Module):
     """Displacement of keypoints spread by Gaussian kernels of learned width and weight, in ordered layers.
 
@@ -101,21 +108,21 @@ class CoarseFlow(nn.Module):
         self.log_weight = nn.Parameter(torch.zeros_like(width))
 
     def _spread(
-        self, source: Tensor, target: Tensor, chosen: Tensor, size: int, floor: float, wider: float = 1.0
+        self, source: Tensor, target: Tensor, chosen: Tensor, size: int, floor: Tensor, wider: float = 1.0
     ) -> tuple[Tensor, Tensor]:
         """Weighted displacement of the chosen keypoints [B 2 G G] and their total weight [B 1 G G].
 
-        floor: least kernel width; wider: factor on all widths, which leaves the weights alone.
+        floor: least kernel width [B K]; wider: factor on all widths, which leaves the weights alone.
         Gaussians factor into a row and a column part, so the sum over keypoints is a matrix product.
         """
-        width = self.log_width[chosen].exp().clamp_min(floor)
+        width = torch.maximum(self.log_width.exp(), floor)[:, chosen]
         s, t = source[:, chosen], target[:, chosen]
         depth = t[..., 2] - target[:, :, 2].amin(1, keepdim=True)
         # A narrow kernel outweighs a wide one, so that lids and lips win over the cheeks; width 0.03 weighs 1.
         weight = (self.log_weight[chosen] - 2 * (width.log() - math.log(0.03)) - NEARER * depth).exp()
-        axis, width = grid(size, t.device), wider * width
-        gx = torch.exp(-0.5 * ((axis[None, None] - t[..., 0:1]) / width[:, None]) ** 2)
-        gy = torch.exp(-0.5 * ((axis[None, None] - t[..., 1:2]) / width[:, None]) ** 2) * weight[..., None]
+        axis, width = grid(size, t.device), wider * width[..., None]
+        gx = torch.exp(-0.5 * ((axis[None, None] - t[..., 0:1]) / width) ** 2)
+        gy = torch.exp(-0.5 * ((axis[None, None] - t[..., 1:2]) / width) ** 2) * weight[..., None]
         move = (s - t)[..., :2]
         sums = [gy.transpose(1, 2) @ gx]
         sums += [(gy * move[..., k : k + 1]).transpose(1, 2) @ gx for k in range(2)]
@@ -144,22 +151,33 @@ class CoarseFlow(nn.Module):
         for number in range(1, 4):
             chosen = (layer == number).nonzero()[:, 0]
             if len(chosen):
-                inner, weight = self._spread(source, target, chosen, size, 0.05)
+                inner, weight = self._spread(source, target, chosen, size, torch.full_like(source[..., 0], INSIDE))
                 flow = flow + opening[:, number - 1 : number] * (inner / (weight + 1e-6) - flow)
         return Coarse(flow, cover, opening, distance)
+
+    def _floor(self, source: Tensor) -> Tensor:
+        """Least width [B K] of each kernel: so wide that neighbouring ones overlap. Renders, whose keypoints are true,
+        would teach narrower ones; in a photo each would then cut out a disc of what lies beside a keypoint."""
+        skin = self.rig.layer == 0
+        points = self.rig.canonical
+        apart = torch.cdist(points, points[skin], compute_mode="donot_use_mm_for_euclid_dist")
+        apart = torch.where(apart > 0, apart, math.inf)
+        spacing = apart.topk(min(NEIGHBOURS, apart.shape[1] - 1), largest=False).values.mean(1)
+        scale = _radius(source[:, skin]) / _radius(points[None, skin]).clamp_min(1e-6)
+        return (SPACING * scale[:, None] * spacing).nan_to_num(0, posinf=0).clamp_min(NARROWEST)
 
     def _skin(self, source: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Weighted displacement of the skin and its weight. Above the edge of a lower lid only the upper lid counts,
         below it only the lower one: or the still lower lid would hold back the lid that closes over the eye."""
         below = self.rig.below_lids(target, size, EDGE)
         upper, lower, others = self.rig.lid_groups()
-        chosen = others.nonzero()[:, 0]
-        moved, total = self._spread(source, target, chosen, size, 0.012)
+        chosen, floor = others.nonzero()[:, 0], self._floor(source)
+        moved, total = self._spread(source, target, chosen, size, floor)
         # Where a turned head comes into view its keypoints lie far apart: narrow kernels alone leave holes there.
-        wide, weight = (FAINT * resize(x, size) for x in self._spread(source, target, chosen, WIDE_SIZE, 0.012, WIDER))
+        wide, weight = (FAINT * resize(x, size) for x in self._spread(source, target, chosen, WIDE_SIZE, floor, WIDER))
         moved, total = moved + wide, total + weight
         for group, share in ((upper, 1 - below), (lower, below)):
-            part, weight = self._spread(source, target, group.nonzero()[:, 0], size, 0.012)
+            part, weight = self._spread(source, target, group.nonzero()[:, 0], size, floor)
             moved, total = moved + share * part, total + share * weight
         return moved, total
 

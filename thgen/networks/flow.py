@@ -25,6 +25,7 @@ WIDER, FAINT = 2.5, 0.1  # every keypoint of the skin also speaks this much more
 NARROWEST, INSIDE = 0.012, 0.05  # half-widths; least kernel width on the skin, and on eyeballs and teeth
 WIDE_SIZE = 32  # side of the map on which the wide kernels are evaluated
 DECISION = 2.0  # gain on the logits of `keep` and `head` outside training
+TRUST = 3.0  # added to those of `keep`: on photos, unlike renders, the network doubts pixels that are right
 EDGE = 0.006  # half-widths over which the edge of an opening is softened
 MARGIN, FAR = 0.08, -1.0  # half-widths around an opening in which its distance is measured; what it is elsewhere
 MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
@@ -280,7 +281,7 @@ class GuidedFlow(nn.Module):
             made = self.compose(out, flow, paint, keep.detach(), head, coarse)
             return replace(made, keep=keep)
         # Half a warped pixel and half a painted one is blur: outside training the network decides.
-        return self.compose(out, flow, paint, DECISION * keep, DECISION * head, coarse)
+        return self.compose(out, flow, paint, DECISION * keep + TRUST, DECISION * head, coarse)
 
     @staticmethod
     def compose(full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse) -> Generated:

@@ -33,7 +33,7 @@ class ClipStore:
         self._paths = shard_paths(self.folder)
         if not self._paths:
             raise TrainingError(
-                f"There are no shards in {self.folder}: run `python -m thgen render --motion random --frames 9 "
+                f"There are no shards in {self.folder}: run `python -m thgen render --motion pairs --frames 9 "
                 f"--out {self.folder}` first."
             )
 

@@ -295,6 +295,7 @@ class GeneratorStage(Task):
                 sums.setdefault(name, []).append(value)
         return {name: float(np.mean(values)) for name, values in sums.items()}
 
+    @torch.no_grad()
     def scores(self, batch: Batch) -> dict[str, float]:
         """L1 in [-1, 1] units: result, copy of the source, warp by the true flow; flow error in half-widths."""
         out = self.run(batch)

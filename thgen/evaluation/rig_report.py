@@ -53,10 +53,10 @@ def measure(
     scores: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in ROWS}
     for person in held_out(identities, frames, size, FLOW_SIZE if size % FLOW_SIZE == 0 else size, mesh=mesh):
         for name, (images, flow) in _answers(method, person).items():
-            _score(scores[name], images, flow, person, looker)
+            score(scores[name], images, flow, person, looker)
     rows: list[dict[str, Value]] = []
     for name in ROWS:
-        means: dict[str, Value] = {k: _mean(v) for k, v in scores[name].items()}
+        means: dict[str, Value] = {k: mean(v) for k, v in scores[name].items()}
         rows.append({"": name, **means})
     return Report(
         method.name, f"Method {method.name} on held-out renders", rows,
@@ -80,22 +80,22 @@ def _answers(method: Method, person: HeldOut) -> dict[str, tuple[np.ndarray, np.
         ROWS[4]: (clip.frames[1:], clip.flow[1:]),
     }
     identity = method.encode_photo(source)
-    own = _single_frames(method, clip.frames)
-    out[ROWS[1]] = _decode(method, identity, _self_target(identity.own, own), flow_size)
+    own = single_frames(method, clip.frames)
+    out[ROWS[1]] = decode(method, identity, self_target(identity.own, own), flow_size)
     if person.driver is not None:
-        theirs = _single_frames(method, person.driver.frames)
+        theirs = single_frames(method, person.driver.frames)
         target = {name: identity.own[name] + v[1:] - v[:1] for name, v in theirs.items()}
-        out[ROWS[2]] = _decode(method, identity, target, flow_size)
+        out[ROWS[2]] = decode(method, identity, target, flow_size)
     return out
 
 
-def _single_frames(method: Method, frames: np.ndarray) -> Factors:
+def single_frames(method: Method, frames: np.ndarray) -> Factors:
     """Factors of frames that do not follow each other in time: each is a clip of its own, so nothing is smoothed."""
     parts = [method.encode_clip([frame]) for frame in frames]
     return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
 
 
-def _self_target(own: Factors, driven: Factors) -> Factors:
+def self_target(own: Factors, driven: Factors) -> Factors:
     """The driver's values as they are; only the head's shift counts from the first frame, as in `controls`."""
     target = {name: value[1:].clone() for name, value in driven.items()}
     if "pose" in target:
@@ -105,9 +105,8 @@ def _self_target(own: Factors, driven: Factors) -> Factors:
 
 
 @torch.inference_mode()
-def _decode(
-    method: Method, identity: Identity, target: Factors, flow_size: int
-) -> tuple[np.ndarray, np.ndarray | None]:
+def decode(method: Method, identity: Identity, target: Factors, flow_size: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Frames uint8 [T S S 3], and their flow [T flow_size flow_size 2] where the method tells it."""
     decoded = method.decode(identity, target)
     frames = ((decoded.frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     flow = None if decoded.flow is None else _resized(decoded.flow, flow_size)
@@ -128,15 +127,16 @@ def warp(source: np.ndarray, flow: np.ndarray) -> np.ndarray:
     return cv2.remap(source, x + full[..., 0], y + full[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _mean(values: list[float]) -> float:
+def mean(values: list[float]) -> float:
     """Mean of the finite values: equal pictures have an infinite PSNR, and some frames lack a measure."""
     finite = [v for v in values if np.isfinite(v)]
     return float(np.mean(finite)) if finite else float("nan")
 
 
-def _score(
+def score(
     scores: dict[str, list[float]], images: np.ndarray, flow: np.ndarray | None, person: HeldOut, looker: Looker
 ) -> None:
+    """Append every measure of images uint8 [T S S 3] against the person's frames 1 … T."""
     clip = person.clip
     size = images.shape[1]
     for t, image in enumerate(images, start=1):

@@ -99,6 +99,17 @@ def test_closed_is_closed_however_far_the_eye_was_open(rig, identity):
     assert ((travel >= 1) & (travel < 1.2)).all(), "the whole of this person's opening, and a little to press shut"
 
 
+def test_the_skin_of_a_closing_lid_comes_from_above_the_lashes_and_nothing_else_is_raised(rig, identity):
+    own = {name: value.float() for name, value in identity.own.items()}
+    same = rig._lid_skin(identity, own, own)
+    assert torch.allclose(same, identity.state["keypoints"], atol=1e-4), "open eyes are taken as they are"
+    shut = {**own, "blink": torch.zeros_like(own["blink"])}
+    raised = (same - rig._lid_skin(identity, own, shut))[0, :, 1]  # y points down
+    upper, _, _ = rig.generator.rig.lid_groups()
+    assert raised[upper].max() > 0.01
+    assert raised[:36].abs().max() < 0.2 * raised[upper].max(), "jaw, brows and nose stay"
+
+
 def test_clips_give_every_factor_per_frame(rig, photo):
     crops = [np.roll(photo, k, 1) for k in range(5)]
     found = rig.encode_clip(crops)

@@ -79,3 +79,14 @@ def test_above_the_lower_lid_the_upper_one_counts(generator, keypoints):
     pupil, cheek = at[68], at[47] + torch.tensor([0, 4])
     assert below[pupil[1], pupil[0]] < 0.05 < 0.9 < below[cheek[1], cheek[0]]
     assert below[at[30, 1], at[30, 0]] == 1, "away from the eyes nothing is gated"
+
+
+def test_closing_lids_are_those_that_close_and_lie_at_their_eye(generator, keypoints):
+    rig, size = generator.rig, 128
+    assert rig.closing_lids(keypoints, keypoints, size).max() < 1e-5
+    wink = moved(generator, keypoints, eyeBlink_L=1.0)
+    lids = rig.closing_lids(keypoints, wink, size)[0, 0]
+    at = ((keypoints[0, list(range(42, 48)), :2].mean(0) + 1) / 2 * size).long()
+    other = ((keypoints[0, list(range(36, 42)), :2].mean(0) + 1) / 2 * size).long()
+    assert lids[at[1], at[0]] > 0.5 and lids[other[1], other[0]] < 0.05
+    assert (lids > 0.05).float().mean() < 0.1

@@ -35,6 +35,9 @@ MIN_OPENNESS = 30.0  # %; a photo with lids further closed than this counts as t
 # Framings in which a photo is looked at: shifts of the centre and change of the half-side, in half-sides.
 AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
 LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
+CREASE = (
+    0.4  # how far above them the skin of a fully closed lid is taken from: at the lashes the photo shows too little
+)
 PRESS = 0.1  # how much further than touching a fully closed lid goes, so that no slit stays open
 CLIP_BATCH = 32
 SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}  # seconds, symmetric
@@ -174,13 +177,23 @@ class Rig(Method):
             source, (source + self._canonical(own, target)).clamp(-0.2, 1.4), posed.rotation.expand(count, -1, -1),
             turn, eyes, eyes + gaze,
         )  # fmt: skip
+        source_points = self._lid_skin(identity, own, target)
         out = self.generator(
-            identity.state["small"].expand(count, -1, -1, -1), identity.state["keypoints"].expand(count, -1, -1),
-            keypoints, motion, identity.image.expand(count, -1, -1, -1),
+            identity.state["small"].expand(count, -1, -1, -1), source_points, keypoints, motion,
+            identity.image.expand(count, -1, -1, -1),
         )  # fmt: skip
         size = identity.image.shape[-1]
         head = F.interpolate(torch.sigmoid(out.head), size=(size, size), mode="bilinear", align_corners=False)
         return Decoded(out.image.clamp(-1, 1), (1.1 * head - 0.05).clamp(0, 1), out.flow)
+
+    def _lid_skin(self, identity: Identity, own: Factors, target: Factors) -> Tensor:
+        """The photo's keypoints [T K 3], those of upper lids raised to where the skin of a closing lid comes from."""
+        shut = (1 - target["blink"] / own["blink"].clamp_min(MIN_OPENNESS)).clamp(0, 1)
+        count = len(shut)
+        raised = place(-CREASE * shut * identity.state["lid_scale"], BLINK_COEFFICIENTS)
+        still = shut.new_zeros(count, 3)
+        rig = self.generator.rig
+        return rig.targets(_repeat(identity.state["posed"], count), raised, shut.new_zeros(count, 2, 2), still, still)
 
     def _canonical(self, own: Factors, target: Factors) -> Tensor:
         """Change of coefficients [T 57] as the network was taught it: blink 1 = closed."""

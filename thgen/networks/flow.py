@@ -79,6 +79,14 @@ def polygon_distance(points: Tensor, sense: Tensor, size: int) -> Tensor:
     return out[:, None]
 
 
+def open_share(distance: Tensor) -> Tensor:
+    """Signed distance to an opening's outline -> how far it is open there, 0 to 1.
+
+    Lids and lips have a rim: the opening begins an edge's width inside it, and a shut one is empty.
+    """
+    return torch.sigmoid((distance - EDGE) / (EDGE / 2))
+
+
 @dataclass(frozen=True)
 class Coarse:
     """flow [B 2 G G]; cover [B 1 G G] how much keypoints say there; opening [B 3 G G] left eye, right eye, mouth;
@@ -147,8 +155,7 @@ class CoarseFlow(nn.Module):
         moved, total = self._skin(source, target, size)
         cover = total / (total + EMPTY)
         flow = moved / (total + EMPTY)
-        # Lids and lips have a rim: the opening begins an edge's width inside it, and a shut one is empty.
-        opening = torch.sigmoid((distance - EDGE) / (EDGE / 2))
+        opening = open_share(distance)
         for number in range(1, 4):
             chosen = (layer == number).nonzero()[:, 0]
             if len(chosen):
@@ -281,7 +288,10 @@ class GuidedFlow(nn.Module):
             made = self.compose(out, flow, paint, keep.detach(), head, coarse)
             return replace(made, keep=keep)
         # Half a warped pixel and half a painted one is blur: outside training the network decides.
-        return self.compose(out, flow, paint, DECISION * keep + TRUST, DECISION * head, coarse)
+        # A lid that closes shows skin of which the photo has little: there the network's doubt stands.
+        lids = self.rig.closing_lids(source.float(), target.float(), BASE) * (1 - _eyes(coarse))
+        keep = DECISION * keep + TRUST * (1 - lids)
+        return self.compose(out, flow, paint, keep, DECISION * head, coarse)
 
     @staticmethod
     def compose(full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse) -> Generated:
@@ -293,6 +303,11 @@ class GuidedFlow(nn.Module):
         image = share * warped + (1 - share) * resize(paint, size)
         inside = torch.sigmoid(resize(head, size))
         return Generated(full + inside * (image - full), warped, paint, keep, head, flow, coarse)
+
+
+def _eyes(coarse: Coarse) -> Tensor:
+    """How far either eye is open at each place, [B 1 256 256]."""
+    return open_share(resize(coarse.distance[:, :2], BASE)).amax(1, keepdim=True)
 
 
 def motion_code(

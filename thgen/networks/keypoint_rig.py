@@ -143,6 +143,21 @@ class KeypointRig(nn.Module):
             below = torch.where(column, torch.sigmoid((v - edge) * length / softness - 1.5), below)
         return below[:, None]
 
+    def closing_lids(self, source: Tensor, target: Tensor, size: int) -> Tensor:
+        """[B 1 size size]: how far the lids around each eye have come down from photo to target; 0 elsewhere."""
+        axis = (torch.arange(size, device=target.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
+        y, x = axis[None, :, None], axis[None, None, :]
+        lids = target.new_zeros(len(target), size, size)
+        share = 1 - self._height(target) / self._height(source).clamp_min(1e-4)
+        for side, ring in enumerate(EYE_RINGS):
+            first, last = target[:, ring[0], :2], target[:, ring[3], :2]
+            centre, radius = (first + last) / 2, (last - first).norm(dim=1)[:, None, None] / 2
+            away = (
+                ((x - centre[:, 0, None, None]) / (1.25 * radius)) ** 2 + ((y - centre[:, 1, None, None]) / radius) ** 2
+            ).sqrt()
+            lids = torch.maximum(lids, share[:, side, None, None].clamp(0, 1) * torch.sigmoid((1 - away) * 12))
+        return lids[:, None]
+
     def openings(self, keypoints: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Outlines [B n 2] of left eye, right eye and mouth, each with the sign of the area that it encloses
         in the image when open. One that is turned inside out (lids pressed together) encloses nothing."""

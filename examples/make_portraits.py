@@ -15,11 +15,11 @@ from thgen.synth.render import Camera, frame_window, render
 HERE = Path(__file__).parent
 # identity, pose (yaw, pitch, roll), action units, colours of the studio wall from top to bottom
 PORTRAITS = (
-    (9016, (-6, 1, 2), {12: 0.8}, ((0.33, 0.38, 0.40), (0.20, 0.23, 0.25))),
-    (9026, (4, 0, -1), {}, ((0.62, 0.60, 0.56), (0.42, 0.40, 0.37))),
-    (9011, (0, 2, 0), {12: 1.2, 6: 0.5}, ((0.45, 0.33, 0.24), (0.22, 0.15, 0.11))),
+    (9_000_008, (4, 0, -1), {}, ((0.62, 0.60, 0.56), (0.42, 0.40, 0.37))),
+    (9_000_012, (-6, 1, 2), {12: 0.8}, ((0.33, 0.38, 0.40), (0.20, 0.23, 0.25))),
+    (9_000_026, (0, 2, 0), {12: 1.2, 6: 0.5}, ((0.45, 0.33, 0.24), (0.22, 0.15, 0.11))),
 )
-DRIVER, DRIVER_SECONDS, DRIVER_SEED = 9000, 6, 11
+DRIVER, DRIVER_SECONDS, DRIVER_SEED = 9_000_001, 6, 11
 
 
 def wall(top, bottom, size: int = 384) -> np.ndarray:

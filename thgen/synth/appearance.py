@@ -16,6 +16,7 @@ from thgen.synth.noise import noise
 from thgen.synth.skin import weather
 
 TEXTURE_SIZE = 512
+NECK_FOOT, NECK_FADE = 0.96, 0.12  # rows of the texture, as shares of it, over which the neck loses its texture
 _LIGHT_SKIN, _DARK_SKIN = np.array([0.90, 0.71, 0.60]), np.array([0.26, 0.15, 0.10])
 _IRISES = ((0.25, 0.15, 0.08), (0.28, 0.40, 0.55), (0.30, 0.38, 0.22), (0.12, 0.08, 0.05), (0.35, 0.36, 0.38))
 
@@ -96,7 +97,9 @@ def paint_face(rng: np.random.Generator, luv: np.ndarray, skin: np.ndarray, hair
     mottle = 0.05 * noise(rng, size, 60)[..., None] * np.array([0.5, 1, 1], np.float32)
     mottle = mottle + rng.uniform(0.01, 0.05) * noise(rng, size, 12)[..., None]
     mottle = mottle + rng.uniform(0.0, 0.035) * noise(rng, size, 2)[..., None]
-    image = image * (1 + mottle)
+    # The texture ends at the foot of the neck; below it the skin has none.
+    foot = np.clip((NECK_FOOT - (np.arange(size, dtype=np.float32) + 0.5) / size) / NECK_FADE, 0, 1)
+    image = image * (1 + mottle * foot[:, None, None])
     flush = rng.uniform(0, 0.22)
     for cheek in (luv[[2, 31]].mean(0), luv[[14, 35]].mean(0), luv[30]):
         image *= 1 - flush * _blob(cheek, 0.05, 0.04)[..., None] * np.array([0.15, 1, 0.9], np.float32)

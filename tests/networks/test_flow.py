@@ -14,9 +14,17 @@ def square(side: float) -> torch.Tensor:
     return torch.tensor([[[-side, -side], [side, -side], [side, side], [-side, side]]])
 
 
-def test_no_flow_is_the_same_picture():
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_no_flow_is_the_same_picture(mode):
     image = torch.rand(1, 3, 32, 32)
-    assert torch.allclose(warp(image, torch.zeros(1, 2, 32, 32)), image, atol=1e-6)
+    assert torch.allclose(warp(image, torch.zeros(1, 2, 32, 32), mode), image, atol=1e-5)
+
+
+def test_bicubic_keeps_detail_that_bilinear_blurs():
+    wave = torch.sin(torch.arange(64) * 1.2).expand(1, 1, 64, 64)
+    half_a_pixel = torch.full((1, 2, 64, 64), 1 / 64)
+    energy = {m: warp(wave, half_a_pixel, m)[..., 8:-8].std() for m in ("bilinear", "bicubic")}
+    assert energy["bilinear"] < 0.9 * wave.std() < energy["bicubic"]
 
 
 def test_flow_points_from_output_to_photo():

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thgen.networks.keypoint_rig import KeypointRig
+from thgen.networks.teeth import Teeth
 from thgen.schema import COEFFICIENTS
 
 BASE = 256  # side at which the network sees the crop
@@ -245,9 +246,11 @@ class GuidedFlow(nn.Module):
         self.encode = nn.ModuleList(Modulated(c, code) for c in channels)
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
         self.decode = nn.ModuleList(Modulated(c, code) for c in channels)
+        self.teeth = Teeth()
         self.grow = nn.Conv2d(channels[0], 4 * fine, 1)
+        context = 12 + 12 + 2 + 1 + 3 + 8 * self.teeth.channels  # photo and its warp, coarse maps, teeth
         self.mix = nn.Sequential(
-            nn.Conv2d(fine + 12 + 12 + 2 + 1 + 3, fine, 3, 1, 1), nn.SiLU(), nn.Conv2d(fine, fine, 3, 1, 1), nn.SiLU()
+            nn.Conv2d(fine + context, fine, 3, 1, 1), nn.SiLU(), nn.Conv2d(fine, fine, 3, 1, 1), nn.SiLU()
         )
         self.to_flow = nn.Conv2d(fine, 2, 3, 1, 1)
         self.to_maps = nn.Conv2d(fine, 4 * (3 + 1 + 1), 3, 1, 1)  # paint, keep, head at 256 by pixel shuffle
@@ -276,7 +279,14 @@ class GuidedFlow(nn.Module):
         for up, block, skip in reversed(list(zip(self.up, list(self.decode)[:-1], skips[:-1], strict=True))):
             x = block(resize(up(x), skip.shape[-1]) + skip, code)
         fine = F.pixel_shuffle(self.grow(x), 2)
-        context = [F.pixel_unshuffle(warp(photo, resize(coarse.flow, BASE)), 2), F.pixel_unshuffle(photo, 2), maps]
+        mouth = open_share(resize(coarse.distance[:, 2:], BASE))
+        teeth = F.pixel_unshuffle(mouth * self.teeth(self.rig, target, BASE), 2)
+        context = [
+            F.pixel_unshuffle(warp(photo, resize(coarse.flow, BASE)), 2),
+            F.pixel_unshuffle(photo, 2),
+            maps,
+            teeth,
+        ]
         fine = self.mix(torch.cat([fine, *context], 1))
         correction = 0.25 * self.to_flow(fine).float()
         if full is not None:

@@ -268,7 +268,8 @@ class GuidedFlow(nn.Module):
         evaluated at 256 instead of 128, so that the edges of lids and lips stay sharp."""
         coarse = self.coarse(source, target)
         small = F.pixel_unshuffle(photo, 4)
-        guess = F.pixel_unshuffle(warp(photo, resize(coarse.flow, BASE)), 4)
+        moved = warp(photo, resize(coarse.flow, BASE))
+        guess = F.pixel_unshuffle(moved, 4)
         maps = torch.cat([coarse.flow * 4, coarse.cover, coarse.opening], 1)
         code = self.motion(motion)
         x = self.enter(torch.cat([small, guess, F.pixel_unshuffle(maps, 2)], 1))
@@ -281,12 +282,7 @@ class GuidedFlow(nn.Module):
         fine = F.pixel_shuffle(self.grow(x), 2)
         mouth = open_share(resize(coarse.distance[:, 2:], BASE))
         teeth = F.pixel_unshuffle(mouth * self.teeth(self.rig, target, BASE), 2)
-        context = [
-            F.pixel_unshuffle(warp(photo, resize(coarse.flow, BASE)), 2),
-            F.pixel_unshuffle(photo, 2),
-            maps,
-            teeth,
-        ]
+        context = [F.pixel_unshuffle(moved, 2), F.pixel_unshuffle(photo, 2), maps, teeth]
         fine = self.mix(torch.cat([fine, *context], 1))
         correction = 0.25 * self.to_flow(fine).float()
         if full is not None:

@@ -7,8 +7,9 @@ import pytest
 
 from thgen.synth import facekit as fk
 from thgen.synth.head import Performer, State
+from thgen.synth.light import sky_and_ground, windows
 from thgen.synth.raster import light_arrives
-from thgen.synth.render import Camera, _darken_holes, frame_window, render
+from thgen.synth.render import Camera, _darken_holes, _defocus, frame_window, render
 from thgen.synth.skin import drawing, freckles, makeup, weather, wrinkles
 
 SIZE = 96
@@ -28,7 +29,7 @@ def lit_performer(mesh, **light):
 def test_a_light_from_the_side_casts_a_shadow_on_the_other_side(mesh):
     side = np.array([[0.95, 0.1, 0.3], [0, 0, 1], [0, 0, 1]], np.float32)
     tints = np.array([[0.9] * 3, [0.02] * 3, [0.02] * 3], np.float32)
-    ambient = np.full((2, 3), 0.1, np.float32)
+    ambient = sky_and_ground(np.full(3, 0.1), np.full(3, 0.1))
     same = {"lights": side, "tints": tints, "ambient": ambient, "contact": 0.0, "blur": 4.0}
     without, within = (lit_performer(mesh, cast=c, **same).image.astype(float) for c in (0.0, 1.0))
     darker = (without - within).mean(2)
@@ -77,3 +78,41 @@ def test_a_drawing_covers_a_part_only():
         (np.abs(drawing(rng(s), np.full((512, 512, 3), 0.5, np.float32)) - 0.5).max(2) > 0.02).mean() for s in range(8)
     ]
     assert 0 < np.median(share) < 0.3
+
+
+def test_light_from_all_around_is_what_the_sphere_of_sources_gives():
+    """Against the integral: mean over many directions of max(0, n . d) x radiance."""
+    normals = rng(1).standard_normal((50, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    x, y, z = normals.T
+    rows = np.stack([np.ones(50), x, y, z, x * x, y * y, z * z, x * y, x * z, y * z], 1)
+    one = windows(np.array([[0.6, 0.0, 0.8]]), np.ones((1, 3)))
+    cosine = np.maximum(normals @ [0.6, 0.0, 0.8], 0)
+    assert np.abs(rows @ one[:, 0] - cosine).max() < 0.13, "second order is within an eighth of the cosine"
+    around = rng(2).standard_normal((4000, 3))
+    around /= np.linalg.norm(around, axis=1, keepdims=True)
+    bright = np.where(around[:, 1:2] > 0, 1.0, 0.2) / 1000  # a sky and a ground
+    exact = (np.maximum(normals @ around.T, 0) @ bright)[:, 0]
+    assert rows @ windows(around, bright)[:, 0] == pytest.approx(exact, abs=0.03)
+    assert rows @ sky_and_ground(np.ones(3), np.full(3, 0.2))[:, 0] == pytest.approx(0.6 + 0.4 * y)
+
+
+def test_only_what_lies_behind_the_face_goes_out_of_focus():
+    image = np.random.default_rng(0).random((64, 64, 3)).astype(np.float32)
+    depth = np.full((64, 64), 50.0, np.float32)
+    depth[:, 32:] = 1e9
+    out = _defocus(image, depth, 0.1)
+    assert np.array_equal(out[:, :32], image[:, :32])
+    assert out[:, 36:].std() < 0.3 * image[:, 36:].std()
+    dark = np.where(depth[..., None] < 100, 0.0, 1.0).astype(np.float32).repeat(3, 2)
+    assert _defocus(dark, depth, 0.1)[:, 33:].min() > 0.9, "no dark rim of the face in the background"
+
+
+def test_skin_below_the_jaw_is_the_neck(mesh):
+    performer = Performer(mesh, 3)
+    camera = frame_window(performer, Camera(2.0, 68.0, -2.0), State.neutral(), 2.2, 0.08)
+    regions = render(performer, State.neutral(), camera, SIZE).segmentation(performer)
+    neck, face = np.argwhere(regions == fk.NECK), np.argwhere(regions == fk.FACE)
+    assert len(neck) > 50 and neck[:, 0].mean() > face[:, 0].mean() + 10
+    chin = performer.mesh.landmarks[8]
+    assert performer.region[: len(mesh.triangles)][(mesh.triangles == chin).any(1)].tolist().count(fk.NECK) == 0

@@ -12,32 +12,21 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from thgen.synth.background import paint_background
+from thgen.synth.light import Light, sample_light
 from thgen.synth.noise import noise
 from thgen.synth.skin import weather
 
 TEXTURE_SIZE = 512
+SHALLOW = 0.3  # share of performers whose surroundings are out of focus
 NECK_FOOT, NECK_FADE = 0.96, 0.12  # rows of the texture, as shares of it, over which the neck loses its texture
 _LIGHT_SKIN, _DARK_SKIN = np.array([0.90, 0.71, 0.60]), np.array([0.26, 0.15, 0.10])
 _IRISES = ((0.25, 0.15, 0.08), (0.28, 0.40, 0.55), (0.30, 0.38, 0.22), (0.12, 0.08, 0.05), (0.35, 0.36, 0.38))
 
 
 @dataclass(frozen=True)
-class Light:
-    """lights [3 3] directions towards the light, tints [3 3] colours, ambient [2 3] from above and from below; cast:
-    share of the first light that the head keeps from itself (0: no shadows), and blur of its edge in thousandths of
-    the picture; contact: how dark it is under lids and lips."""
-
-    lights: np.ndarray
-    tints: np.ndarray
-    ambient: np.ndarray
-    cast: float = 0.0
-    blur: float = 0.0
-    contact: float = 0.0
-
-
-@dataclass(frozen=True)
 class Look:
-    """What a performer is painted with; see the fields' names. texture [R R 3], background [R R 3]."""
+    """What a performer is painted with; see the fields' names. texture [R R 3], background [R R 3]; aperture: how fast
+    the picture blurs with the distance from the face, in sides of the picture per metre (0: all of it is sharp)."""
 
     skin: np.ndarray
     hair: np.ndarray
@@ -50,6 +39,7 @@ class Look:
     light: Light
     gloss: float
     gamma: float
+    aperture: float = 0.0
 
 
 def _blob(centre: np.ndarray, sx: float, sy: float) -> np.ndarray:
@@ -149,23 +139,6 @@ def paint_face(rng: np.random.Generator, luv: np.ndarray, skin: np.ndarray, hair
     return (weather(rng, image, luv) / skin).astype(np.float32)
 
 
-def sample_light(rng: np.random.Generator) -> Light:
-    """Three directional lights and a hemisphere; key, fill and rim in random proportions, lightly coloured."""
-    lights = rng.standard_normal((3, 3))
-    lights[:, 2] = np.abs(lights[:, 2]) + np.array([0.3, 0.3, -0.6])
-    lights[:, 1] += 0.4
-    lights /= np.linalg.norm(lights, axis=1, keepdims=True)
-    power = rng.dirichlet((2, 0.8, 0.6)) * rng.uniform(0.45, 1.6)
-    tints = power[:, None] * (1 + rng.uniform(0, 0.2) * rng.standard_normal((3, 3)))
-    sky = rng.uniform(0.18, 0.65) * (1 + 0.08 * rng.standard_normal(3))
-    ground = sky * rng.uniform(0.45, 1.0) * (1 + 0.08 * rng.standard_normal(3))
-    return Light(
-        lights.astype(np.float32), np.clip(tints, 0, 2).astype(np.float32), np.stack([sky, ground]).astype(np.float32),
-        float(rng.uniform(0.4, 1.0)) if rng.random() < 0.5 else 0.0, float(rng.uniform(4, 40)),
-        float(rng.uniform(0.1, 0.7)),
-    )  # fmt: skip
-
-
 def sample_look(rng: np.random.Generator, luv: np.ndarray) -> Look:
     """Draw a look. luv [68 2]: where the landmarks lie in the face's texture."""
     melanin = rng.beta(1.1, 1.2)
@@ -183,7 +156,9 @@ def sample_look(rng: np.random.Generator, luv: np.ndarray) -> Look:
     iris = np.array(_IRISES[rng.integers(len(_IRISES))]) * rng.uniform(0.7, 1.4)
     teeth = np.array([0.86, 0.82, 0.73]) * rng.uniform(0.8, 1.05)
     cloth = rng.uniform(0.03, 0.9, 3)
+    camera = rng.spawn(1)[0]  # of its own, so that what it draws moves nothing else of this performer
+    aperture = float(camera.uniform(0.01, 0.12)) if camera.random() < SHALLOW else 0.0
     return Look(
         skin, hair, iris, teeth, cloth, np.clip(cloth * rng.uniform(0.3, 1.6), 0, 1), paint_face(rng, luv, skin, hair),
-        paint_background(rng), sample_light(rng), rng.uniform(0.02, 0.28), rng.uniform(0.8, 1.25),
+        paint_background(rng), sample_light(rng, camera), rng.uniform(0.02, 0.28), rng.uniform(0.8, 1.25), aperture,
     )  # fmt: skip

@@ -16,10 +16,9 @@ FILE_NAME = "ict_facekit_light.npz"
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "facekit"
 
 # Parts of the head, also the classes of the segmentation (0 is the background).
-BACKGROUND, FACE, SKIN, MOUTH, SOCKET, GUMS, TEETH, EYE_L, EYE_R, HAIR, BODY, WEAR = range(12)
+BACKGROUND, FACE, SKIN, MOUTH, SOCKET, GUMS, TEETH, EYE_L, EYE_R, HAIR, BODY, WEAR, NECK = range(13)
 PART_NAMES = ("background", "face", "skin", "mouth", "eye socket", "gums and tongue", "teeth", "left eye",
-              "right eye", "hair", "body", "wear")  # fmt: skip
-HEAD_PARTS = tuple(part for part in range(12) if part not in (BACKGROUND, BODY))  # what moves with the head
+              "right eye", "hair", "body", "wear", "neck")  # fmt: skip
 
 # One past the last vertex of each part, in the order of the file; lacrimal fluid, blends, occlusion and lashes follow.
 _RANGES = ((9409, FACE), (11248, SKIN), (13294, MOUTH), (14062, SOCKET), (17039, GUMS), (21451, TEETH),

@@ -20,6 +20,8 @@ from thgen.synth.wear import sample_wear
 
 PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # the head turns about the top of the neck
 NECK = (-17.0, -8.0)  # below: still; above: moves with the head; cm
+UNDER_JAW = 0.4  # cm below the line of the jaw, where the neck begins
+BARE = 0.25  # share of performers whose shoulders are bare
 LID_CONTACT = 0.10  # cm between the lid landmarks when the lids touch
 BLINK_CLOSED = 1.12  # weight of the blink shapes at which everybody's lids touch
 
@@ -79,8 +81,8 @@ class Performer:
     """One synthetic person. The head's vertices come first, so landmark and keypoint indices stay valid.
 
     Public after construction: plain and head [N 3] (before and after proportions), neutral [V 3], triangles [F 3],
-    part [F] (facekit parts), two_sided [F], textured [F], triangle_uv [F 3 2], colour [V 3], gloss [V], look,
-    proportions, and mesh (the HeadMesh).
+    part [F] (facekit parts), region [F] (part, with the neck apart), two_sided [F], textured [F], triangle_uv [F 3 2],
+    colour [V 3], gloss [V], look, proportions, and mesh (the HeadMesh).
     """
 
     def __init__(self, mesh: fk.HeadMesh, seed: int, spread: float = 1.0):
@@ -131,6 +133,8 @@ class Performer:
         self.triangles = np.concatenate([p.faces + f for p, f in zip(pieces, first, strict=False)]).astype(np.int32)
         self.part = np.concatenate([np.full(len(p.faces), p.part) for p in pieces]).astype(np.int32)
         self.part[: len(mesh.triangles)] = mesh.part[mesh.triangles[:, 0]]
+        self.region, clothed = self._with_neck(), self._clothed(rng.spawn(1)[0])
+        self.region[: len(mesh.triangles)][clothed[mesh.triangles].all(1)] = fk.BODY
         self.two_sided = np.concatenate([np.full(len(p.faces), p.two_sided) for p in pieces])
         self.textured = self.part == fk.FACE
         uv = np.zeros((len(self.triangles), 3, 2), np.float32)
@@ -142,6 +146,32 @@ class Performer:
         colour = np.concatenate([p.colour for p in pieces])
         gloss = np.concatenate([np.full(len(p.vertices), p.gloss) for p in pieces])
         self._paint(rng, colour, gloss)
+        self.colour[: self.count][clothed] = self._cloth(rng.spawn(1)[0], head[clothed], neckline=False)
+        self.gloss[: self.count][clothed] = 0.02
+
+    def _with_neck(self) -> np.ndarray:
+        """Parts [F] in which the skin below the jaw is the neck, and what is still below it the body."""
+        jaw, height = self.head[self.mesh.landmarks[:17]], self.head[:, 1]
+        line = (jaw[4:9] + jaw[12:7:-1]) / 2  # from the corner of the jaw to the chin, both sides averaged
+        order = np.argsort(line[:, 2])
+        below = height < np.interp(self.head[:, 2], line[order, 2], line[order, 1]) - UNDER_JAW
+        region, corners = self.part.copy(), self.mesh.triangles
+        skin = np.isin(region[: len(corners)], (fk.FACE, fk.SKIN))
+        region[: len(corners)][skin & below[corners].all(1)] = fk.NECK
+        region[: len(corners)][skin & (height < NECK[0])[corners].all(1)] = fk.BODY
+        return region
+
+    def _clothed(self, rng: np.random.Generator) -> np.ndarray:
+        """Which head vertices [N] a shirt covers: those below its collar."""
+        x, y, z = self.head.T
+        skin = np.isin(self.mesh.part, (fk.FACE, fk.SKIN))
+        if rng.random() < BARE:
+            return np.zeros(len(x), bool)
+        chin = self.head[self.mesh.landmarks[8], 1]
+        collar = chin - rng.uniform(0.8, 5.5) + 0.5 * np.maximum(np.abs(x) - 4.5, 0)  # over the shoulders
+        depth, width = rng.uniform(0, 7) * rng.random(), rng.uniform(2.5, 6.0)
+        open_front = depth * np.clip(1 - np.abs(x) / width, 0, 1) ** rng.uniform(0.5, 1.2) * (z > 0)
+        return skin & (y < collar - open_front) & (y < chin - 1)
 
     def _hairline(self, rng: np.random.Generator, bald: bool) -> tuple[np.ndarray, np.ndarray]:
         """Which head vertices carry hair [N] and how far it stands off [N 3]."""
@@ -198,7 +228,7 @@ class Performer:
         c[angle < pupil] = 0.015
         return c
 
-    def _cloth(self, rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
+    def _cloth(self, rng: np.random.Generator, points: np.ndarray, neckline: bool = True) -> np.ndarray:
         """Colour [n 3] of the clothes: plain, striped or blotched, with a neckline of skin now and then."""
         look = self.look
         wave = np.sin(points[:, 1] * rng.uniform(0.3, 3) + rng.uniform(0, 6))
@@ -206,7 +236,7 @@ class Performer:
             wave = wave * np.sin(points[:, 0] * rng.uniform(0.3, 2.5) + rng.uniform(0, 6))
         second = wave > rng.uniform(0.2, 2)
         cloth = np.where(second[:, None], look.cloth_second, look.cloth)
-        if rng.random() < 0.4:
+        if neckline and rng.random() < 0.4:
             depth, width = rng.uniform(-24, -19), rng.uniform(4, 11)
             bare = (points[:, 1] > depth + (points[:, 0] / width) ** 2 * 4) & (points[:, 2] > 0)
             cloth = np.where(bare[:, None], look.skin, cloth)

@@ -5,9 +5,11 @@ Geometry is never touched, so that keypoints and flow stay true.
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 
 import cv2
+import imageio_ffmpeg
 import numpy as np
 
 CLEAN = 0.45  # share of clips that stay as rendered: sharpness is learned from them
@@ -17,7 +19,7 @@ CLEAN = 0.45  # share of clips that stay as rendered: sharpness is learned from 
 class Style:
     """gain, lift, contrast of the tones; saturation (0 = grey) and tint [3]; shrink: side relative to the original's
     (1 = sharp); sharpen, vignette, noise (levels of 255), grain (px), jpeg quality (100 = none); brush: px of the
-    strokes (0 = a photo), tones: number of levels that a print has (0 = all)."""
+    strokes (0 = a photo), tones: number of levels that a print has (0 = all); crf: of H.264 (0 = no video)."""
 
     gain: float = 1.0
     lift: float = 0.0
@@ -32,6 +34,7 @@ class Style:
     jpeg: int = 100
     brush: int = 0
     tones: int = 0
+    crf: int = 0
 
 
 def sample_style(rng: np.random.Generator) -> Style:
@@ -54,6 +57,7 @@ def sample_style(rng: np.random.Generator) -> Style:
         shrink=some(0.3, 0.3, 0.8, 1.0), sharpen=some(0.25, 0.3, 1.5), vignette=some(0.3, 0.1, 0.6),
         noise=some(0.4, 2.0, 16.0), grain=some(0.5, 0.5, 1.2), jpeg=int(some(0.4, 15, 80, 100)),
         brush=int(rng.integers(3, 8)) if painted else 0, tones=int(rng.integers(5, 14)) if rng.random() < 0.05 else 0,
+        crf=int(some(0.25, 24, 42)),
     )  # fmt: skip
 
 
@@ -88,6 +92,20 @@ def develop(image: np.ndarray, style: Style, rng: np.random.Generator) -> np.nda
         coded = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, style.jpeg])[1]
         out = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
     return out
+
+
+def filmed(frames: np.ndarray, crf: int) -> np.ndarray:
+    """Frames uint8 RGB [T S S 3] as they come out of an H.264 video of that rate factor (0: as they are)."""
+    if not crf:
+        return frames
+    count, height, width = frames.shape[:3]
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-threads", "1"]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
+    coder = ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-pix_fmt", "yuv420p", "-threads", "1"]
+    to_video = [*ffmpeg, *raw, "-s", f"{width}x{height}", "-r", "25", "-i", "-", *coder, "-f", "matroska", "-"]
+    video = subprocess.run(to_video, input=frames.tobytes(), capture_output=True, check=True).stdout
+    back = subprocess.run([*ffmpeg, "-i", "-", *raw, "-"], input=video, capture_output=True, check=True).stdout
+    return np.frombuffer(back, np.uint8).reshape(count, height, width, 3)
 
 
 def _painted(image: np.ndarray, brush: int) -> np.ndarray:

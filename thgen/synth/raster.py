@@ -94,11 +94,13 @@ def shade(
     image [H W 3] float32 holds the background on entry, linear colours in [0, 1+]. face, weight: from `rasterize`.
     triangle_uv [F 3 2] (v down) with `textured` [F] choosing `texture` [R R 3] times the vertex colour; colour [N 3];
     gloss [N] strength of the highlight; lights [3 3] unit directions towards the light, tints [3 3] their colours;
-    ambient [2 3] colours from above and from below (hemisphere); lit [H W] how much of the first light arrives.
+    ambient [10 3]: what arrives from all around at a surface that faces (x, y, z), as the sum of its rows times 1, x,
+    y, z, xx, yy, zz, xy, xz, yz (Ramamoorthi and Hanrahan 2001); lit [H W] how much of the first light arrives.
     Blinn-Phong with the viewer at +z.
     """
     albedo = np.empty(3, np.float32)
     half = np.empty((3, 3), np.float32)
+    around = np.ones(10, np.float32)
     for m in range(3):
         hx, hy, hz = lights[m, 0], lights[m, 1], lights[m, 2] + 1.0
         length = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-6
@@ -124,10 +126,15 @@ def shade(
             else:
                 albedo[0], albedo[1], albedo[2] = 1.0, 1.0, 1.0
             shine = gloss[i] * a + gloss[j] * b + gloss[k] * c
-            up = 0.5 + 0.5 * ny
+            around[1], around[2], around[3] = nx, ny, nz
+            around[4], around[5], around[6] = nx * nx, ny * ny, nz * nz
+            around[7], around[8], around[9] = nx * ny, nx * nz, ny * nz
             for ch in range(3):
                 base = albedo[ch] * (colour[i, ch] * a + colour[j, ch] * b + colour[k, ch] * c)
-                light = ambient[0, ch] * up + ambient[1, ch] * (1 - up)
+                light = 0.0
+                for m in range(10):
+                    light += ambient[m, ch] * around[m]
+                light = max(light, 0.0)
                 spark = 0.0
                 for m in range(3):
                     arrives = lit[y, x] if m == 0 else 1.0

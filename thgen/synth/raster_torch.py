@@ -119,8 +119,9 @@ def shade(
     normal = torch.where(((normal[:, 2] < 0) & ~on_texture)[:, None], -normal, normal)
     albedo = torch.where(on_texture[:, None], _bilinear(texture, mix(triangle_uv[number])), torch.ones_like(normal))
     shine = (gloss[corner] * w).sum(1)
-    up = (0.5 + 0.5 * normal[:, 1])[:, None]
-    light, spark = ambient[0] * up + ambient[1] * (1 - up), torch.zeros_like(normal)
+    nx, ny, nz = normal.unbind(1)
+    around = torch.stack([torch.ones_like(nx), nx, ny, nz, nx * nx, ny * ny, nz * nz, nx * ny, nx * nz, ny * nz], 1)
+    light, spark = (around @ ambient).clamp_min(0), torch.zeros_like(normal)
     half = lights + lights.new_tensor([0.0, 0.0, 1.0])
     half = half / (half.norm(dim=1, keepdim=True) + 1e-6)
     for m in range(len(lights)):

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from thgen.synth import facekit as fk
-from thgen.synth.appearance import Light
 from thgen.synth.head import Performer, State
+from thgen.synth.light import Light
 from thgen.synth.raster import correspondence, light_arrives, rasterize, shade, vertex_normals
 
 SUPERSAMPLE = 2
@@ -19,6 +19,7 @@ FAR_LIGHT = 500.0  # cm
 SHADOW_BIAS = 0.4  # cm; a surface this near to the one that the light meets is lit
 HOLES = ((fk.EYE_L, fk.EYE_R), (fk.MOUTH, fk.GUMS, fk.TEETH))  # what lies under lids and lips, and in their shadow
 UNDER_LID = 0.011  # width of that shadow, in sides of the picture
+IN_FOCUS, FAR = 9.0, 100.0  # cm behind the nearest point: up to where all is sharp; how far the background is
 VISIBLE_DEPTH = 0.35  # cm; a point this much behind the visible surface still counts as seen
 
 
@@ -56,7 +57,7 @@ class Frame:
 
     def segmentation(self, performer: Performer) -> np.ndarray:
         """Part of each pixel, uint8 [S S], classes of facekit.PART_NAMES."""
-        parts = np.where(self.face >= 0, performer.part[self.face], fk.BACKGROUND).astype(np.uint8)
+        parts = np.where(self.face >= 0, performer.region[self.face], fk.BACKGROUND).astype(np.uint8)
         return parts[::SUPERSAMPLE, ::SUPERSAMPLE]
 
 
@@ -87,7 +88,7 @@ def render(performer: Performer, state: State, camera: Camera, size: int) -> Fra
         vertex_normals(world, performer.triangles), performer.colour, performer.gloss, look.texture,
         look.light.lights, look.light.tints, look.light.ambient, _lit(performer, world, face, weight),
     )  # fmt: skip
-    image = expose(performer, linear, face, size)
+    image = expose(performer, linear, face, depth, size)
     return Frame(image, points, depth, face, weight, performer.openness(head), state)
 
 
@@ -96,14 +97,34 @@ def background(performer: Performer, buffer: int) -> np.ndarray:
     return cv2.resize(performer.look.background, (buffer, buffer), interpolation=cv2.INTER_LINEAR)
 
 
-def expose(performer: Performer, linear: np.ndarray, face: np.ndarray, size: int) -> np.ndarray:
-    """Super-sampled linear colours [S S 3] -> picture uint8 [size size 3]; `linear` is overwritten."""
+def expose(performer: Performer, linear: np.ndarray, face: np.ndarray, depth: np.ndarray, size: int) -> np.ndarray:
+    """Super-sampled linear colours [S S 3] and depth in cm [S S] -> picture uint8 [size size 3]; `linear` is
+    overwritten."""
     look = performer.look
     _darken_holes(linear, np.where(face >= 0, performer.part[face], fk.BACKGROUND), look.light.contact)
     small = cv2.resize(linear, (size, size), interpolation=cv2.INTER_AREA)
+    if look.aperture:
+        small = _defocus(small, depth[::SUPERSAMPLE, ::SUPERSAMPLE], look.aperture)
     bright = np.maximum(small - SHOULDER, 0)
     small = np.minimum(small, SHOULDER) + (1 - SHOULDER) * (1 - np.exp(-bright / (1 - SHOULDER)))  # as film does
     return (np.clip(small, 0, 1) ** (look.gamma / 1.6) * 255 + 0.5).astype(np.uint8)
+
+
+def _defocus(image: np.ndarray, depth: np.ndarray, aperture: float) -> np.ndarray:
+    """Blur what lies behind the face. image [S S 3], depth [S S] cm; aperture: sides of the picture per metre."""
+    behind = np.clip(depth - depth.min() - IN_FOCUS, 0, FAR) / 100
+    radius = (aperture * len(image) * behind).astype(np.float32)
+    largest = radius.max()
+    if largest < 0.3:
+        return image
+    # A blurred surface must not take the colours of a sharp one before it: those pixels have little weight.
+    weight = cv2.GaussianBlur(radius / largest + 1e-3, (0, 0), 1)[..., None]
+    for sigma in (largest / 3, largest):
+        blurred = cv2.GaussianBlur(image * weight, (0, 0), sigma)
+        blurred /= cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
+        mix = np.clip(radius / sigma - 0.5, 0, 1)[..., None]
+        image = image + mix * (blurred - image)
+    return image
 
 
 def light_view(performer: Performer, world: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ def render_batch(
     depths, weights = depth.cpu().numpy(), weight.cpu().numpy()
     return [
         Frame(
-            expose(performer, linear[t], faces[t], size), points[t], depths[t], faces[t], weights[t],
+            expose(performer, linear[t], faces[t], depths[t], size), points[t], depths[t], faces[t], weights[t],
             performer.openness(heads[t]), state,
         )
         for t, state in enumerate(states)

@@ -103,6 +103,11 @@ EMOTIONS: dict[str, dict[int, float]] = {
 }
 
 
+# Classes of the analyser's segmentation, in the order of its logits. "head" is what shows of it beside the others
+# (ears, scalp); "worn" is what is before or on it (hat, glasses, jewellery, a hand).
+SEGMENTS = ("background", "head", "hair", "face", "mouth", "eyes", "neck", "body", "worn")
+
+
 @dataclass(frozen=True)
 class Control:
     """One slider: `key` is `<group>.<name>` as in `--set key=value`; `neutral` changes nothing."""

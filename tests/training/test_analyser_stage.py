@@ -1,16 +1,21 @@
 """The analyser's stage: labels follow the crop, losses teach, negatives are none."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from thgen.errors import TrainingError
 from thgen.networks.geometry import euler_angles, rotation_matrix
-from thgen.schema import COEFFICIENTS
-from thgen.training.analyser_stage import AnalyserStage, close_points, crop_matrix, move_labels
+from thgen.schema import COEFFICIENTS, SEGMENTS
+from thgen.synth import facekit as fk
+from thgen.training.analyser_stage import UNKNOWN, AnalyserStage, close_points, crop_matrix, move_labels, wide_crops
+from thgen.training.data import ClipStore
 from thgen.training.negatives import animal, clutter, photos_without_people
 from thgen.training.stage import checked
 
-SMALL = {"channels": [8, 16, 16, 24, 32], "hidden": 48}
+SMALL = {"channels": [8, 16, 16, 24, 32], "hidden": 48, "segments": 8}
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +78,38 @@ def test_scores_are_finite_and_export_names_its_class(stage):
     assert scores["landmarks_interocular_percent"] > 0 and all(np.isfinite(v) for v in scores.values())
     state, config = stage.export()["analyser"]
     assert config["class"] == "analyser" and len(state) == len(stage.net.state_dict())
+
+
+def test_segments_lie_where_the_picture_shows_them_and_beside_it_nothing_is_known():
+    parts = torch.zeros(1, 64, 64)
+    parts[:, 16:40, 20:44] = fk.FACE
+    parts[:, 40:] = fk.NECK
+    picture = (parts / fk.NECK)[:, None].repeat(1, 3, 1, 1)
+    still, segments = wide_crops(picture, parts, np.random.default_rng(0), 0.0)
+    assert still.shape == (1, 3, 128, 128)
+    assert (segments[0, 20:36, 24:40] == SEGMENTS.index("face")).all()
+    assert (segments[0, 44:] == SEGMENTS.index("neck")).all() and (segments[0, :12] == 0).all()
+    for seed in range(4):
+        moved, segments = wide_crops(picture, parts, np.random.default_rng(seed), 1.0)
+        shade = torch.nn.functional.avg_pool2d(moved, 2)[0, 0]
+        inner = (shade - 1).abs() < 1e-4
+        known = segments[0] != UNKNOWN
+        assert (segments[0][inner & known] == SEGMENTS.index("neck")).all() and inner.any()
+
+
+def test_half_of_the_draws_go_to_the_hard_clips_where_asked(shards, tmp_path):
+    for file in shards.glob("*.tar"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    store = ClipStore(tmp_path)
+    rng = np.random.default_rng(0)
+    with pytest.raises(TrainingError, match="evaluate hard"):
+        store.draw(rng, 1.0)
+    keys = [clip.key for clip in store.clips]
+    (tmp_path / "hard.json").write_text(json.dumps({key: 1.0 if n else 9.0 for n, key in enumerate(keys)}))
+    drawn = np.bincount([store.draw(rng, 1.0) for _ in range(2000)], minlength=len(keys))
+    assert drawn.min() > 0 and drawn[0] > 2 * drawn[1:].max()
+    even = np.bincount([store.draw(rng) for _ in range(2000)], minlength=len(keys))
+    assert even.max() < 1.5 * even.mean()
 
 
 def test_close_looks_cover_their_eye_and_the_mouth(stage):

@@ -13,6 +13,7 @@ EVALUATIONS: dict[str, tuple[str, str]] = {
     "rig": ("thgen.evaluation.rig_report", "a method on unseen rendered people, beside a floor and a ceiling"),
     "ablation": ("thgen.evaluation.ablation", "Rig's generator with one part switched off at a time"),
     "analyser": ("thgen.evaluation.analyser_report", "landmarks, pose, gaze, lids and action units on unseen renders"),
+    "hard": ("thgen.evaluation.hard", "which clips of a training set the analyser reads worst, for data.hard"),
     "landmarks": ("thgen.evaluation.landmark_sheet", "faces found in portraits, with their landmarks drawn"),
     "sheet": ("thgen.evaluation.contact_sheet", "portraits × sliders as one picture to look at"),
     "curve": ("thgen.evaluation.curve", "validation scores of a training against its time, and a forecast"),

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thgen.schema import COEFFICIENTS
+from thgen.schema import COEFFICIENTS, SEGMENTS
 
 INPUT_SIZE = 128
 POSE_SCALE, GAZE_SCALE, OPENNESS_SCALE = 20.0, 10.0, 50.0  # degrees, degrees, %: what one unit of a head stands for
@@ -91,6 +91,27 @@ class LocalLook(nn.Module):
         return local @ turn.mT + centre[:, None], code
 
 
+class Segmenter(nn.Module):
+    """Feature maps of the analyser, finest first -> classes of schema.SEGMENTS; coarse maps tell fine ones what they
+    see (a feature pyramid, Lin et al. 2017). inputs: channels of the maps; width: of the pyramid."""
+
+    def __init__(self, inputs: tuple[int, ...], width: int = 32):
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in inputs)
+        self.smooth = nn.ModuleList(
+            nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1)) for _ in inputs
+        )
+        self.out = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, len(SEGMENTS), 3, 1, 1))
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Logits [B P H W] at the size of the finest map."""
+        x = torch.zeros_like(self.lateral[-1](maps[-1]))
+        for map_, lateral, smooth in reversed(list(zip(maps, self.lateral, self.smooth, strict=True))):
+            x = F.interpolate(x, size=map_.shape[-2:], mode="bilinear", align_corners=False) + lateral(map_)
+            x = x + smooth(x)
+        return self.out(x)
+
+
 class Analyser(nn.Module):
     """[B 3 128 128] in [-1, 1] -> Analysis: a look at the whole, then closer looks at eyes and mouth.
 
@@ -100,13 +121,13 @@ class Analyser(nn.Module):
 
     def __init__(
         self, keypoints: int, eye_points: list[list[int]], mouth_points: list[int],
-        channels: tuple[int, ...] = (32, 56, 96, 160, 256), hidden: int = 512,
+        channels: tuple[int, ...] = (32, 56, 96, 160, 256), hidden: int = 512, segments: int = 0,
     ):  # fmt: skip
         super().__init__()
         self.count, self.eye_points, self.mouth_points = keypoints, eye_points, mouth_points
         self.config = {
             "class": "analyser", "keypoints": keypoints, "eye_points": eye_points, "mouth_points": mouth_points,
-            "channels": list(channels), "hidden": hidden,
+            "channels": list(channels), "hidden": hidden, "segments": segments,
         }  # fmt: skip
         self.stem = nn.Sequential(nn.Conv2d(3, channels[0], 5, 2, 2), nn.SiLU())
         self.blocks = nn.ModuleList(ResidualDown(a, b) for a, b in pairwise(channels))
@@ -116,6 +137,7 @@ class Analyser(nn.Module):
         self.eyes = nn.ModuleList(LocalLook(len(points), (32, 48)) for points in eye_points)
         self.mouth = LocalLook(len(mouth_points), (40, 56))
         self.to_face = nn.Linear(hidden, 1)
+        self.segmenter = Segmenter(channels, segments) if segments else None
         self.to_factors = nn.Sequential(
             nn.Linear(hidden + 3 * 96, 320), nn.SiLU(), nn.Linear(320, 3 + 4 + 2 + len(COEFFICIENTS))
         )
@@ -126,6 +148,10 @@ class Analyser(nn.Module):
         for block in self.blocks:
             maps.append(block(maps[-1]))
         return maps
+
+    def segment(self, x: Tensor) -> Tensor:
+        """Crops [B 3 128 128], framed as thgen crops a photo or closer -> logits [B P 64 64] of schema.SEGMENTS."""
+        return self.segmenter(self.features(x)).float()
 
     def _closer(self, x: Tensor, rough: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Keypoints [B K 3] with eyes and mouth placed by their own looks, and the looks' codes."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from thgen.errors import AssetError
-from thgen.schema import COEFFICIENTS
+from thgen.schema import COEFFICIENTS, SEGMENTS
 
 FILE_NAME = "ict_facekit_light.npz"
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "facekit"
@@ -19,6 +19,9 @@ DEFAULT_FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data" 
 BACKGROUND, FACE, SKIN, MOUTH, SOCKET, GUMS, TEETH, EYE_L, EYE_R, HAIR, BODY, WEAR, NECK = range(13)
 PART_NAMES = ("background", "face", "skin", "mouth", "eye socket", "gums and tongue", "teeth", "left eye",
               "right eye", "hair", "body", "wear", "neck")  # fmt: skip
+SEGMENT_OF_PART = np.array([SEGMENTS.index(name) for name in (
+    "background", "face", "head", "mouth", "eyes", "mouth", "mouth", "eyes", "eyes", "hair", "body", "worn", "neck",
+)])  # fmt: skip
 
 # One past the last vertex of each part, in the order of the file; lacrimal fluid, blends, occlusion and lashes follow.
 _RANGES = ((9409, FACE), (11248, SKIN), (13294, MOUTH), (14062, SOCKET), (17039, GUMS), (21451, TEETH),

@@ -22,6 +22,7 @@ PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # the head turns about the top 
 NECK = (-17.0, -8.0)  # below: still; above: moves with the head; cm
 UNDER_JAW = 0.4  # cm below the line of the jaw, where the neck begins
 BARE = 0.25  # share of performers whose shoulders are bare
+SHIRT_FOLLOWS = 0.2  # of the motion of the skin beneath
 LID_CONTACT = 0.10  # cm between the lid landmarks when the lids touch
 BLINK_CLOSED = 1.12  # weight of the blink shapes at which everybody's lids touch
 
@@ -142,6 +143,7 @@ class Performer:
         uv[..., 1] = 1 - uv[..., 1]
         self.triangle_uv = uv
         follow = np.concatenate([np.full(len(p.vertices), p.follow, np.float32) for p in pieces])
+        follow[: self.count][clothed] = SHIRT_FOLLOWS
         self._follow = (follow * neck_weight(self.neutral[:, 1]))[:, None]
         colour = np.concatenate([p.colour for p in pieces])
         gloss = np.concatenate([np.full(len(p.vertices), p.gloss) for p in pieces])

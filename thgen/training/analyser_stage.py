@@ -14,7 +14,8 @@ from torch import Tensor
 
 from thgen.networks.analyser import INPUT_SIZE, Analyser, to_input
 from thgen.networks.geometry import euler_angles, rotation_matrix
-from thgen.schema import COEFFICIENT_INDEX
+from thgen.schema import COEFFICIENT_INDEX, SEGMENTS
+from thgen.synth import facekit as fk
 from thgen.synth.clip import head_mesh
 from thgen.synth.head import neck_weight
 from thgen.synth.keypoints import EYE_LOOP, KeypointLayout, build_layout
@@ -44,6 +45,9 @@ def close_points(layout: KeypointLayout) -> tuple[list[list[int]], list[int]]:
 # What negatives are, and in which shares.
 NEGATIVES = {"photo": 0.2, "animal": 0.3, "clutter": 0.12, "off": 0.16, "size": 0.1, "turned": 0.07, "pieces": 0.05}
 LABELS = ("keypoints", "pose", "gaze", "openness", "coefficients")
+WIDE = 1 / 3  # of the batch: pictures as wide as a photo's crop, whose parts are told apart
+UNKNOWN = -100  # beside the picture: no segment is right or wrong there
+RARE = {"mouth": 4.0, "eyes": 4.0, "neck": 1.5, "worn": 1.5}  # weight of small segments in the loss
 
 
 def crop_matrix(keypoints: Tensor, rng: np.random.Generator, jitter: float) -> Tensor:
@@ -82,8 +86,29 @@ def move_labels(batch: dict[str, Tensor], matrix: Tensor) -> dict[str, Tensor]:
     return {**batch, "keypoints": keypoints, "pose": pose}
 
 
+def cut(images: Tensor, matrix: Tensor) -> Tensor:
+    """Crops [B 3 128 128] of images [B 3 H W] by matrix [B 2 3] (normalised crop -> image), anti-aliased by area."""
+    grid = F.affine_grid(matrix, [len(images), 3, 2 * INPUT_SIZE, 2 * INPUT_SIZE], align_corners=False)
+    return F.avg_pool2d(F.grid_sample(images, grid, padding_mode="border", align_corners=False), 2)
+
+
+def wide_crops(picture: Tensor, parts: Tensor, rng: np.random.Generator, jitter: float) -> tuple[Tensor, Tensor]:
+    """Pictures [B 3 H W] and their facekit parts [B F F] as crops [B 3 128 128] with segments int64 [B 64 64]."""
+    b = len(picture)
+    draw = torch.from_numpy(rng.standard_normal((b, 4), dtype=np.float32)) * jitter
+    half, angle = torch.exp(0.12 * draw[:, 0] - 0.1 * jitter).clamp(0.6, 1.25), 0.15 * draw[:, 1]
+    cos, sin = half * angle.cos(), half * angle.sin()
+    shift = 0.08 * draw[:, 2:]
+    matrix = torch.stack([torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1)
+    grid = F.affine_grid(matrix, [b, 1, INPUT_SIZE // 2, INPUT_SIZE // 2], align_corners=False)
+    shown = F.grid_sample(parts[:, None].float() + 1, grid, mode="nearest", align_corners=False)[:, 0].long() - 1
+    segments = torch.as_tensor(fk.SEGMENT_OF_PART)[shown.clamp_min(0)]
+    return cut(picture, matrix), torch.where(shown < 0, UNKNOWN, segments)
+
+
 class AnalyserStage(Task):
-    """data: {train: folder, val: folder, clips_per_batch}; model: arguments of Analyser."""
+    """data: {train: folder, val: folder, frames_per_clip, start: weights to begin with, hard: share of clips that are
+    drawn by how hard they are}; model: arguments of Analyser."""
 
     def __init__(self, config: StageConfig) -> None:
         self.config = config
@@ -113,24 +138,29 @@ class AnalyserStage(Task):
         size = self.config.batch_size
         per_clip = self.config.data.get("frames_per_clip", 3)
         images: list[np.ndarray] = []
-        rows: dict[str, list[np.ndarray]] = {name: [] for name in LABELS}
+        rows: dict[str, list[np.ndarray]] = {name: [] for name in (*LABELS, "segmentation")}
         while len(images) < size:
-            number = int(rng.integers(len(store)))
+            number = store.draw(rng, self.config.data.get("hard", 0.0) if jitter else 0.0)
             frames = sorted(rng.choice(len(store.clips[number].frames), per_clip, replace=False).tolist())
-            shown, truth = store.load(number, frames, LABELS)
+            shown, truth = store.load(number, frames, (*LABELS, "segmentation"))
             images += list(shown)
-            for name in LABELS:
+            for name in rows:
                 rows[name] += list(truth[name][frames])
         labels = {n: torch.from_numpy(np.stack(v[:size]).astype(np.float32)) for n, v in rows.items()}
         picture = to_input(torch.from_numpy(np.stack(images[:size])))
+        parts = labels.pop("segmentation")
         matrix = crop_matrix(labels["keypoints"], rng, jitter)
         labels = move_labels(labels, matrix)
-        x = _cut(picture, matrix)
+        x = cut(picture, matrix)
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         if jitter:
             (x,) = colour_jitter(generator, x)
             x = degrade(generator, x)
             labels["negatives"] = self._negatives(picture, matrix, rng, generator)
+        count = max(1, round(WIDE * size))
+        labels["wide"], labels["segments"] = wide_crops(picture[:count], parts[:count], rng, jitter)
+        if jitter:
+            labels["wide"] = degrade(generator, colour_jitter(generator, labels["wide"])[0])
         return {"image": x, **labels}
 
     def _negatives(
@@ -152,7 +182,7 @@ class AnalyserStage(Task):
                 photo = animal(rng) if kind == "animal" else clutter(rng)
             side = int(min(photo.shape[:2]) * rng.uniform(0.25 if kind == "photo" else 0.75, 1))
             y, x = (int(rng.integers(0, n - side + 1)) for n in photo.shape[:2])
-            return _cut(to_input(torch.from_numpy(photo[None, y : y + side, x : x + side])), torch.eye(2, 3)[None])
+            return cut(to_input(torch.from_numpy(photo[None, y : y + side, x : x + side])), torch.eye(2, 3)[None])
         m = matrix[i : i + 1].clone()
         if kind == "off":  # shifted until the face is half out
             angle = rng.uniform(0, 2 * math.pi)
@@ -164,12 +194,12 @@ class AnalyserStage(Task):
             turn = rng.choice([math.pi, math.pi / 2, -math.pi / 2]) + rng.normal(0, 0.2)
             spin = torch.tensor([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]).float()
             m[:, :, :2] = m[:, :, :2] @ spin
-        cut = _cut(picture[i : i + 1], m)
+        view = cut(picture[i : i + 1], m)
         if kind == "pieces":
-            tiles = cut.unfold(2, 32, 32).unfold(3, 32, 32).flatten(2, 3)
+            tiles = view.unfold(2, 32, 32).unfold(3, 32, 32).flatten(2, 3)
             tiles = tiles[:, :, torch.randperm(16, generator=generator)]
-            cut = tiles.view(1, 3, 4, 4, 32, 32).permute(0, 1, 2, 4, 3, 5).reshape(1, 3, 128, 128)
-        return cut
+            view = tiles.view(1, 3, 4, 4, 32, 32).permute(0, 1, 2, 4, 3, 5).reshape(1, 3, 128, 128)
+        return view
 
     # ---- losses
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
@@ -178,7 +208,10 @@ class AnalyserStage(Task):
         close = [*self.net.eye_points[0], *self.net.eye_points[1], *self.net.mouth_points]
         away = (found.keypoints[:count, close, :2] - batch["keypoints"][:, close, :2]).abs()
         label = torch.cat([torch.ones(count), torch.zeros(len(found.face) - count)]).to(found.face)
+        weight = torch.tensor([RARE.get(name, 1.0) for name in SEGMENTS], device=label.device)
+        segments = F.cross_entropy(self.net.segment(batch["wide"]), batch["segments"], weight, ignore_index=UNKNOWN)
         return {
+            "segments": segments,
             "keypoints": (found.rough[:count] - batch["keypoints"]).abs().mean(),
             "close": away.mean(),
             "pose": (found.pose[:count] - batch["pose"]).abs().mean() / 20,
@@ -213,7 +246,14 @@ class AnalyserStage(Task):
             "gaze_degrees": float((found.gaze - truth["gaze"]).abs().mean()),
             "openness_percent": float((found.openness - truth["openness"]).abs().mean()),
             "coefficients": float((found.coefficients - truth["coefficients"]).abs().mean()),
+            "segments_percent_right": float(self._right_segments(batch) * 100),
         }
+
+    def _right_segments(self, batch: Batch) -> Tensor:
+        """Share of the pixels of wide crops whose segment is right."""
+        truth = batch["segments"].to(self.device)
+        right = self.net.segment(batch["wide"].to(self.device)).argmax(1) == truth
+        return right[truth != UNKNOWN].float().mean()
 
     def images(self, batch: Batch) -> dict[str, Tensor]:
         x = (batch["image"][:8].float().clone() + 1) / 2
@@ -225,9 +265,3 @@ class AnalyserStage(Task):
 
     def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
         return {"analyser": (self.net.state_dict(), self.net.config)}
-
-
-def _cut(images: Tensor, matrix: Tensor) -> Tensor:
-    """Crops [B 3 128 128] of images [B 3 H W] by matrix [B 2 3] (normalised crop -> image), anti-aliased by area."""
-    grid = F.affine_grid(matrix, [len(images), 3, 2 * INPUT_SIZE, 2 * INPUT_SIZE], align_corners=False)
-    return F.avg_pool2d(F.grid_sample(images, grid, padding_mode="border", align_corners=False), 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,9 @@ from torch import Tensor
 from thgen.errors import TrainingError
 from thgen.synth.clip import decode_truth, shard_paths
 
+HARD_FILE = "hard.json"  # beside the shards: clip -> error, see thgen.evaluation.hard
+HOPELESS = 95  # percentile
+
 
 @dataclass(frozen=True)
 class _Clip:
@@ -23,6 +27,7 @@ class _Clip:
     frames: tuple[tuple[int, int], ...]  # offset and size of each JPEG
     truth: tuple[int, int]
     identity: int
+    key: str
 
 
 class ClipStore:
@@ -48,11 +53,30 @@ class ClipStore:
                     members.setdefault(key, {})[extension] = (member.offset_data, member.size)
             for key, files in members.items():
                 frames = tuple(files[e] for e in sorted(files) if e.endswith(".jpg"))
-                out.append(_Clip(path, frames, files["truth.npz"], int(key.split("_")[0])))
+                out.append(_Clip(path, frames, files["truth.npz"], int(key.split("_")[0]), key))
         return out
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    def draw(self, rng: np.random.Generator, hard: float = 0.0) -> int:
+        """Number of a random clip. A share `hard` is drawn by how hard clips are (`evaluate hard`), the few beyond
+        HOPELESS no more often than those there. Raises TrainingError where nobody has measured that."""
+        if hard and rng.random() < hard:
+            return int(np.searchsorted(self._hardness, rng.random() * self._hardness[-1], side="right"))
+        return int(rng.integers(len(self)))
+
+    @cached_property
+    def _hardness(self) -> np.ndarray:
+        """Cumulative error of the clips, [N]."""
+        file = self.folder / HARD_FILE
+        if not file.is_file():
+            raise TrainingError(
+                f"There is no {file}: run `python -m thgen evaluate hard {self.folder}`, or set data.hard=0."
+            )
+        known = json.loads(file.read_text())
+        errors = np.array([known.get(clip.key, 0.0) for clip in self.clips])
+        return np.cumsum(np.minimum(errors, np.percentile(errors, HOPELESS)) + 1e-9)
 
     def refresh(self) -> None:
         """Take in shards that a render beside the training has finished since."""
@@ -60,6 +84,7 @@ class ClipStore:
         if paths != self._paths:
             self._paths = paths
             self.__dict__.pop("clips", None)
+            self.__dict__.pop("_hardness", None)
 
     @staticmethod
     def _read(path: Path, places: list[tuple[int, int]]) -> list[bytes]:

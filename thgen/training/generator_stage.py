@@ -136,7 +136,7 @@ class GeneratorStage(Task):
         targets: list[np.ndarray] = []
         rows: dict[str, list[np.ndarray]] = {f"{name}_{end}": [] for name in LABELS for end in "st"}
         while len(photos) < size:
-            number = int(rng.integers(len(store)))
+            number = store.draw(rng)
             count = len(store.clips[number].frames)
             chosen = self._targets(rng, count, per_clip)
             images, truth = store.load(number, [0, *chosen], LABELS)

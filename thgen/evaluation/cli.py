@@ -15,6 +15,7 @@ EVALUATIONS: dict[str, tuple[str, str]] = {
     "analyser": ("thgen.evaluation.analyser_report", "landmarks, pose, gaze, lids and action units on unseen renders"),
     "hard": ("thgen.evaluation.hard", "which clips of a training set the analyser reads worst, for data.hard"),
     "landmarks": ("thgen.evaluation.landmark_sheet", "faces found in portraits, with their landmarks drawn"),
+    "segments": ("thgen.evaluation.segment_report", "hair, face, neck, body and the rest told apart"),
     "sheet": ("thgen.evaluation.contact_sheet", "portraits × sliders as one picture to look at"),
     "curve": ("thgen.evaluation.curve", "validation scores of a training against its time, and a forecast"),
     "benchmark": ("thgen.evaluation.benchmark", "seconds per second of video, and peak memory"),

@@ -78,7 +78,8 @@ def load_prior(
     Raises TrainingError for a name that is not known and WeightsError when the weights cannot be had or were altered.
     """
     if name == "analyser":
-        return Prior(name, hub.describe(name, weights_dir)["text"], hub.load_network(name, "cpu", weights_dir))
+        known = hub.describe(name, weights_dir)
+        return Prior(name, f"{known['source']}, {known['sha256']}", hub.load_network(name, "cpu", weights_dir))
     if name not in pins:
         raise TrainingError(f"There is no prior {name!r}; choose one of: auto, analyser, {', '.join(pins)}.")
     pin = pins[name]

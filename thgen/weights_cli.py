@@ -1,4 +1,4 @@
-"""`python -m thgen weights list|fetch|verify|push`."""
+"""`python -m thgen weights list|fetch|verify|push|convert`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from thgen.manifest import BUNDLED, read_manifest
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """Add `weights`; `run` is what its arguments are for."""
-    p = subparsers.add_parser("weights", help="list, fetch, verify or publish weights")
-    p.add_argument("action", choices=("list", "fetch", "verify", "push"))
-    p.add_argument("names", nargs="*", help="names in weights/manifest.json (default: all)")
+    p = subparsers.add_parser("weights", help="list, fetch, verify, publish or convert weights")
+    p.add_argument("action", choices=("list", "fetch", "verify", "push", "convert"))
+    p.add_argument(
+        "names", nargs="*", help="names in weights/manifest.json (default: all); convert: a method and the folder of "
+        "the files that its authors released, which must be ones that you trust",
+    )  # fmt: skip
     p.add_argument("--weights", type=Path, default=BUNDLED, help="weights folder (default: the bundled one)")
     p.set_defaults(run=run)
     return p
@@ -22,6 +25,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
 
 def run(args: argparse.Namespace) -> int:
     """Exit status. Raises WeightsError."""
+    if args.action == "convert":
+        _convert(args.names, args.weights)
+        return 0
     entries = read_manifest(args.weights)
     unknown = [n for n in args.names if n not in entries]
     if unknown:
@@ -56,6 +62,15 @@ def _verify(names: list[str], folder: Path) -> None:
             faults.append(str(error))
     if faults:
         raise WeightsError(" ".join(faults))
+
+
+def _convert(names: list[str], folder: Path) -> None:
+    from thgen.convert import convert
+
+    if len(names) != 2:
+        raise WeightsError("Say what to convert: python -m thgen weights convert pd_fgc FOLDER")
+    for name, entry in convert(names[0], Path(names[1]), folder).items():
+        print(f"{name}: {folder / entry.file}, {entry.bytes / 1e6:.1f} MB, SHA-256 {entry.sha256[:12]}")
 
 
 def _push(names: list[str], folder: Path) -> None:

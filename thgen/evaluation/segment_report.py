@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> Report:
 
     device = torch.device(args.device)
     analyser = hub.load_network("analyser", device)
+    assert isinstance(analyser, Analyser)
     report = measure(analyser, args.identities, device)
     if args.photos:
         finder = FaceFinder(analyser, device)

@@ -1,0 +1,120 @@
+"""Released checkpoints: random tensors with the released names and shapes convert, load and run."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from thgen import hub
+from thgen.__main__ import main
+from thgen.convert import RELEASED, convert
+from thgen.errors import WeightsError
+from thgen.manifest import read_manifest
+
+OFFICIAL = json.loads((Path(__file__).parent / "data" / "pd_fgc_official.json").read_text())
+EXTRAS = {
+    "appearance_model.pth": {"fc.other": (3,)},
+    "audio_model.pth": {
+        "fc.weight": (5, 512),
+        "model.layer4_exp.0.conv1.weight": (4, 4),
+        "exp_embed.1.weight": (30, 512),
+    },
+    "motion_model.pth": {"classifier.weight": (2, 2), "to_feature.0.weight": (3, 3), "unheard_of": (1,)},
+    "generator_model.pth": {"style.9.weight": (2, 2)},
+}
+
+
+def random_state(shapes):
+    """Tensors that keep activations in range, so that the networks run."""
+    generator = torch.Generator().manual_seed(5)
+    state = {}
+    for name, shape in shapes.items():
+        if name.endswith("num_batches_tracked"):
+            state[name] = torch.tensor(7)
+        elif name.endswith("running_var"):
+            state[name] = torch.rand(shape, generator=generator) + 0.5
+        else:
+            fan = max(1, torch.Size(shape[1:]).numel()) if len(shape) > 1 else 4
+            state[name] = torch.randn(shape, generator=generator) / (1 if "modulation" in name else fan**0.5)
+    return state
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("released") / "checkpoints"
+    folder.mkdir()
+    for module, file in OFFICIAL["files"].items():
+        shapes = {
+            k: v for k, v in OFFICIAL["modules"][module].items() if not k.startswith("style.")
+        }  # 200 MB of nothing
+        torch.save(random_state({**shapes, **EXTRAS[file]}), folder / file)
+    return folder.parent
+
+
+@pytest.fixture(scope="module")
+def converted(released, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    convert("pd_fgc", released, folder)
+    return folder
+
+
+def load(name, folder):
+    return hub.load_network(name, "cpu", folder)
+
+
+def test_every_released_tensor_that_runs_arrives_unchanged(released, converted):
+    entries = read_manifest(converted)
+    assert set(entries) == set(RELEASED["pd_fgc"]) and all("authors" in e.licence for e in entries.values())
+    for name, part in RELEASED["pd_fgc"].items():
+        source = torch.load(released / "checkpoints" / part.file, weights_only=True)
+        network = load(name, converted).state_dict()
+        assert set(network) <= set(source)
+        left = set(source) - set(network) - set(EXTRAS[part.file])
+        assert left <= {"fc.weight", "fc.bias", "model.fc.weight", "model.fc.bias", "input.input"} | {
+            k for k in source if k.endswith(".kernel")
+        }
+        for key, value in network.items():
+            assert torch.equal(value, source[key].to(value.dtype)), key
+
+
+def test_the_converted_networks_run(converted):
+    picture = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.inference_mode():
+        vector, start = load("pd_fgc_paper_appearance", converted)(picture)
+        motion = load("pd_fgc_paper_motion", converted)
+        feature = motion(picture)
+        lip = load("pd_fgc_paper_audio", converted)(torch.rand(1, 1, 80, 20))[1]
+        latent = torch.cat([vector, lip, motion.expression(feature), motion.eye(feature), motion.pose(feature)], 1)
+        assert vector.shape == (1, 2048) and start.shape == (1, 512, 7, 7) and latent.shape == (1, 2590)
+        out = load("pd_fgc_paper_generator", converted)(latent, start)
+    assert out.shape == (1, 3, 224, 224) and out.isfinite().all() and out.std() > 0
+
+
+@pytest.mark.parametrize("fault", ["missing", "pickle", "short", "shape", "strange"])
+def test_a_file_that_is_not_what_was_released_is_refused_and_nothing_is_written(released, tmp_path, fault):
+    for file in (released / "checkpoints").iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    path = tmp_path / "audio_model.pth"
+    state = torch.load(path, weights_only=True)
+    path.unlink()
+    if fault == "pickle":
+        torch.save({"model": Path("x")}, path)
+    elif fault == "short":
+        torch.save({k: v for k, v in state.items() if k != "model.fc.weight"}, path)
+    elif fault == "shape":
+        torch.save({**state, "model.fc.bias": torch.zeros(3)}, path)
+    elif fault == "strange":
+        torch.save({**state, "model.layer9.weight": torch.zeros(3)}, path)
+    words = {"missing": "is missing", "pickle": "bare tensors", "short": "model.fc.weight is missing",
+             "shape": "instead of", "strange": "unexpected"}  # fmt: skip
+    with pytest.raises(WeightsError, match=words[fault]):
+        convert("pd_fgc", tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_what_it_needs(capsys, tmp_path):
+    assert main(["weights", "convert", "pd_fgc"]) == 2
+    assert "weights convert pd_fgc FOLDER" in capsys.readouterr().err
+    assert main(["weights", "convert", "rig", str(tmp_path)]) == 2
+    assert "There is no converter for 'rig'" in capsys.readouterr().err

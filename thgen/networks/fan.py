@@ -1,0 +1,146 @@
+"""One-hourglass FAN (Bulat and Tzimiropoulos 2017) as an encoder of motion; tensor names of PC-AVS and PD-FGC."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+DEPTH = 4
+
+
+class ConvBlock(nn.Module):
+    """Three 3x3 convolutions of 1/2, 1/4 and 1/4 of the outputs, each after batch norm and ReLU, concatenated."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs // 2, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs // 2)
+        self.conv2 = nn.Conv2d(outputs // 2, outputs // 4, 3, 1, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outputs // 4)
+        self.conv3 = nn.Conv2d(outputs // 4, outputs // 4, 3, 1, 1, bias=False)
+        self.downsample: nn.Module | None = None
+        if inputs != outputs:
+            self.downsample = nn.Sequential(
+                nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, 1, bias=False)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.conv1(F.relu(self.bn1(x)))
+        second = self.conv2(F.relu(self.bn2(first)))
+        third = self.conv3(F.relu(self.bn3(second)))
+        return torch.cat([first, second, third], 1) + (x if self.downsample is None else self.downsample(x))
+
+
+class HourGlass(nn.Module):
+    """[B C H W] -> the same shape, seen at H/2 ... H/16 and back."""
+
+    def __init__(self, channels: int, depth: int = DEPTH):
+        super().__init__()
+        self.depth = depth
+        for level in range(depth, 0, -1):
+            self.add_module(f"b1_{level}", ConvBlock(channels, channels))
+            self.add_module(f"b2_{level}", ConvBlock(channels, channels))
+        self.add_module("b2_plus_1", ConvBlock(channels, channels))
+        for level in range(1, depth + 1):
+            self.add_module(f"b3_{level}", ConvBlock(channels, channels))
+        self.dropout = nn.Dropout(0.5)
+
+    def _level(self, level: int, x: Tensor) -> Tensor:
+        skip = self.dropout(self.get_submodule(f"b1_{level}")(x))
+        low = self.get_submodule(f"b2_{level}")(F.max_pool2d(x, 2))
+        low = self._level(level - 1, low) if level > 1 else self.get_submodule("b2_plus_1")(low)
+        low = self.get_submodule(f"b3_{level}")(low)
+        return skip + F.interpolate(low, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._level(self.depth, x)
+
+
+class FanEncoder(nn.Module):
+    """[B 3 side side] -> feature [B features]: 68 maps, which nothing supervises, squeezed through one channel.
+
+    width: channels of the hourglass, the stem has a quarter of it.
+    """
+
+    def __init__(self, width: int, side: int, features: int, maps: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width // 4, 7, 2, 3)
+        self.bn1 = nn.BatchNorm2d(width // 4)
+        self.conv2 = ConvBlock(width // 4, width // 2)
+        self.conv3 = ConvBlock(width // 2, width // 2)
+        self.conv4 = ConvBlock(width // 2, width)
+        self.m0 = HourGlass(width)
+        self.top_m_0 = ConvBlock(width, width)
+        self.conv_last0 = nn.Conv2d(width, width, 1)
+        self.bn_end0 = nn.BatchNorm2d(width)
+        self.l0 = nn.Conv2d(width, maps, 1)
+        self.bn5 = nn.BatchNorm2d(maps)
+        self.conv6 = nn.Conv2d(maps, 1, 3, 2, 1)
+        self.fc = nn.Linear((side // 8) ** 2, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.conv4(self.conv3(F.max_pool2d(self.conv2(x), 2)))
+        x = self.top_m_0(self.m0(x))
+        x = self.l0(F.relu(self.bn_end0(self.conv_last0(x))))
+        x = self.conv6(F.relu(self.bn5(x)))
+        feature: Tensor = self.fc(F.relu(x.flatten(1)))
+        return feature
+
+
+def head(features: int) -> nn.Sequential:
+    """[B features] -> [B features]; the batch norm stands after the ReLU, as released."""
+    return nn.Sequential(
+        nn.Linear(features, features), nn.ReLU(), nn.BatchNorm1d(features), nn.Linear(features, features)
+    )
+
+
+def embedding(features: int, size: int) -> nn.Sequential:
+    """Feature [B features] -> latent [B size]."""
+    return nn.Sequential(nn.ReLU(), nn.Linear(features, size))
+
+
+class Motion(nn.Module):
+    """The unified motion feature of a frame and the factors' heads on it (PD-FGC, section 3.2 and figure 2).
+
+    width, side, maps: of FanEncoder; the others are sizes of the feature and of the latents.
+    """
+
+    def __init__(
+        self, width: int = 256, side: int = 224, features: int = 512, maps: int = 68, lip: int = 500, pose: int = 6,
+        eye: int = 6, expression: int = 30,
+    ):  # fmt: skip
+        super().__init__()
+        self.config = {
+            "class": "pd_fgc_motion", "width": width, "side": side, "features": features, "maps": maps, "lip": lip,
+            "pose": pose, "eye": eye, "expression": expression,
+        }  # fmt: skip
+        self.model = FanEncoder(width, side, features, maps)
+        self.to_mouth, self.mouth_embed = head(features), embedding(features, lip)
+        self.to_headpose, self.headpose_embed = head(features), embedding(features, pose)
+        self.to_eye, self.eye_embed = head(features), embedding(features, eye)
+        self.to_emo, self.emo_embed = head(features), embedding(features, expression)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames [B 3 side side] in [-1, 1] -> unified feature [B features]."""
+        feature: Tensor = self.model(x)
+        return feature
+
+    def lip_feature(self, feature: Tensor) -> Tensor:
+        """[B features], what the audio's feature is contrasted with (eq. 2, 3)."""
+        out: Tensor = self.to_mouth(feature)
+        return out
+
+    def pose(self, feature: Tensor) -> Tensor:
+        out: Tensor = self.headpose_embed(self.to_headpose(feature))
+        return out
+
+    def eye(self, feature: Tensor) -> Tensor:
+        out: Tensor = self.eye_embed(self.to_eye(feature))
+        return out
+
+    def expression(self, feature: Tensor) -> Tensor:
+        out: Tensor = self.emo_embed(self.to_emo(feature))
+        return out

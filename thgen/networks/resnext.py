@@ -1,0 +1,86 @@
+"""ResNeXt (Xie et al. 2017) with torchvision's tensor names, so that its checkpoints load."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Bottleneck(nn.Module):
+    """1x1, grouped 3x3 (which strides), 1x1, beside an identity or a 1x1 projection."""
+
+    def __init__(self, inputs: int, width: int, outputs: int, groups: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, groups=groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B C H W] -> [B C' H/stride W/stride]."""
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        return F.relu(self.bn3(self.conv3(y)) + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNeXt(nn.Module):
+    """[B 3 H W] -> feature map [B C H/32 W/32] for four stages, C = 32 base. depths: blocks per stage; groups and
+    group_width: of the 3x3 convolutions in the first stage; base: channels of the stem."""
+
+    def __init__(self, depths: tuple[int, ...], groups: int, group_width: int, base: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, base, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(base)
+        channels, width = base, groups * group_width
+        for number, depth in enumerate(depths):
+            outputs = 4 * base * 2**number
+            blocks = []
+            for i in range(depth):
+                stride = 2 if i == 0 and number > 0 else 1
+                blocks.append(Bottleneck(channels, width, outputs, groups, stride))
+                channels = outputs
+            self.add_module(f"layer{number + 1}", nn.Sequential(*blocks))
+            width *= 2
+        self.channels, self.stages = channels, len(depths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        for number in range(self.stages):
+            x = self.get_submodule(f"layer{number + 1}")(x)
+        return x
+
+
+class Appearance(nn.Module):
+    """What a person looks like: vector [B C] and map [B map_channels side side] of a photo [B 3 H W] in [-1, 1].
+
+    PD-FGC (Wang et al. 2023, section 3.2) as released: the average of ResNeXt-50 32x4d's last map, and that map through
+    a 1x1 convolution, which is where the generator starts. identities: classes of the identity head, training only.
+    """
+
+    def __init__(
+        self, depths: tuple[int, ...] = (3, 4, 6, 3), groups: int = 32, group_width: int = 4, base: int = 64,
+        map_channels: int = 512, side: int = 7, identities: int = 0,
+    ):  # fmt: skip
+        super().__init__()
+        self.config = {
+            "class": "pd_fgc_appearance", "depths": list(depths), "groups": groups, "group_width": group_width,
+            "base": base, "map_channels": map_channels, "side": side, "identities": identities,
+        }  # fmt: skip
+        self.model, self.side = ResNeXt(tuple(depths), groups, group_width, base), side
+        self.conv1x1 = nn.Conv2d(self.model.channels, map_channels, 1)
+        if identities:
+            self.fc = nn.Linear(self.model.channels, identities)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.model(x)
+        return found.mean((2, 3)), F.adaptive_avg_pool2d(self.conv1x1(found), self.side)
+
+    def identify(self, vector: Tensor) -> Tensor:
+        """Logits [B identities] of a vector [B C]."""
+        logits: Tensor = self.fc(vector)
+        return logits

@@ -1,0 +1,182 @@
+"""StyleGAN2's generator (Karras et al. 2020) from any start size; tensor names of the common PyTorch port.
+
+Modulation scales the inputs of a convolution and demodulation its outputs: the same sums as scaling the weights,
+without a copy of the weights per picture, which is what makes one frame at a time quick.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+TAPS = (1.0, 3.0, 3.0, 1.0)
+EPSILON = 1e-8
+
+
+def blur(x: Tensor, pad: tuple[int, int], gain: float) -> Tensor:
+    """Filter [B C H W] with TAPS along both axes, sum of the taps = `gain` in two dimensions; pad before and after."""
+    taps = torch.tensor(TAPS, dtype=x.dtype, device=x.device)
+    taps = taps / taps.sum() * math.sqrt(gain)
+    channels = x.shape[1]
+    x = F.conv2d(F.pad(x, (*pad, 0, 0)), taps.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
+    return F.conv2d(F.pad(x, (0, 0, *pad)), taps.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+
+
+class EqualLinear(nn.Module):
+    """Linear layer whose stored weight is N(0, 1) and is scaled when used (equalised learning rate)."""
+
+    def __init__(self, inputs: int, outputs: int, bias: float = 0.0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.full((outputs,), bias))
+        self.scale = 1 / math.sqrt(inputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.scale, self.bias)
+
+
+class Kernel(nn.Module):
+    """Holds a filter that checkpoints carry along; `blur` has it in its code."""
+
+    def __init__(self, gain: float):
+        super().__init__()
+        taps = torch.tensor(TAPS)
+        self.register_buffer("kernel", taps[:, None] * taps / taps.sum() ** 2 * gain)
+
+
+class ModulatedConv(nn.Module):
+    """k x k convolution whose input channels are scaled by an affine function of the latent; `up` doubles the size."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, latent: int, demodulate: bool = True, up: bool = False
+    ):  # fmt: skip
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(1, outputs, inputs, kernel, kernel))
+        self.modulation = EqualLinear(latent, inputs, bias=1.0)
+        self.scale = 1 / math.sqrt(inputs * kernel**2)
+        self.demodulate, self.up, self.kernel = demodulate, up, kernel
+        if up:
+            self.blur = Kernel(4.0)
+
+    def forward(self, x: Tensor, latent: Tensor) -> Tensor:
+        """x [B I H W], latent [B D] -> [B O H' W']."""
+        style = self.modulation(latent)
+        weight = self.weight[0] * self.scale
+        x = x * style[..., None, None]
+        if self.up:
+            x = blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), (1, 1), 4.0)
+        else:
+            x = F.conv2d(x, weight, padding=self.kernel // 2)
+        if self.demodulate:
+            energy = style.square() @ weight.square().sum((2, 3)).T
+            x = x * torch.rsqrt(energy + EPSILON)[..., None, None]
+        return x
+
+
+class Noise(nn.Module):
+    """Adds a map times one learned strength."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
+        return x if noise is None else x + self.weight * noise
+
+
+class BiasActivation(nn.Module):
+    """Leaky ReLU of x + bias, times the square root of 2."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x + self.bias, 0.2) * math.sqrt(2)
+
+
+class StyledConv(nn.Module):
+    """Modulated convolution, noise, activation."""
+
+    def __init__(self, inputs: int, outputs: int, latent: int, up: bool = False):
+        super().__init__()
+        self.conv = ModulatedConv(inputs, outputs, 3, latent, up=up)
+        self.noise, self.activate = Noise(), BiasActivation(outputs)
+
+    def forward(self, x: Tensor, latent: Tensor, noise: Tensor | None) -> Tensor:
+        out: Tensor = self.activate(self.noise(self.conv(x, latent), noise))
+        return out
+
+
+class ToRGB(nn.Module):
+    """1x1 without demodulation, added to the enlarged picture of the block before."""
+
+    def __init__(self, inputs: int, latent: int, up: bool):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
+        self.conv = ModulatedConv(inputs, 3, 1, latent, demodulate=False)
+        if up:
+            self.upsample = Kernel(4.0)
+
+    def forward(self, x: Tensor, latent: Tensor, before: Tensor | None = None) -> Tensor:
+        out: Tensor = self.conv(x, latent) + self.bias
+        return out if before is None else out + enlarged(before)
+
+
+def enlarged(picture: Tensor) -> Tensor:
+    """Zeros between the pixels, then the filter with gain 4: [B 3 H W] -> [B 3 2H 2W]."""
+    b, c, h, w = picture.shape
+    spread = picture.new_zeros(b, c, 2 * h, 2 * w)
+    spread[:, :, ::2, ::2] = picture
+    return blur(spread, (2, 1), 4.0)
+
+
+class NoiseMaps(nn.Module):
+    """One fixed map per noisy layer, so that nothing flickers: buffers noise_0 ..., drawn from torch's generator."""
+
+    def __init__(self, start: int, blocks: int):
+        super().__init__()
+        self.count = 2 * blocks + 1
+        for layer in range(self.count):
+            size = start * 2 ** ((layer + 1) // 2)
+            self.register_buffer(f"noise_{layer}", torch.randn(1, 1, size, size))
+
+    def maps(self) -> list[Tensor]:
+        return [self.get_buffer(f"noise_{layer}") for layer in range(self.count)]
+
+
+class StyleGenerator(nn.Module):
+    """Latent [B latent] and start map [B C s s] -> picture [B 3 S S], S = start * 2^(len(channels) - 1).
+
+    channels: at each resolution, the first at `start`. Neither mapping network nor learned constant: PD-FGC bypasses
+    both.
+    """
+
+    def __init__(
+        self, latent: int = 2590, channels: tuple[int, ...] = (512, 512, 512, 512, 256, 128), start: int = 7
+    ):  # fmt: skip
+        super().__init__()
+        self.config = {"class": "style_generator", "latent": latent, "channels": list(channels), "start": start}
+        self.conv1 = StyledConv(channels[0], channels[0], latent)
+        self.to_rgb1 = ToRGB(channels[0], latent, up=False)
+        convs, rgbs = [], []
+        for a, b in pairwise(channels):
+            convs += [StyledConv(a, b, latent, up=True), StyledConv(b, b, latent)]
+            rgbs.append(ToRGB(b, latent, up=True))
+        self.convs, self.to_rgbs = nn.ModuleList(convs), nn.ModuleList(rgbs)
+        self.noises = NoiseMaps(start, len(channels) - 1)
+
+    def forward(self, latent: Tensor, start: Tensor, noise: bool = True) -> Tensor:
+        """The same latent at every layer; noise: add the fixed maps."""
+        maps: list[Tensor | None] = list(self.noises.maps()) if noise else [None] * self.noises.count
+        x = self.conv1(start, latent, maps[0])
+        picture = self.to_rgb1(x, latent)
+        for number, to_rgb in enumerate(self.to_rgbs):
+            x = self.convs[2 * number](x, latent, maps[2 * number + 1])
+            x = self.convs[2 * number + 1](x, latent, maps[2 * number + 2])
+            picture = to_rgb(x, latent, picture)
+        return picture

@@ -8,7 +8,7 @@ from thgen.methods.rig import Rig
 from thgen.networks.analyser import Analyser
 from thgen.networks.audio_encoder import AudioToLip
 from thgen.networks.flow import GuidedFlow
-from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, FACTORS, LIP_COEFFICIENTS
+from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, FACTORS, LIP_COEFFICIENTS, SEGMENTS
 from thgen.synth.ellipsoid import ellipsoid_head
 from thgen.synth.head import neck_weight
 from thgen.synth.keypoints import build_layout
@@ -24,12 +24,14 @@ def rig():
     mesh = ellipsoid_head()
     layout = build_layout(mesh, neck_weight)
     # Its closer looks place points that matter to nothing here: untrained, they would put the eyes anywhere.
-    analyser = Analyser(len(layout.index), [[100], [101]], [102], channels=(8, 16, 16, 24, 32), hidden=48)
+    analyser = Analyser(len(layout.index), [[100], [101]], [102], channels=(8, 16, 16, 24, 32), hidden=48, segments=8)
     with torch.no_grad():  # an analyser that always sees the canonical head, framed as thgen crops photos
         points = torch.from_numpy(layout.canonical * np.array([1, -1, -1]) / 15).float()
         points[:, 2] -= points[:68, 2].mean()
         analyser.to_keypoints.weight.zero_()
         analyser.to_keypoints.bias.copy_(points.flatten())
+        analyser.segmenter.out[-1].weight.zero_()
+        analyser.segmenter.out[-1].bias.copy_(20.0 * torch.eye(len(SEGMENTS))[SEGMENTS.index("face")])  # all is face
     generator = GuidedFlow(len(layout.index), len(layout.loops[2]), channels=(16, 24, 32, 40), fine=8, code=16)
     fill_rig(generator.rig, layout, mesh.eye_centre)
     with torch.no_grad():
@@ -65,6 +67,25 @@ def test_the_photos_own_factors_give_the_photo_back(rig, identity, photo):
     assert out.frames.shape == (2, 3, SIZE, SIZE) and out.mask.shape == (2, 1, SIZE, SIZE)
     shown = ((out.frames[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
     assert np.abs(shown.astype(int) - photo).max() <= 1
+
+
+def test_the_scene_is_read_off_the_segmentation(rig, identity):
+    assert identity.state["hair"].shape == (1, 1, 64, 64) and identity.state["hair"].max() < 1e-6
+    assert identity.state["backdrop"].moving.min() > 0.999 and identity.state["backdrop"].plate.shape[1] == 3
+
+
+def test_body_and_background_stay_while_the_head_turns(rig, photo):
+    bias = rig.analyser.segmenter.out[-1].bias
+    before = bias.clone()
+    with torch.no_grad():
+        bias.copy_(20.0 * torch.eye(len(SEGMENTS))[SEGMENTS.index("body")])
+    try:
+        identity = rig.encode_photo(photo)
+        out = rig.decode(identity, factors(identity, pose=[20, 0, 0, 0, 0, 0]))
+    finally:
+        with torch.no_grad():
+            bias.copy_(before)
+    assert torch.allclose(out.frames, identity.image, atol=1e-6) and out.mask.max() == 0
 
 
 @pytest.mark.parametrize(

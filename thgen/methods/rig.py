@@ -25,8 +25,10 @@ from thgen.networks.audio_encoder import AudioToLip, encode_lips
 from thgen.networks.coefficients import blink_weights, gaze_shapes, pick, place
 from thgen.networks.flow import BASE, GuidedFlow, motion_code
 from thgen.networks.geometry import euler_angles, rotation_matrix
+from thgen.networks.layers import Backdrop
+from thgen.preprocess.backdrop import behind
 from thgen.preprocess.track import smooth
-from thgen.schema import BLINK_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LIP_COEFFICIENTS
+from thgen.schema import BLINK_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LIP_COEFFICIENTS, SEGMENTS
 
 # The crop that preprocess.face gives has its landmarks' box centred at (0, 0.16) with extent 1 (half-widths).
 FIRST_LOOK = (0.0, 0.064, 0.8)  # x, y, half-side of the square that the analyser sees first
@@ -74,7 +76,22 @@ class Rig(Method):
             "keypoints": keypoints, "posed": posed, "analysis": analysis, "lid_scale": rig.lid_scale(posed),
             "small": F.interpolate(image, size=(BASE, BASE), mode="area" if crop.shape[0] >= BASE else "bilinear"),
         }  # fmt: skip
+        if self.analyser.segmenter is not None:
+            state |= self._scene(crop, image)
         return Identity(image, own, state)
+
+    def _scene(self, crop: np.ndarray, image: Tensor) -> dict:
+        """Where the photo shows hair, and what stands behind the head."""
+        small = F.interpolate(image, size=(INPUT_SIZE, INPUT_SIZE), mode="area")
+        both = self.analyser.segment(torch.cat([small, small.flip(3)])).softmax(1)
+        sure = (both[:1] + both[1:].flip(3)) / 2  # a mirrored face has the same parts
+
+        def among(*names: str) -> Tensor:
+            return sure[:, [SEGMENTS.index(name) for name in names]].sum(1, keepdim=True)
+
+        moving = 1 - among("background", "body")
+        plate = self._image(behind(crop, moving[0, 0].cpu().numpy())[None])
+        return {"hair": among("hair", "worn"), "backdrop": Backdrop(moving, plate)}
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
         """Lips from a voice, [frames 21]; zero, which is closed, in silence."""
@@ -178,13 +195,13 @@ class Rig(Method):
             turn, eyes, eyes + gaze,
         )  # fmt: skip
         source_points = self._lid_skin(identity, own, target)
+        hair, backdrop = identity.state.get("hair"), identity.state.get("backdrop")
         out = self.generator(
             identity.state["small"].expand(count, -1, -1, -1), source_points, keypoints, motion,
-            identity.image.expand(count, -1, -1, -1),
+            identity.image.expand(count, -1, -1, -1), None if hair is None else hair.expand(count, -1, -1, -1),
+            None if backdrop is None else backdrop.expand(count),
         )  # fmt: skip
-        size = identity.image.shape[-1]
-        head = F.interpolate(torch.sigmoid(out.head), size=(size, size), mode="bilinear", align_corners=False)
-        return Decoded(out.image.clamp(-1, 1), (1.1 * head - 0.05).clamp(0, 1), out.flow)
+        return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)
 
     def _lid_skin(self, identity: Identity, own: Factors, target: Factors) -> Tensor:
         """The photo's keypoints [T K 3], those of upper lids raised to where the skin of a closing lid comes from."""

@@ -6,14 +6,18 @@ Flow is backward and in half-widths of the crop: output(p) = photo(p + flow(p)).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from thgen.networks.hair import Mass, mass
 from thgen.networks.keypoint_rig import KeypointRig
+from thgen.networks.layers import Backdrop, lay
 from thgen.networks.teeth import Teeth
 from thgen.schema import COEFFICIENTS
 
@@ -24,6 +28,8 @@ EMPTY = 0.01  # weight at which a place counts as half covered by keypoints
 SPACING, NEIGHBOURS = 0.65, 4  # least kernel width on the skin, in mean distances to that many nearest keypoints
 WIDER, FAINT = 2.5, 0.1  # every keypoint of the skin also speaks this much more widely and faintly, to fill the gaps
 NARROWEST, INSIDE = 0.012, 0.05  # half-widths; least kernel width on the skin, and on eyeballs and teeth
+HAIR = 0.12  # weight of the head's own turn where the photo shows hair or what is worn
+TAKEN = 0.1  # weight of keypoints from which it gives way to them: ears stand in the midst of hair
 WIDE_SIZE = 32  # side of the map on which the wide kernels are evaluated
 DECISION = 2.0  # gain on the logits of `keep` and `head` outside training
 TRUST = 3.0  # added to those of `keep`: on photos, unlike renders, the network doubts pixels that are right
@@ -142,21 +148,28 @@ class CoarseFlow(nn.Module):
         total = sums[0][:, None]
         return torch.stack(sums[1:], 1), total
 
-    def forward(self, source: Tensor, target: Tensor, size: int = FLOW_SIZE, distance: Tensor | None = None) -> Coarse:
+    def forward(
+        self, source: Tensor, target: Tensor, size: int = FLOW_SIZE, distance: Tensor | None = None,
+        hair: Mass | None = None,
+    ) -> Coarse:  # fmt: skip
         """Keypoints of photo and target [B K 3] -> Coarse at size x size, in float32 whatever the autocast.
 
-        distance: that of an earlier call for the same target, at any size, which spares the work.
+        distance: that of an earlier call for the same target, at any size, which spares the work; hair: what moves with
+        the head besides the skin.
         """
         with torch.autocast(source.device.type, enabled=False):
             source, target = source.float(), target.float()
             if distance is None:
                 outlines = self.rig.openings(target)
                 distance = torch.cat([polygon_distance(outline, sense, size) for outline, sense in outlines], 1)
-            return self._layers(source, target, size, resize(distance, size))
+            return self._layers(source, target, size, resize(distance, size), hair)
 
-    def _layers(self, source: Tensor, target: Tensor, size: int, distance: Tensor) -> Coarse:
+    def _layers(self, source: Tensor, target: Tensor, size: int, distance: Tensor, hair: Mass | None) -> Coarse:
         layer = self.rig.layer
         moved, total = self._skin(source, target, size)
+        if hair is not None:
+            weight = HAIR * resize(hair.weight, size) / (1 + (total / TAKEN) ** 2)
+            moved, total = moved + weight * resize(hair.flow, size), total + weight
         cover = total / (total + EMPTY)
         flow = moved / (total + EMPTY)
         opening = open_share(distance)
@@ -212,11 +225,12 @@ class Modulated(nn.Module):
 
 @dataclass(frozen=True)
 class Generated:
-    """image [B 3 S S]; warped [B 3 S S] the photo's own pixels; paint [B 3 B B] what the photo does not show;
-    keep, head [B 1 B B] logits: the photo's pixel is right here; the head is here in photo or target;
-    flow [B 2 F F]; coarse."""
+    """image [B 3 S S]; mask [B 1 S S] where it may differ from the crop; warped [B 3 S S] the photo's own pixels;
+    paint [B 3 B B] what the photo does not show; keep, head [B 1 B B] logits: the photo's pixel is right here; the head
+    is here in photo or target; flow [B 2 F F]; coarse."""
 
     image: Tensor
+    mask: Tensor
     warped: Tensor
     paint: Tensor
     keep: Tensor
@@ -261,12 +275,16 @@ class GuidedFlow(nn.Module):
             self.to_maps.bias[12:16] = 2.0  # trust the photo's pixels to begin with
 
     def forward(
-        self, photo: Tensor, source: Tensor, target: Tensor, motion: Tensor, full: Tensor | None = None
-    ) -> Generated:
+        self, photo: Tensor, source: Tensor, target: Tensor, motion: Tensor, full: Tensor | None = None,
+        hair: Tensor | None = None, backdrop: Backdrop | None = None,
+    ) -> Generated:  # fmt: skip
         """photo [B 3 256 256] in [-1, 1]; source, target keypoints [B K 3]; motion [B MOTION] (see `motion_code`);
         full [B 3 S S]: the crop at output resolution, by default the photo itself. With `full` the coarse flow is
-        evaluated at 256 instead of 128, so that the edges of lids and lips stay sharp."""
-        coarse = self.coarse(source, target)
+        evaluated at 256 instead of 128, so that the edges of lids and lips stay sharp. hair [B 1 H W]: how sure it is
+        that a place of the photo is hair or worn. backdrop: outside training, what is laid behind the head, with
+        `hair`; without it the network says where the head is."""
+        along = None if hair is None else mass(self.rig, source, target, hair)
+        coarse = self.coarse(source, target, hair=along)
         small = F.pixel_unshuffle(photo, 4)
         moved = warp(photo, resize(coarse.flow, BASE))
         guess = F.pixel_unshuffle(moved, 4)
@@ -286,7 +304,7 @@ class GuidedFlow(nn.Module):
         fine = self.mix(torch.cat([fine, *context], 1))
         correction = 0.25 * self.to_flow(fine).float()
         if full is not None:
-            sharp = self.coarse(source, target, BASE, coarse.distance)
+            sharp = self.coarse(source, target, BASE, coarse.distance, along)
             flow = sharp.flow + resize(correction, BASE)
         else:
             flow = coarse.flow + correction
@@ -300,20 +318,27 @@ class GuidedFlow(nn.Module):
         # A lid that closes shows skin of which the photo has little: there the network's doubt stands.
         lids = self.rig.closing_lids(source.float(), target.float(), BASE) * (1 - _eyes(coarse))
         keep = DECISION * keep + TRUST * (1 - lids)
-        return self.compose(out, flow, paint, keep, DECISION * head, coarse, mode="bicubic")
+        over = None if backdrop is None or along is None else partial(lay, backdrop, along.flow)
+        return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", over)
 
     @staticmethod
     def compose(
-        full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse, mode: str = "bilinear"
-    ) -> Generated:
-        """Warp the crop at its own resolution, paint what it does not show, leave alone what is not head."""
+        full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse, mode: str = "bilinear",
+        over: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+    ) -> Generated:  # fmt: skip
+        """Warp the crop at its own resolution, paint what it does not show, leave alone what is not head: as `head`
+        says, or as `over` does, given the picture as if all were head, the crop and the flow (see layers.lay)."""
         size = full.shape[-1]
         flow, paint, keep, head = flow.float(), paint.float(), keep.float(), head.float()
         warped = warp(full, resize(flow, size), mode)
         share = torch.sigmoid(resize(keep, size))
         image = share * warped + (1 - share) * resize(paint, size)
-        inside = torch.sigmoid(resize(head, size))
-        return Generated(full + inside * (image - full), warped, paint, keep, head, flow, coarse)
+        if over is not None:
+            image, mask = over(image, full, flow)
+        else:
+            mask = torch.sigmoid(resize(head, size))
+            image = full + mask * (image - full)
+        return Generated(image, mask, warped, paint, keep, head, flow, coarse)
 
 
 def _eyes(coarse: Coarse) -> Tensor:

@@ -22,6 +22,7 @@ from thgen.networks.analyser import to_input
 from thgen.networks.discriminators import PatchDiscriminator
 from thgen.networks.flow import BASE, Generated, GuidedFlow, grid, motion_code, warp
 from thgen.networks.geometry import euler_angles, rotation_matrix
+from thgen.networks.hair import GRID as HAIR_GRID
 from thgen.networks.keypoint_rig import KeypointRig
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX
 from thgen.synth import facekit as fk
@@ -38,6 +39,7 @@ HIDDEN_LAYER = 4
 WRONG = 0.25  # difference from the target, in [-1, 1] units, at which a warped pixel is half right
 SPOTS = 2  # patches per picture that the discriminator sees besides eyes and mouth
 LABELS = ("keypoints", "pose", "gaze", "coefficients", "flow", "visible", "segmentation")
+BLIND = 0.1  # share of photos whose hair the segmentation misses
 
 
 def fill_rig(rig: KeypointRig, layout: KeypointLayout, eye_centre: np.ndarray) -> None:
@@ -157,9 +159,17 @@ class GeneratorStage(Task):
         visible = labels["visible_t"][:, None] * same_part(flow, *head)
         union = sum(((h != fk.BACKGROUND) & (h != fk.BODY)).float() for h in head).clamp_max(1)  # type: ignore[union-attr]
         return {
-            "photo": photo, "target": target, "flow": flow, "head": union[:, None],
+            "photo": photo, "target": target, "flow": flow, "head": union[:, None], "hair": self._hair(head[0], rng),
             "visible": visible, "spots": draw_spots(rng, labels["keypoints_t"], visible), **guidance,
         }  # fmt: skip
+
+    @staticmethod
+    def _hair(parts: Tensor, rng: np.random.Generator) -> Tensor:
+        """[B 1 64 64]: hair and what is worn in the photo (parts [B F F]), as a segmentation would be sure of it; now
+        and then it has seen none."""
+        hair = ((parts == fk.HAIR) | (parts == fk.WEAR)).float()[:, None]
+        seen = torch.from_numpy((rng.random((len(parts), 1, 1, 1)) > BLIND).astype(np.float32))
+        return seen * F.interpolate(hair, size=(HAIR_GRID, HAIR_GRID), mode="area")
 
     def _targets(self, rng: np.random.Generator, count: int, wanted: int) -> list[int]:
         """Frames of a clip of `count` to be driven to; frame 0 is the photo. With a temporal term, neighbours."""
@@ -204,7 +214,7 @@ class GeneratorStage(Task):
 
     # ---- losses
     def run(self, batch: Batch) -> Generated:
-        return self.net(batch["photo"], batch["keypoints_s"], batch["keypoints_t"], batch["motion"])
+        return self.net(batch["photo"], batch["keypoints_s"], batch["keypoints_t"], batch["motion"], hair=batch["hair"])
 
     def weight(self, batch: Batch) -> Tensor:
         """[B 1 256 256]: 1 everywhere, up to 6 around eyes and mouth, where people look."""

@@ -1,0 +1,55 @@
+"""The head over its backdrop: what stays, what is uncovered, what is covered."""
+
+import torch
+
+from thgen.networks.layers import Backdrop, lay
+
+SIZE = 128
+
+
+def scene():
+    """A white head in the middle of a grey photo, behind it a black plate."""
+    moving = torch.zeros(1, 1, 64, 64)
+    moving[..., 16:48, 16:48] = 1
+    photo = torch.zeros(1, 3, SIZE, SIZE)
+    photo[..., 32:96, 32:96] = 1
+    return Backdrop(moving, torch.full((1, 3, 32, 32), -1.0)), photo
+
+
+def moved(pixels):
+    """The flow of a head that goes to the right by so many of SIZE pixels, everywhere."""
+    flow = torch.zeros(1, 2, 64, 64)
+    flow[:, 0] = -2 * pixels / SIZE
+    return flow
+
+
+def test_without_motion_the_photo_stays_exactly():
+    backdrop, photo = scene()
+    picture, _ = lay(backdrop, moved(0), photo, photo, moved(0))
+    assert torch.equal(picture, photo)
+
+
+def test_a_head_that_moves_uncovers_the_plate_and_covers_the_photo():
+    backdrop, photo = scene()
+    inner = torch.roll(photo, 32, 3)
+    picture, mask = lay(backdrop, moved(32), inner, photo, moved(32))
+    row = picture[0, 0, 64]
+    assert (row[70:120] == 1).all(), "the head, where it is now"
+    assert (row[36:60] == -1).all(), "the plate, where it was"
+    assert (row[:20] == 0).all() and (picture[0, :, :16] == 0).all(), "the photo, where it never is"
+    assert mask[0, 0, 64, 36:120].min() > 0.99 and mask[0, 0, 64, :20].max() == 0
+
+
+def test_a_background_that_the_flow_drags_along_stays():
+    backdrop, photo = scene()
+    photo = photo + 0.1 * torch.rand(photo.shape, generator=torch.Generator().manual_seed(0))
+    inner = torch.roll(photo, 5, 2)  # as if all of it had been warped
+    picture, _ = lay(backdrop, moved(0), inner, photo, moved(0))
+    assert torch.equal(picture[..., :24], photo[..., :24])
+
+
+def test_it_expands_over_frames():
+    backdrop, photo = scene()
+    three = backdrop.expand(3)
+    picture, _ = lay(three, moved(8).repeat(3, 1, 1, 1), photo.repeat(3, 1, 1, 1), photo, moved(8).repeat(3, 1, 1, 1))
+    assert picture.shape == (3, 3, SIZE, SIZE) and torch.equal(picture[0], picture[2])

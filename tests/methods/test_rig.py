@@ -70,8 +70,9 @@ def test_the_photos_own_factors_give_the_photo_back(rig, identity, photo):
 
 
 def test_the_scene_is_read_off_the_segmentation(rig, identity):
-    assert identity.state["hair"].shape == (1, 1, 64, 64) and identity.state["hair"].max() < 1e-6
-    assert identity.state["backdrop"].moving.min() > 0.999 and identity.state["backdrop"].plate.shape[1] == 3
+    scene = identity.state["scene"]
+    assert scene.hair.shape == (1, 1, 64, 64) and scene.hair.max() < 1e-6
+    assert scene.moving.min() > 0.999 and scene.plate.shape[1] == 3 and scene.mouth.shape == (1, 1, 256, 256)
 
 
 def test_body_and_background_stay_while_the_head_turns(rig, photo):

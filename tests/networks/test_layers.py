@@ -1,8 +1,8 @@
-"""The head over its backdrop: what stays, what is uncovered, what is covered."""
+"""The head over its background: what stays, what is uncovered, what is covered."""
 
 import torch
 
-from thgen.networks.layers import Backdrop, lay
+from thgen.networks.layers import Scene, lay
 
 SIZE = 128
 
@@ -13,7 +13,8 @@ def scene():
     moving[..., 16:48, 16:48] = 1
     photo = torch.zeros(1, 3, SIZE, SIZE)
     photo[..., 32:96, 32:96] = 1
-    return Backdrop(moving, torch.full((1, 3, 32, 32), -1.0)), photo
+    none = torch.zeros(1, 1, 64, 64)
+    return Scene(moving, none, none, torch.full((1, 3, 32, 32), -1.0)), photo
 
 
 def moved(pixels):
@@ -24,15 +25,15 @@ def moved(pixels):
 
 
 def test_without_motion_the_photo_stays_exactly():
-    backdrop, photo = scene()
-    picture, _ = lay(backdrop, moved(0), photo, photo, moved(0))
+    parts, photo = scene()
+    picture, _ = lay(parts, moved(0), photo, photo, moved(0))
     assert torch.equal(picture, photo)
 
 
 def test_a_head_that_moves_uncovers_the_plate_and_covers_the_photo():
-    backdrop, photo = scene()
+    parts, photo = scene()
     inner = torch.roll(photo, 32, 3)
-    picture, mask = lay(backdrop, moved(32), inner, photo, moved(32))
+    picture, mask = lay(parts, moved(32), inner, photo, moved(32))
     row = picture[0, 0, 64]
     assert (row[70:120] == 1).all(), "the head, where it is now"
     assert (row[36:60] == -1).all(), "the plate, where it was"
@@ -41,15 +42,26 @@ def test_a_head_that_moves_uncovers_the_plate_and_covers_the_photo():
 
 
 def test_a_background_that_the_flow_drags_along_stays():
-    backdrop, photo = scene()
+    parts, photo = scene()
     photo = photo + 0.1 * torch.rand(photo.shape, generator=torch.Generator().manual_seed(0))
     inner = torch.roll(photo, 5, 2)  # as if all of it had been warped
-    picture, _ = lay(backdrop, moved(0), inner, photo, moved(0))
+    picture, _ = lay(parts, moved(0), inner, photo, moved(0))
     assert torch.equal(picture[..., :24], photo[..., :24])
 
 
+def test_a_strand_of_hair_that_no_turn_brings_there_is_not_shown():
+    parts, photo = scene()
+    hair = torch.zeros(1, 1, 64, 64)
+    hair[..., 16:48, 16:22] = 1
+    parts = Scene(parts.moving, hair, parts.mouth, parts.plate)
+    flow = moved(32)
+    flow[..., :22] = 0  # the place that the hair has left still shows it
+    picture, _ = lay(parts, moved(32), photo, photo, flow)
+    assert (picture[0, 0, 64, 36:42] == -1).all()
+
+
 def test_it_expands_over_frames():
-    backdrop, photo = scene()
-    three = backdrop.expand(3)
+    parts, photo = scene()
+    three = parts.expand(3)
     picture, _ = lay(three, moved(8).repeat(3, 1, 1, 1), photo.repeat(3, 1, 1, 1), photo, moved(8).repeat(3, 1, 1, 1))
     assert picture.shape == (3, 3, SIZE, SIZE) and torch.equal(picture[0], picture[2])

@@ -23,10 +23,10 @@ from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.networks.analyser import INPUT_SIZE, Analyser, Analysis
 from thgen.networks.audio_encoder import AudioToLip, encode_lips
 from thgen.networks.coefficients import blink_weights, gaze_shapes, pick, place
-from thgen.networks.flow import BASE, GuidedFlow, motion_code
+from thgen.networks.flow import BASE, GuidedFlow, motion_code, open_share, polygon_distance
 from thgen.networks.geometry import euler_angles, rotation_matrix
-from thgen.networks.layers import Backdrop
-from thgen.preprocess.backdrop import behind
+from thgen.networks.layers import Scene
+from thgen.preprocess.scene import behind, grow_head
 from thgen.preprocess.track import smooth
 from thgen.schema import BLINK_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LIP_COEFFICIENTS, SEGMENTS
 
@@ -36,6 +36,7 @@ LOOK_SCALE, LOOK_LIFT = 1.6, 0.06  # the analyser's framing, see preprocess.crop
 MIN_OPENNESS = 30.0  # %; a photo with lids further closed than this counts as this far open, or opening would explode
 # Framings in which a photo is looked at: shifts of the centre and change of the half-side, in half-sides.
 AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
+GAMMAS = (1.0, 0.5)  # brightenings under which the photo's parts are told apart: dark hair before a dark wall
 LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
 CREASE = (
     0.4  # how far above them the skin of a fully closed lid is taken from: at the lashes the photo shows too little
@@ -77,21 +78,30 @@ class Rig(Method):
             "small": F.interpolate(image, size=(BASE, BASE), mode="area" if crop.shape[0] >= BASE else "bilinear"),
         }  # fmt: skip
         if self.analyser.segmenter is not None:
-            state |= self._scene(crop, image)
+            state["scene"] = self._scene(crop, image, keypoints)
         return Identity(image, own, state)
 
-    def _scene(self, crop: np.ndarray, image: Tensor) -> dict:
-        """Where the photo shows hair, and what stands behind the head."""
+    def _scene(self, crop: np.ndarray, image: Tensor, keypoints: Tensor) -> Scene:
+        """Head, hair and parted lips of the photo, and what may stand behind them."""
         small = F.interpolate(image, size=(INPUT_SIZE, INPUT_SIZE), mode="area")
-        both = self.analyser.segment(torch.cat([small, small.flip(3)])).softmax(1)
-        sure = (both[:1] + both[1:].flip(3)) / 2  # a mirrored face has the same parts
+        looks = [((small + 1) / 2).clamp(0, 1) ** gamma * 2 - 1 for gamma in GAMMAS]
+        seen = self.analyser.segment(torch.cat([*looks, *(look.flip(3) for look in looks)])).softmax(1)
+        count = len(looks)
+        sure = ((seen[:count] + seen[count:].flip(3)) / 2).mean(0)  # a mirrored face has the same parts
 
-        def among(*names: str) -> Tensor:
-            return sure[:, [SEGMENTS.index(name) for name in names]].sum(1, keepdim=True)
+        def among(*names: str) -> np.ndarray:
+            return sure[[SEGMENTS.index(name) for name in names]].sum(0).float().cpu().numpy()
 
-        moving = 1 - among("background", "body")
-        plate = self._image(behind(crop, moving[0, 0].cpu().numpy())[None])
-        return {"hair": among("hair", "worn"), "backdrop": Backdrop(moving, plate)}
+        seen_moving = 1 - among("background", "body")
+        moving = grow_head(crop, seen_moving, among("neck", "body"))
+        hair = np.maximum(among("hair", "worn"), moving - seen_moving)
+        lips, sense = self.generator.rig.openings(keypoints)[2]
+        mouth = open_share(polygon_distance(lips, sense, BASE))
+
+        def tensor(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values).to(image)[None, None]
+
+        return Scene(tensor(moving), tensor(hair), mouth, self._image(behind(crop, moving)[None]))
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
         """Lips from a voice, [frames 21]; zero, which is closed, in silence."""
@@ -195,11 +205,10 @@ class Rig(Method):
             turn, eyes, eyes + gaze,
         )  # fmt: skip
         source_points = self._lid_skin(identity, own, target)
-        hair, backdrop = identity.state.get("hair"), identity.state.get("backdrop")
+        scene = identity.state.get("scene")
         out = self.generator(
             identity.state["small"].expand(count, -1, -1, -1), source_points, keypoints, motion,
-            identity.image.expand(count, -1, -1, -1), None if hair is None else hair.expand(count, -1, -1, -1),
-            None if backdrop is None else backdrop.expand(count),
+            identity.image.expand(count, -1, -1, -1), scene=None if scene is None else scene.expand(count),
         )  # fmt: skip
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)
 

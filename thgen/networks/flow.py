@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thgen.networks.hair import Mass, mass
+from thgen.networks.hair import Mass, mass, shown
 from thgen.networks.keypoint_rig import KeypointRig
-from thgen.networks.layers import Backdrop, lay
+from thgen.networks.layers import Scene, lay
 from thgen.networks.teeth import Teeth
 from thgen.schema import COEFFICIENTS
 
@@ -32,6 +32,7 @@ HAIR = 0.12  # weight of the head's own turn where the photo shows hair or what 
 TAKEN = 0.1  # weight of keypoints from which it gives way to them: ears stand in the midst of hair
 WIDE_SIZE = 32  # side of the map on which the wide kernels are evaluated
 DECISION = 2.0  # gain on the logits of `keep` and `head` outside training
+TEETH = 16.0  # added to them where open mouth comes to lie on open mouth
 TRUST = 3.0  # added to those of `keep`: on photos, unlike renders, the network doubts pixels that are right
 EDGE = 0.006  # half-widths over which the edge of an opening is softened
 MARGIN, FAR = 0.08, -1.0  # half-widths around an opening in which its distance is measured; what it is elsewhere
@@ -276,13 +277,14 @@ class GuidedFlow(nn.Module):
 
     def forward(
         self, photo: Tensor, source: Tensor, target: Tensor, motion: Tensor, full: Tensor | None = None,
-        hair: Tensor | None = None, backdrop: Backdrop | None = None,
+        hair: Tensor | None = None, scene: Scene | None = None,
     ) -> Generated:  # fmt: skip
         """photo [B 3 256 256] in [-1, 1]; source, target keypoints [B K 3]; motion [B MOTION] (see `motion_code`);
         full [B 3 S S]: the crop at output resolution, by default the photo itself. With `full` the coarse flow is
         evaluated at 256 instead of 128, so that the edges of lids and lips stay sharp. hair [B 1 H W]: how sure it is
-        that a place of the photo is hair or worn. backdrop: outside training, what is laid behind the head, with
-        `hair`; without it the network says where the head is."""
+        that a place of the photo is hair or worn. scene: outside training, what else the photo shows; without it the
+        network alone says where the head is."""
+        hair = scene.hair if scene is not None else hair
         along = None if hair is None else mass(self.rig, source, target, hair)
         coarse = self.coarse(source, target, hair=along)
         small = F.pixel_unshuffle(photo, 4)
@@ -318,7 +320,12 @@ class GuidedFlow(nn.Module):
         # A lid that closes shows skin of which the photo has little: there the network's doubt stands.
         lids = self.rig.closing_lids(source.float(), target.float(), BASE) * (1 - _eyes(coarse))
         keep = DECISION * keep + TRUST * (1 - lids)
-        over = None if backdrop is None or along is None else partial(lay, backdrop, along.flow)
+        over = None
+        if scene is not None and along is not None:
+            # Renders taught it to paint the inside of every mouth; teeth that the photo shows are the person's own.
+            both = resize(coarse.opening[:, 2:], BASE) * resize(shown(scene.mouth, flow), BASE)
+            keep = keep + TEETH * both
+            over = partial(lay, scene, along.flow)
         return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", over)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The head before its backdrop: what a moving head uncovers is background, and only the head ever moves."""
+"""The head before its background: what a moving head uncovers is background, and only the head ever moves."""
 
 from __future__ import annotations
 
@@ -16,30 +16,37 @@ STIR = (0.004, 0.02)  # half-widths of motion from which the plate begins to sho
 
 
 @dataclass(frozen=True)
-class Backdrop:
-    """moving [B 1 64 64]: how sure it is that a place of the photo moves with the head, 0 to 1; plate [B 3 P P] in
+class Scene:
+    """What a photo shows besides keypoints, each map [B 1 H W] from 0 to 1: moving, how sure it is that a place moves
+    with the head; hair, that it is hair or worn; mouth, how far it lies inside the parted lips. plate [B 3 P P] in
     [-1, 1]: what stands behind the head."""
 
     moving: Tensor
+    hair: Tensor
+    mouth: Tensor
     plate: Tensor
 
-    def expand(self, count: int) -> Backdrop:
+    def expand(self, count: int) -> Scene:
         """The same for `count` frames."""
-        return Backdrop(self.moving.expand(count, -1, -1, -1), self.plate.expand(count, -1, -1, -1))
+        maps = (self.moving, self.hair, self.mouth, self.plate)
+        return Scene(*(m.expand(count, -1, -1, -1) for m in maps))
 
 
-def lay(backdrop: Backdrop, turned: Tensor, inner: Tensor, photo: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-    """The moved head over its backdrop: picture [B 3 S S], and where it may differ from the photo [B 1 S S].
+def lay(scene: Scene, turned: Tensor, inner: Tensor, photo: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """The moved head over its background: picture [B 3 S S], and where it may differ from the photo [B 1 S S].
 
     turned [B 2 g g]: flow of the head as a whole; inner [B 3 S S]: the photo warped and painted, as if all of it were
     head; photo [B 3 S S]; flow [B 2 G G] with which it was warped. Without any motion the photo stays as it is.
     """
     size = inner.shape[-1]
-    there = _soft(_full(shown(backdrop.moving, flow), size), EDGE)
+    # A strand that a flow between head and background leaves behind is nowhere near where the head takes its hair.
+    near = F.max_pool2d(shown(scene.hair, turned), 2 * STRAY + 1, 1, STRAY)
+    strands = shown(scene.hair, flow) * (1 - _full(near, flow.shape[-1]))
+    there = _soft(_full(shown(scene.moving, flow) - strands, size), EDGE)
     stirred = _soft(turned.norm(dim=1, keepdim=True), STIR)
-    left = F.max_pool2d(backdrop.moving, 2 * STRAY + 1, 1, STRAY)
+    left = F.max_pool2d(scene.moving, 2 * STRAY + 1, 1, STRAY)
     gone = _full(left * _full(stirred, left.shape[-1]), size)
-    back = photo + gone * (_full(backdrop.plate, size) - photo)
+    back = photo + gone * (_full(scene.plate, size) - photo)
     return back + there * (inner - back), torch.maximum(there, gone)
 
 

@@ -1,0 +1,63 @@
+"""Hair that the network lost is found by its colour; the plate behind the head is filled in from around."""
+
+import numpy as np
+
+from thgen.preprocess.scene import PLATE, behind, grow_head
+
+
+def test_the_head_is_filled_with_what_is_around_it():
+    crop = np.zeros((512, 512, 3), np.uint8)
+    crop[..., 2] = 200
+    crop[160:360, 160:360] = (250, 180, 150)
+    moving = np.zeros((64, 64))
+    moving[20:45, 20:45] = 1
+    plate = behind(crop, moving).astype(int)
+    assert plate.shape == (PLATE, PLATE, 3)
+    assert np.abs(plate - (0, 0, 200)).max() <= 8, "no trace of the head"
+
+
+def test_the_rest_stays_as_it_is():
+    crop = np.random.default_rng(0).integers(0, 255, (PLATE, PLATE, 3), dtype=np.uint8)
+    moving = np.zeros((64, 64))
+    moving[30:34, 30:34] = 1
+    plate = behind(crop, moving)
+    assert np.array_equal(plate[:100], crop[:100]) and not np.array_equal(
+        plate[120:136, 120:136], crop[120:136, 120:136]
+    )
+    assert np.array_equal(behind(crop, np.zeros((64, 64))), crop)
+
+
+def test_a_face_that_fills_the_crop_has_nothing_behind_it():
+    crop = np.full((300, 300, 3), 90, np.uint8)
+    assert (behind(crop, np.ones((64, 64))) == 90).all()
+
+
+def portrait():
+    """A light face under dark hair with a bun to its right, before a green wall; the network saw all but the bun."""
+    rng = np.random.default_rng(0)
+    crop = np.full((256, 256, 3), (60, 140, 70), np.int16)
+    crop[60:120, 80:170] = (40, 30, 30)
+    crop[90:200, 90:160] = (220, 180, 160)
+    crop[70:110, 168:190] = (40, 30, 30)  # the bun
+    crop = (crop + rng.normal(0, 4, crop.shape)).clip(0, 255).astype(np.uint8)
+    moving = np.zeros((64, 64), np.float32)
+    moving[15:50, 20:42] = 1
+    return crop, moving
+
+
+def test_hair_that_was_lost_is_found_and_the_wall_is_not_hair():
+    crop, moving = portrait()
+    grown = grow_head(crop, moving, np.zeros((64, 64)))
+    assert (grown >= moving).all(), "nothing is taken away"
+    assert grown[19:26, 43:46].mean() > 0.8, "the bun"
+    assert grown[5:10].max() < 0.1 and grown[30:45, 50:].max() < 0.1
+    assert np.array_equal(grown, grow_head(crop, moving, np.zeros((64, 64)))), "the same every time"
+
+
+def test_nothing_grows_into_the_body_nor_from_nothing():
+    crop, moving = portrait()
+    held = np.zeros((64, 64))
+    held[:, 42:] = 1
+    assert grow_head(crop, moving, held)[:, 44:].max() < 0.1
+    assert (grow_head(crop, np.zeros((64, 64), np.float32), held) == 0).all()
+    assert (grow_head(crop, np.ones((64, 64), np.float32), held) == 1).all()

@@ -1,7 +1,7 @@
 import torch
 
 from thgen.networks.analyser import INPUT_SIZE, Analyser, LocalLook
-from thgen.schema import COEFFICIENTS
+from thgen.schema import COEFFICIENTS, SEGMENTS
 
 
 def tiny() -> Analyser:
@@ -12,13 +12,15 @@ def tiny() -> Analyser:
 
 def test_shapes_and_gradients():
     net = tiny()
-    found = net(torch.rand(3, 3, INPUT_SIZE, INPUT_SIZE) * 2 - 1)
+    view = torch.rand(3, 3, INPUT_SIZE, INPUT_SIZE) * 2 - 1
+    found, segments = net(view), net.segment(view)
     shapes = {n: tuple(getattr(found, n).shape) for n in found.__dataclass_fields__}
     assert shapes == {
         "keypoints": (3, 80, 3), "pose": (3, 3), "gaze": (3, 2, 2), "openness": (3, 2),
         "coefficients": (3, len(COEFFICIENTS)), "face": (3,), "rough": (3, 80, 3),
     }  # fmt: skip
-    sum(getattr(found, n).square().mean() for n in shapes).backward()
+    assert segments.shape == (3, len(SEGMENTS), INPUT_SIZE // 2, INPUT_SIZE // 2)
+    (segments.square().mean() + sum(getattr(found, n).square().mean() for n in shapes)).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
 
 

@@ -6,7 +6,8 @@ import math
 import pytest
 import torch
 
-from thgen.networks.flow import BASE, FAR, FLOW_SIZE, MOTION, GuidedFlow, polygon_distance, warp
+from thgen.networks.flow import BASE, FAR, FLOW_SIZE, MOTION, GuidedFlow, open_share, polygon_distance, warp
+from thgen.networks.layers import Scene
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
 
 
@@ -136,3 +137,26 @@ def test_the_background_is_the_photo_where_the_head_is_not(generator):
     away, here = (torch.full((1, 1, 64, 64), v) for v in (-30.0, 30.0))
     assert torch.equal(GuidedFlow.compose(full, flow, paint, keep, away, coarse).image, full)
     assert not torch.allclose(GuidedFlow.compose(full, flow, paint, keep, here, coarse).image, full)
+
+
+def test_teeth_that_the_photo_shows_are_kept_and_the_rest_of_the_mouth_is_painted(generator, keypoints):
+    net = copy.deepcopy(generator)
+    net.to_maps.weight.zero_()
+    net.to_maps.bias.fill_(-30.0)  # what is painted is dark
+    net.to_maps.bias[12:16] = -5.0  # and the photo's pixels are not trusted
+    net.to_flow.weight.zero_()
+    net.to_flow.bias.zero_()
+    jaw = torch.zeros(1, len(COEFFICIENTS))
+    jaw[:, COEFFICIENT_INDEX["jawOpen"]] = 0.8
+    rest = torch.zeros(1, 2, 2), torch.zeros(1, 3)
+    opened = net.rig.targets(net.rig.unpose(keypoints), jaw, rest[0], rest[1], rest[1])
+    lips, sense = net.rig.openings(opened)[2]
+    shows = open_share(polygon_distance(lips, sense, BASE))
+    inside = torch.nn.functional.avg_pool2d(shows, 7, 1, 3) > 0.99
+    assert inside.sum() > 50
+    photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
+    for mouth, expected in ((shows, 0.8), (torch.zeros_like(shows), -1.0)):
+        scene = Scene(maps + 1, maps, mouth, photo)
+        out = net(photo, opened, opened, torch.zeros(1, MOTION), photo, scene=scene).image.clamp(-1, 1)
+        assert (out[:, :1][inside] - expected).abs().max() < 0.05
+        assert out[0, 0, BASE // 4, BASE // 2] == -1, "a cheek is painted, whatever the mouth shows"

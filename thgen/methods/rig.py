@@ -77,8 +77,7 @@ class Rig(Method):
             "keypoints": keypoints, "posed": posed, "analysis": analysis, "lid_scale": rig.lid_scale(posed),
             "small": F.interpolate(image, size=(BASE, BASE), mode="area" if crop.shape[0] >= BASE else "bilinear"),
         }  # fmt: skip
-        if self.analyser.segmenter is not None:
-            state["scene"] = self._scene(crop, image, keypoints)
+        state["scene"] = self._scene(crop, image, keypoints)
         return Identity(image, own, state)
 
     def _scene(self, crop: np.ndarray, image: Tensor, keypoints: Tensor) -> Scene:
@@ -205,10 +204,9 @@ class Rig(Method):
             turn, eyes, eyes + gaze,
         )  # fmt: skip
         source_points = self._lid_skin(identity, own, target)
-        scene = identity.state.get("scene")
         out = self.generator(
             identity.state["small"].expand(count, -1, -1, -1), source_points, keypoints, motion,
-            identity.image.expand(count, -1, -1, -1), scene=None if scene is None else scene.expand(count),
+            identity.image.expand(count, -1, -1, -1), scene=identity.state["scene"].expand(count),
         )  # fmt: skip
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)
 

@@ -116,12 +116,12 @@ class Analyser(nn.Module):
     """[B 3 128 128] in [-1, 1] -> Analysis: a look at the whole, then closer looks at eyes and mouth.
 
     keypoints: K; eye_points: keypoint numbers that the left and the right eye's close look places; mouth_points
-    likewise; channels: widths after each halving, from 64x64 to 4x4.
+    likewise; channels: widths after each halving, from 64x64 to 4x4; segments: width of the segmentation's pyramid.
     """
 
     def __init__(
         self, keypoints: int, eye_points: list[list[int]], mouth_points: list[int],
-        channels: tuple[int, ...] = (32, 56, 96, 160, 256), hidden: int = 512, segments: int = 0,
+        channels: tuple[int, ...] = (32, 56, 96, 160, 256), hidden: int = 512, segments: int = 32,
     ):  # fmt: skip
         super().__init__()
         self.count, self.eye_points, self.mouth_points = keypoints, eye_points, mouth_points
@@ -137,7 +137,7 @@ class Analyser(nn.Module):
         self.eyes = nn.ModuleList(LocalLook(len(points), (32, 48)) for points in eye_points)
         self.mouth = LocalLook(len(mouth_points), (40, 56))
         self.to_face = nn.Linear(hidden, 1)
-        self.segmenter = Segmenter(channels, segments) if segments else None
+        self.segmenter = Segmenter(channels, segments)
         self.to_factors = nn.Sequential(
             nn.Linear(hidden + 3 * 96, 320), nn.SiLU(), nn.Linear(320, 3 + 4 + 2 + len(COEFFICIENTS))
         )
@@ -151,7 +151,8 @@ class Analyser(nn.Module):
 
     def segment(self, x: Tensor) -> Tensor:
         """Crops [B 3 128 128], framed as thgen crops a photo or closer -> logits [B P 64 64] of schema.SEGMENTS."""
-        return self.segmenter(self.features(x)).float()
+        logits: Tensor = self.segmenter(self.features(x))
+        return logits.float()
 
     def _closer(self, x: Tensor, rough: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Keypoints [B K 3] with eyes and mouth placed by their own looks, and the looks' codes."""

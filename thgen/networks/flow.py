@@ -32,6 +32,7 @@ HAIR = 0.12  # weight of the head's own turn where the photo shows hair or what 
 TAKEN = 0.1  # weight of keypoints from which it gives way to them: ears stand in the midst of hair
 WIDE_SIZE = 32  # side of the map on which the wide kernels are evaluated
 DECISION = 2.0  # gain on the logits of `keep` and `head` outside training
+OWN = 0.03  # half-widths beside the head's turn up to which a tooth belongs to the upper row
 TEETH = 16.0  # added to them where open mouth comes to lie on open mouth
 TRUST = 3.0  # added to those of `keep`: on photos, unlike renders, the network doubts pixels that are right
 EDGE = 0.006  # half-widths over which the edge of an opening is softened
@@ -322,9 +323,11 @@ class GuidedFlow(nn.Module):
         keep = DECISION * keep + TRUST * (1 - lids)
         over = None
         if scene is not None and along is not None:
-            # Renders taught it to paint the inside of every mouth; teeth that the photo shows are the person's own.
-            both = resize(coarse.opening[:, 2:], BASE) * resize(shown(scene.mouth, flow), BASE)
-            keep = keep + TEETH * both
+            # Renders taught it to paint the inside of every mouth; upper teeth in the photo are the person's own.
+            inside = coarse.opening[:, 2:] * resize(shown(scene.mouth, flow), coarse.opening.shape[-1])
+            away = (resize(flow, FLOW_SIZE) - resize(along.flow, FLOW_SIZE)).norm(dim=1, keepdim=True)
+            upper = (1.5 - away / OWN).clamp(0, 1)  # they move with the head, the lower ones with the jaw
+            keep = keep + TEETH * resize(inside * resize(upper, inside.shape[-1]), BASE)
             over = partial(lay, scene, along.flow)
         return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", over)
 

@@ -452,3 +452,12 @@ def test_plain_wav_module_reads_what_samples_become(tmp_path):
 
     with ExitStack() as stack, wave.open(str(writer._sound(stack))) as file:
         assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (1, SAMPLE_RATE, SAMPLE_RATE)
+
+
+def test_frames_come_out_of_a_video_coarser_and_the_same_every_time():
+    y, x = np.mgrid[:96, :96]
+    picture = np.stack([x * 2, y * 2, x + y], -1).clip(0, 255).astype(np.uint8)
+    frames = np.stack([np.roll(picture, t, 1) for t in range(3)])
+    fine, coarse = (np.abs(media.recompressed(frames, crf).astype(int) - frames).mean() for crf in (18, 45))
+    assert 0 < fine < 4 and fine < coarse < 40
+    assert np.array_equal(media.recompressed(frames, 36), media.recompressed(frames, 36))

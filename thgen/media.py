@@ -347,3 +347,15 @@ def _part_file(path: Path, stack: ExitStack) -> Path:
     os.umask(mask)
     part.chmod(0o666 & ~mask)  # mkstemp's 0600 would stay on the finished file
     return part
+
+
+def recompressed(frames: np.ndarray, crf: int) -> np.ndarray:
+    """Frames uint8 RGB [T H W 3], even sides, as an H.264 video of that rate factor shows them; always the same."""
+    count, height, width = frames.shape[:3]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
+    coder = ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-pix_fmt", "yuv420p", "-threads", "1"]
+    to_video = [*raw, "-s", f"{width}x{height}", "-r", str(FPS), "-i", "-", *coder, "-f", "matroska", "-"]
+    made = frames.tobytes()
+    for command in (to_video, ["-i", "-", *raw, "-"]):
+        made = subprocess.run([*_ffmpeg(), *command], input=made, capture_output=True, check=True).stdout
+    return np.frombuffer(made, np.uint8).reshape(count, height, width, 3)

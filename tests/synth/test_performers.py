@@ -8,7 +8,7 @@ from thgen.synth import facekit as fk
 from thgen.synth.clip import ClipSource
 from thgen.synth.hair import bun, cap, fall, sample_hair
 from thgen.synth.head import BLINK_CLOSED, Performer, State
-from thgen.synth.imaging import CLEAN, Style, develop, filmed, sample_style
+from thgen.synth.imaging import CLEAN, Style, develop, sample_style
 from thgen.synth.motion import random_states
 from thgen.synth.proportions import STYLISED, Proportions, sample_proportions
 from thgen.synth.props import hand, microphone
@@ -148,14 +148,6 @@ def test_develop_does_what_each_field_says():
     assert len(np.unique(prints)) <= 8
     coded = develop(image, Style(jpeg=20), rng())
     assert coded.shape == image.shape and 0 < np.abs(coded.astype(int) - image).mean() < 20
-
-
-def test_a_clip_comes_out_of_a_video_coarser_and_the_same_every_time():
-    frames = np.stack([np.roll(picture(), t, 1) for t in range(3)])
-    assert filmed(frames, 0) is frames
-    fine, coarse = (np.abs(filmed(frames, crf).astype(int) - frames).mean() for crf in (18, 45))
-    assert 0 < fine < 4 < coarse + 3 and fine < coarse
-    assert np.array_equal(filmed(frames, 36), filmed(frames, 36))
 
 
 def test_noise_is_new_in_every_frame_and_the_same_for_a_seed():

@@ -13,11 +13,12 @@ import soundfile
 import torch
 
 from thgen.errors import AssetError
+from thgen.media import recompressed
 from thgen.schema import FPS, SAMPLE_RATE
 from thgen.synth.ellipsoid import ellipsoid_head
 from thgen.synth.facekit import HeadMesh, load_facekit
 from thgen.synth.head import Performer, State, neck_weight
-from thgen.synth.imaging import Style, develop, filmed, sample_style
+from thgen.synth.imaging import Style, develop, sample_style
 from thgen.synth.keypoints import KeypointLayout, build_layout
 from thgen.synth.render import SUPERSAMPLE, Camera, Frame, flow_between, frame_window, render
 from thgen.synth.render_torch import render_batch
@@ -92,7 +93,8 @@ def render_clip(
         rows["segmentation"].append(frame.segmentation(performer)[:: size // flow_size, :: size // flow_size])
         rows["depth"].append(np.where(depth < 1e8, near, 255).astype(np.uint8))
     truth = {name: np.stack(values) for name, values in rows.items()}
-    truth["frames"] = filmed(truth["frames"], style.crf)
+    if style.crf:
+        truth["frames"] = recompressed(truth["frames"], style.crf)
     return ClipTruth(**truth)
 
 

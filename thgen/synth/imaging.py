@@ -5,11 +5,9 @@ Geometry is never touched, so that keypoints and flow stay true.
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 
 import cv2
-import imageio_ffmpeg
 import numpy as np
 
 CLEAN = 0.45  # share of clips that stay as rendered: sharpness is learned from them
@@ -92,20 +90,6 @@ def develop(image: np.ndarray, style: Style, rng: np.random.Generator) -> np.nda
         coded = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, style.jpeg])[1]
         out = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
     return out
-
-
-def filmed(frames: np.ndarray, crf: int) -> np.ndarray:
-    """Frames uint8 RGB [T S S 3] as they come out of an H.264 video of that rate factor (0: as they are)."""
-    if not crf:
-        return frames
-    count, height, width = frames.shape[:3]
-    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-threads", "1"]
-    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
-    coder = ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-pix_fmt", "yuv420p", "-threads", "1"]
-    to_video = [*ffmpeg, *raw, "-s", f"{width}x{height}", "-r", "25", "-i", "-", *coder, "-f", "matroska", "-"]
-    video = subprocess.run(to_video, input=frames.tobytes(), capture_output=True, check=True).stdout
-    back = subprocess.run([*ffmpeg, "-i", "-", *raw, "-"], input=video, capture_output=True, check=True).stdout
-    return np.frombuffer(back, np.uint8).reshape(count, height, width, 3)
 
 
 def _painted(image: np.ndarray, brush: int) -> np.ndarray:

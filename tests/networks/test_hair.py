@@ -83,3 +83,11 @@ def test_what_is_shown_through_a_flow():
     flow = torch.zeros(1, 2, 8, 8)
     flow[:, 0] = 0.5  # two pixels to the right
     assert shown(mask, flow)[0, 0, 3, 4] == pytest.approx(1)
+
+
+def test_geometry_stays_in_float32_under_autocast(generator, keypoints):
+    target, hair = turned(keypoints, [12.0, 0.0, 0.0]), torch.rand(1, 1, GRID, GRID)
+    plain = mass(generator.rig, keypoints, target, hair)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = mass(generator.rig, keypoints, target, hair)
+    assert half.flow.dtype == torch.float32 and torch.equal(half.flow, plain.flow)

@@ -326,7 +326,8 @@ class GuidedFlow(nn.Module):
             # Renders taught it to paint the inside of every mouth; upper teeth in the photo are the person's own.
             inside = coarse.opening[:, 2:] * resize(shown(scene.mouth, flow), coarse.opening.shape[-1])
             away = (resize(flow, FLOW_SIZE) - resize(along.flow, FLOW_SIZE)).norm(dim=1, keepdim=True)
-            upper = (1.5 - away / OWN).clamp(0, 1)  # they move with the head, the lower ones with the jaw
+            own = OWN + along.flow.norm(dim=1, keepdim=True).amax((2, 3), keepdim=True) / 3
+            upper = (1.5 - away / own).clamp(0, 1)  # they move with the head, the lower ones with the jaw
             keep = keep + TEETH * resize(inside * resize(upper, inside.shape[-1]), BASE)
             over = partial(lay, scene, along.flow)
         return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", over)

@@ -31,8 +31,9 @@ class Mass:
 
 def mass(rig: KeypointRig, source: Tensor, target: Tensor, hair: Tensor) -> Mass:
     """Keypoints of photo and target [B K 3]; hair [B 1 H W]: how sure it is that the photo shows hair or a hat."""
-    flow = rigid_flow(rig, source, target)
-    return Mass(flow, shown(hair, flow))
+    with torch.autocast(source.device.type, enabled=False):  # geometry wants all of float32
+        flow = rigid_flow(rig, source, target)
+        return Mass(flow, shown(hair, flow))
 
 
 def rigid_flow(rig: KeypointRig, source: Tensor, target: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ def scene():
     photo = torch.zeros(1, 3, SIZE, SIZE)
     photo[..., 32:96, 32:96] = 1
     none = torch.zeros(1, 1, 64, 64)
-    return Scene(moving, none, none, torch.full((1, 3, 32, 32), -1.0)), photo
+    return Scene(moving, none, none, torch.full((1, 3, SIZE, SIZE), -1.0)), photo
 
 
 def moved(pixels):

@@ -100,7 +100,8 @@ class Rig(Method):
         def tensor(values: np.ndarray) -> Tensor:
             return torch.from_numpy(values).to(image)[None, None]
 
-        return Scene(tensor(moving), tensor(hair), mouth, self._image(behind(crop, moving)[None]))
+        plate = F.interpolate(self._image(behind(crop, moving)[None]), size=image.shape[-2:], mode="bilinear")
+        return Scene(tensor(moving), tensor(hair), mouth, plate)
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
         """Lips from a voice, [frames 21]; zero, which is closed, in silence."""

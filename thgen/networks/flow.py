@@ -343,12 +343,12 @@ class GuidedFlow(nn.Module):
         flow, paint, keep, head = flow.float(), paint.float(), keep.float(), head.float()
         warped = warp(full, resize(flow, size), mode)
         share = torch.sigmoid(resize(keep, size))
-        image = share * warped + (1 - share) * resize(paint, size)
+        image = torch.lerp(resize(paint, size), warped, share)
         if over is not None:
             image, mask = over(image, full, flow)
         else:
             mask = torch.sigmoid(resize(head, size))
-            image = full + mask * (image - full)
+            image = torch.lerp(full, image, mask)
         return Generated(image, mask, warped, paint, keep, head, flow, coarse)
 
 

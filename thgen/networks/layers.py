@@ -18,8 +18,8 @@ STIR = (0.004, 0.02)  # half-widths of motion from which the plate begins to sho
 @dataclass(frozen=True)
 class Scene:
     """What a photo shows besides keypoints, each map [B 1 H W] from 0 to 1: moving, how sure it is that a place moves
-    with the head; hair, that it is hair or worn; mouth, how far it lies inside the parted lips. plate [B 3 P P] in
-    [-1, 1]: what stands behind the head."""
+    with the head; hair, that it is hair or worn; mouth, how far it lies inside the parted lips. plate [B 3 S S] in
+    [-1, 1]: what stands behind the head, in the size of the crop."""
 
     moving: Tensor
     hair: Tensor
@@ -46,8 +46,8 @@ def lay(scene: Scene, turned: Tensor, inner: Tensor, photo: Tensor, flow: Tensor
     stirred = _soft(turned.norm(dim=1, keepdim=True), STIR)
     left = F.max_pool2d(scene.moving, 2 * STRAY + 1, 1, STRAY)
     gone = _full(left * _full(stirred, left.shape[-1]), size)
-    back = photo + gone * (_full(scene.plate, size) - photo)
-    return back + there * (inner - back), torch.maximum(there, gone)
+    back = torch.lerp(photo, scene.plate, gone)
+    return torch.lerp(back, inner, there), torch.maximum(there, gone)
 
 
 def _full(x: Tensor, size: int) -> Tensor:

@@ -45,16 +45,17 @@ def grid(size: int, device: torch.device) -> Tensor:
     return (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * (2 / size) - 1
 
 
-def warp(image: Tensor, flow: Tensor, mode: str = "bilinear") -> Tensor:
+def warp(image: Tensor, flow: Tensor, mode: str = "bilinear", beyond: str = "border") -> Tensor:
     """Sample image [B C H W] at p + flow(p); flow [B 2 H' W'] in half-widths. Returns [B C H' W'].
 
-    mode "bicubic" keeps fine detail that "bilinear" blurs, and may overshoot a little.
+    mode "bicubic" keeps fine detail that "bilinear" blurs, and may overshoot a little. beyond: what lies outside the
+    image, its last row ("border") or its mirror image ("reflection").
     """
     size = flow.shape[-1]
     axis = grid(size, flow.device)
     base = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
     place = base[None] + flow.permute(0, 2, 3, 1)
-    return F.grid_sample(image, place.to(image.dtype), mode=mode, padding_mode="border", align_corners=False)
+    return F.grid_sample(image, place.to(image.dtype), mode=mode, padding_mode=beyond, align_corners=False)
 
 
 def resize(x: Tensor, size: int) -> Tensor:
@@ -341,7 +342,8 @@ class GuidedFlow(nn.Module):
         says, or as `over` does, given the picture as if all were head, the crop and the flow (see layers.lay)."""
         size = full.shape[-1]
         flow, paint, keep, head = flow.float(), paint.float(), keep.float(), head.float()
-        warped = warp(full, resize(flow, size), mode)
+        # Hair goes on beyond the crop: mirrored it stays hair, where its last row would be drawn out into streaks.
+        warped = warp(full, resize(flow, size), mode, "reflection")
         share = torch.sigmoid(resize(keep, size))
         image = torch.lerp(resize(paint, size), warped, share)
         if over is not None:

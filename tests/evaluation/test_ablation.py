@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from thgen.evaluation.ablation import PARTS, measure, variants
+from thgen.evaluation.ablation import NO_SCENE, PARTS, measure, variants
 from thgen.evaluation.rig_report import decode
 from thgen.methods.rig import Rig
 from thgen.preprocess.face import FaceFinder
@@ -42,5 +42,5 @@ def test_each_part_is_off_in_its_own_row_and_in_no_other(rig):
 
 def test_report_has_a_row_per_part(rig):
     report = measure(rig, Looker(rig.analyser, torch.device("cpu")), 1, 1, 128, mesh=ellipsoid_head())
-    assert [row[""] for row in report.rows] == list(PARTS)
+    assert [row[""] for row in report.rows] == [*PARTS, NO_SCENE]
     assert len({row["PSNR dB"] for row in report.rows}) > 3

@@ -9,6 +9,7 @@ import argparse
 import copy
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -55,6 +56,7 @@ PARTS: dict[str, Callable[[GuidedFlow], None]] = {
     "without paint": _no_paint,
     "paint alone": _only_paint,
 }
+NO_SCENE = "without the photo's segments"  # the network alone says where head and hair are
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,13 +84,15 @@ def variants(rig: Rig) -> dict[str, Rig]:
 
 def measure(rig: Rig, looker: Looker, identities: int, frames: int, size: int, mesh: HeadMesh | None = None) -> Report:
     """Each person's own frames drive, absolutely, as in `evaluate rig`."""
-    scores: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in PARTS}
+    scores: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in (*PARTS, NO_SCENE)}
     ablated = variants(rig)
     for person in held_out(identities, frames, size, rig_report.FLOW_SIZE, drivers=False, mesh=mesh):
         identity = rig.encode_photo(person.clip.frames[0])
         target = rig_report.self_target(identity.own, rig_report.single_frames(rig, person.clip.frames))
-        for name, method in ablated.items():
-            images, flow = rig_report.decode(method, identity, target, rig_report.FLOW_SIZE)
+        blind = replace(identity, state={**identity.state, "scene": None})
+        tried = [(name, method, identity) for name, method in ablated.items()] + [(NO_SCENE, rig, blind)]
+        for name, method, seen in tried:
+            images, flow = rig_report.decode(method, seen, target, rig_report.FLOW_SIZE)
             rig_report.score(scores[name], images, flow, person, looker)
     rows: list[dict[str, Value]] = []
     for name, values in scores.items():

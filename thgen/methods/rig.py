@@ -205,9 +205,10 @@ class Rig(Method):
             turn, eyes, eyes + gaze,
         )  # fmt: skip
         source_points = self._lid_skin(identity, own, target)
+        scene = identity.state["scene"]
         out = self.generator(
             identity.state["small"].expand(count, -1, -1, -1), source_points, keypoints, motion,
-            identity.image.expand(count, -1, -1, -1), scene=identity.state["scene"].expand(count),
+            identity.image.expand(count, -1, -1, -1), scene=None if scene is None else scene.expand(count),
         )  # fmt: skip
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)
 

@@ -27,7 +27,9 @@ COLUMNS: dict[str, dict[str, float]] = {
     "pitch -15°": {"pose.pitch": -15},
     "roll +15°": {"pose.roll": 15},
     "gaze -20°": {"gaze.yaw": -20},
+    "gaze +20°": {"gaze.yaw": 20},
     "gaze up 15°": {"gaze.pitch": 15},
+    "gaze down 15°": {"gaze.pitch": -15},
     "half closed": {"blink.openness": 50},
     "blink": {"blink.openness": 0},
     "smile": {"au.12": 4, "au.6": 3},
@@ -35,6 +37,9 @@ COLUMNS: dict[str, dict[str, float]] = {
     "frown": {"au.4": 4, "au.15": 3},
     "jaw open": {"au.27": 3},
     "pucker": {"au.18": 4},
+    "oo": {"au.18": 4, "au.22": 2},
+    "ee": {"au.20": 4, "au.27": 1},
+    "m": {"au.24": 4, "au.17": 1},
     "mixed": {"pose.yaw": 15, "pose.pitch": -6, "au.12": 4, "au.27": 1.5, "gaze.yaw": -12},
 }
 UNITS = {"AU" + name.removeprefix("au."): {name: 4.0} for name in CONTROLS if name.startswith("au.")}  # each by itself

@@ -38,9 +38,7 @@ MIN_OPENNESS = 30.0  # %; a photo with lids further closed than this counts as t
 AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
 GAMMAS = (1.0, 0.5)  # brightenings under which the photo's parts are told apart: dark hair before a dark wall
 LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
-CREASE = (
-    0.4  # how far above them the skin of a fully closed lid is taken from: at the lashes the photo shows too little
-)
+CREASE = 0.2  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
 PRESS = 0.1  # how much further than touching a fully closed lid goes, so that no slit stays open
 CLIP_BATCH = 32
 SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}  # seconds, symmetric

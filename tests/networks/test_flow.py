@@ -28,6 +28,13 @@ def test_bicubic_keeps_detail_that_bilinear_blurs():
     assert energy["bilinear"] < 0.9 * wave.std() < energy["bicubic"]
 
 
+def test_a_window_is_a_part_of_the_whole():
+    image, flow = torch.rand(1, 3, 24, 24), 0.2 * torch.randn(1, 2, 24, 24)
+    window = slice(3, 20), slice(5, 9)
+    part = warp(image, flow[(..., *window)], "bicubic", "reflection", window)
+    assert torch.allclose(part, warp(image, flow, "bicubic", "reflection")[(..., *window)], atol=1e-6)
+
+
 def test_flow_points_from_output_to_photo():
     image = torch.zeros(1, 1, 8, 8)
     image[0, 0, 3, 6] = 1

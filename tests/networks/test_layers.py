@@ -2,7 +2,7 @@
 
 import torch
 
-from thgen.networks.layers import Scene, lay
+from thgen.networks.layers import Scene, place
 
 SIZE = 128
 
@@ -15,6 +15,12 @@ def scene():
     photo[..., 32:96, 32:96] = 1
     none = torch.zeros(1, 1, 64, 64)
     return Scene(moving, none, none, torch.full((1, 3, SIZE, SIZE), -1.0)), photo
+
+
+def lay(parts, turned, inner, photo, flow):
+    """`inner` [B 3 S S] is what the whole picture would be if all of it were head."""
+    layers = place(parts, turned, flow, SIZE)
+    return layers.lay(photo.expand_as(inner), inner[(..., *layers.window)])
 
 
 def moved(pixels):
@@ -65,3 +71,13 @@ def test_it_expands_over_frames():
     three = parts.expand(3)
     picture, _ = lay(three, moved(8).repeat(3, 1, 1, 1), photo.repeat(3, 1, 1, 1), photo, moved(8).repeat(3, 1, 1, 1))
     assert picture.shape == (3, 3, SIZE, SIZE) and torch.equal(picture[0], picture[2])
+
+
+def test_only_the_head_s_own_window_needs_to_be_warped():
+    parts, _ = scene()
+    rows, columns = place(parts, moved(32), moved(32), SIZE).window
+    assert (rows.start, rows.stop) == (32, 96) or (30 <= rows.start <= 32 and 96 <= rows.stop <= 98)
+    assert 62 <= columns.start <= 64 and columns.stop >= 127
+    none = Scene(parts.moving * 0, parts.hair, parts.mouth, parts.plate)
+    picture, mask = lay(none, moved(32), torch.ones(1, 3, SIZE, SIZE), torch.zeros(1, 3, SIZE, SIZE), moved(32))
+    assert (picture == 0).all() and (mask == 0).all()

@@ -6,9 +6,7 @@ Flow is backward and in half-widths of the crop: output(p) = photo(p + flow(p)).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
 
 import torch
@@ -17,7 +15,7 @@ from torch import Tensor, nn
 
 from thgen.networks.hair import Mass, mass, shown
 from thgen.networks.keypoint_rig import KeypointRig
-from thgen.networks.layers import Scene, lay
+from thgen.networks.layers import Layers, Scene, place
 from thgen.networks.teeth import Teeth
 from thgen.schema import COEFFICIENTS
 
@@ -45,17 +43,21 @@ def grid(size: int, device: torch.device) -> Tensor:
     return (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * (2 / size) - 1
 
 
-def warp(image: Tensor, flow: Tensor, mode: str = "bilinear", beyond: str = "border") -> Tensor:
+def warp(
+    image: Tensor, flow: Tensor, mode: str = "bilinear", beyond: str = "border",
+    window: tuple[slice, slice] | None = None,
+) -> Tensor:  # fmt: skip
     """Sample image [B C H W] at p + flow(p); flow [B 2 H' W'] in half-widths. Returns [B C H' W'].
 
     mode "bicubic" keeps fine detail that "bilinear" blurs, and may overshoot a little. beyond: what lies outside the
-    image, its last row ("border") or its mirror image ("reflection").
+    image, its last row ("border") or its mirror image ("reflection"). window: rows and columns, in pixels of the image,
+    that `flow` is about; by default all of it.
     """
-    size = flow.shape[-1]
-    axis = grid(size, flow.device)
-    base = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
-    place = base[None] + flow.permute(0, 2, 3, 1)
-    return F.grid_sample(image, place.to(image.dtype), mode=mode, padding_mode=beyond, align_corners=False)
+    rows, columns = window or (slice(None), slice(None))
+    axis = grid(image.shape[-1] if window else flow.shape[-1], flow.device)
+    base = torch.stack(torch.meshgrid(axis[columns], axis[rows], indexing="xy"), -1)
+    where = base[None] + flow.permute(0, 2, 3, 1)
+    return F.grid_sample(image, where.to(image.dtype), mode=mode, padding_mode=beyond, align_corners=False)
 
 
 def resize(x: Tensor, size: int) -> Tensor:
@@ -322,7 +324,7 @@ class GuidedFlow(nn.Module):
         # A lid that closes shows skin of which the photo has little: there the network's doubt stands.
         lids = self.rig.closing_lids(source.float(), target.float(), BASE) * (1 - _eyes(coarse))
         keep = DECISION * keep + TRUST * (1 - lids)
-        over = None
+        layers = None
         if scene is not None and along is not None:
             # Renders taught it to paint the inside of every mouth; upper teeth in the photo are the person's own.
             inside = coarse.opening[:, 2:] * resize(shown(scene.mouth, flow), coarse.opening.shape[-1])
@@ -330,27 +332,31 @@ class GuidedFlow(nn.Module):
             own = OWN + along.flow.norm(dim=1, keepdim=True).amax((2, 3), keepdim=True) / 3
             upper = (1.5 - away / own).clamp(0, 1)  # they move with the head, the lower ones with the jaw
             keep = keep + TEETH * resize(inside * resize(upper, inside.shape[-1]), BASE)
-            over = partial(lay, scene, along.flow)
-        return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", over)
+            layers = place(scene, along.flow, flow, out.shape[-1])
+        return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", layers)
 
     @staticmethod
     def compose(
         full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse, mode: str = "bilinear",
-        over: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        layers: Layers | None = None,
     ) -> Generated:  # fmt: skip
         """Warp the crop at its own resolution, paint what it does not show, leave alone what is not head: as `head`
-        says, or as `over` does, given the picture as if all were head, the crop and the flow (see layers.lay)."""
+        says, or as `layers` do, which also spare the work where it is not."""
         size = full.shape[-1]
         flow, paint, keep, head = flow.float(), paint.float(), keep.float(), head.float()
+        window = layers.window if layers else (slice(0, size), slice(0, size))
+
+        def cut(x: Tensor) -> Tensor:
+            return resize(x, size)[(..., *window)]
+
         # Hair goes on beyond the crop: mirrored it stays hair, where its last row would be drawn out into streaks.
-        warped = warp(full, resize(flow, size), mode, "reflection")
-        share = torch.sigmoid(resize(keep, size))
-        image = torch.lerp(resize(paint, size), warped, share)
-        if over is not None:
-            image, mask = over(image, full, flow)
+        warped = warp(full, cut(flow), mode, "reflection", window)
+        inner = torch.lerp(cut(paint), warped, torch.sigmoid(cut(keep)))
+        if layers:
+            image, mask = layers.lay(full, inner)
         else:
             mask = torch.sigmoid(resize(head, size))
-            image = torch.lerp(full, image, mask)
+            image = torch.lerp(full, inner, mask)
         return Generated(image, mask, warped, paint, keep, head, flow, coarse)
 
 

@@ -32,22 +32,45 @@ class Scene:
         return Scene(*(m.expand(count, -1, -1, -1) for m in maps))
 
 
-def lay(scene: Scene, turned: Tensor, inner: Tensor, photo: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-    """The moved head over its background: picture [B 3 S S], and where it may differ from the photo [B 1 S S].
+@dataclass(frozen=True)
+class Layers:
+    """How a moved head lies over its background, each [B 1 S S] from 0 to 1: there, the head covers this place; gone,
+    it has left it. plate [B 3 S S]: what stands behind it."""
 
-    turned [B 2 g g]: flow of the head as a whole; inner [B 3 S S]: the photo warped and painted, as if all of it were
-    head; photo [B 3 S S]; flow [B 2 G G] with which it was warped. Without any motion the photo stays as it is.
-    """
-    size = inner.shape[-1]
+    there: Tensor
+    gone: Tensor
+    plate: Tensor
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns that hold all of the head: elsewhere nothing needs to be warped."""
+        seen = self.there.amax((0, 1)) > 0
+        spans = []
+        for axis in (1, 0):
+            held = seen.any(axis).nonzero()
+            spans.append(slice(int(held[0]), int(held[-1]) + 1) if len(held) else slice(0, 1))
+        return spans[0], spans[1]
+
+    def lay(self, photo: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
+        """photo [B 3 S S]; head [B 3 h w]: warped and painted, as if all of `window` were head. Returns the picture
+        [B 3 S S] and where it may differ from the photo [B 1 S S]. Without motion the photo stays as it is."""
+        rows, columns = self.window
+        picture = torch.lerp(photo, self.plate, self.gone)
+        inner = picture[..., rows, columns]
+        picture[..., rows, columns] = torch.lerp(inner, head, self.there[..., rows, columns])
+        return picture, torch.maximum(self.there, self.gone)
+
+
+def place(scene: Scene, turned: Tensor, flow: Tensor, size: int) -> Layers:
+    """Where the head is now, and where it was: turned [B 2 g g], flow of the head as a whole; flow [B 2 G G] with which
+    the photo is warped; size: S of the result."""
     # A strand that a flow between head and background leaves behind is nowhere near where the head takes its hair.
     near = F.max_pool2d(shown(scene.hair, turned), 2 * STRAY + 1, 1, STRAY)
     strands = shown(scene.hair, flow) * (1 - _full(near, flow.shape[-1]))
     there = _soft(_full(shown(scene.moving, flow) - strands, size), EDGE)
     stirred = _soft(turned.norm(dim=1, keepdim=True), STIR)
     left = F.max_pool2d(scene.moving, 2 * STRAY + 1, 1, STRAY)
-    gone = _full(left * _full(stirred, left.shape[-1]), size)
-    back = torch.lerp(photo, scene.plate, gone)
-    return torch.lerp(back, inner, there), torch.maximum(there, gone)
+    return Layers(there, _full(left * _full(stirred, left.shape[-1]), size), scene.plate)
 
 
 def _full(x: Tensor, size: int) -> Tensor:

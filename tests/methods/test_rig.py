@@ -7,7 +7,9 @@ import torch
 from thgen.methods.rig import Rig
 from thgen.networks.analyser import Analyser
 from thgen.networks.audio_encoder import AudioToLip
+from thgen.networks.coefficients import place
 from thgen.networks.flow import GuidedFlow
+from thgen.networks.keypoint_rig import PARTING
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, FACTORS, LIP_COEFFICIENTS, SEGMENTS
 from thgen.synth.ellipsoid import ellipsoid_head
 from thgen.synth.head import neck_weight
@@ -141,3 +143,21 @@ def test_clips_give_every_factor_per_frame(rig, photo):
 def test_silence_keeps_the_mouth_shut(rig):
     lips = rig.encode_audio(np.zeros(16_000, np.float32), 25)
     assert lips["lip"].shape == (25, len(LIP_COEFFICIENTS)) and lips["lip"].abs().max() == 0
+
+
+def test_lips_that_the_photo_parts_meet_when_the_voice_presses_them(rig):
+    """An open smile, whose parting no coefficient tells of, closes on b, m and p and stays open in silence."""
+    net = rig.generator.rig
+    wide = place(torch.full((1, 4), 0.6), PARTING)
+    shape = net.canonical[None] + torch.einsum("bc,ckj->bkj", wide, net.basis)
+    lip = torch.zeros(1, len(LIP_COEFFICIENTS))
+    apart = rig._apart(shape, lip)
+    assert apart == pytest.approx(torch.full((1, 4), 0.6), abs=0.02)
+    assert rig._apart(net.canonical[None], lip).abs().max() < 0.02, "closed lips have nothing to take back"
+    pressed = lip.clone()
+    pressed[:, [LIP_COEFFICIENTS.index(f"mouthPress_{side}") for side in "LR"]] = 0.25
+    for voice, gap in ((lip, 1.0), (pressed, 0.0)):
+        change = place(-rig._pressed(voice) * apart, PARTING)
+        moved = shape + torch.einsum("bc,ckj->bkj", change, net.basis)
+        left = (net.lip_gap(moved) - net.lip_gap(net.canonical[None])) / (0.6 * net.parting())
+        assert left.item() == pytest.approx(gap, abs=0.05)

@@ -25,6 +25,7 @@ from thgen.networks.audio_encoder import AudioToLip, encode_lips
 from thgen.networks.coefficients import blink_weights, gaze_shapes, pick, place
 from thgen.networks.flow import BASE, GuidedFlow, motion_code, open_share, polygon_distance
 from thgen.networks.geometry import euler_angles, rotation_matrix
+from thgen.networks.keypoint_rig import PARTING
 from thgen.networks.layers import Scene
 from thgen.preprocess.scene import behind, grow_head
 from thgen.preprocess.track import smooth
@@ -37,8 +38,10 @@ MIN_OPENNESS = 30.0  # %; a photo with lids further closed than this counts as t
 # Framings in which a photo is looked at: shifts of the centre and change of the half-side, in half-sides.
 AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
 GAMMAS = (1.0, 0.5)  # brightenings under which the photo's parts are told apart: dark hair before a dark wall
+LIGHT, FIRM = 0.05, 0.17  # weights of mouthPress from which lips begin to be, and are, pressed together
+FIRMLY = 1.3  # how much further than meeting they go: keypoints tell less of an open smile's gap than there is
 LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
-CREASE = 0.2  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
+CREASE = 0.3  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
 PRESS = 0.1  # how much further than touching a fully closed lid goes, so that no slit stays open
 CLIP_BATCH = 32
 SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}  # seconds, symmetric
@@ -73,6 +76,7 @@ class Rig(Method):
         posed = rig.unpose(keypoints)
         state = {
             "keypoints": keypoints, "posed": posed, "analysis": analysis, "lid_scale": rig.lid_scale(posed),
+            "apart": self._apart(posed.shape, own["lip"]),
             "small": F.interpolate(image, size=(BASE, BASE), mode="area" if crop.shape[0] >= BASE else "bilinear"),
         }  # fmt: skip
         state["scene"] = self._scene(crop, image, keypoints)
@@ -238,8 +242,24 @@ class Rig(Method):
         change = change + place(
             share * identity.state["lid_scale"] - pick(change, BLINK_COEFFICIENTS), BLINK_COEFFICIENTS
         )
+        press = (self._pressed(target["lip"]) - self._pressed(own["lip"])).clamp_min(0)
+        change = change + place(-FIRMLY * press * identity.state["apart"], PARTING)
         gaze = (target["gaze"] - own["gaze"])[:, None].expand(-1, 2, -1)
         return change, gaze
+
+    @staticmethod
+    def _pressed(lip: Tensor) -> Tensor:
+        """How far lips [T D] are meant to be pressed together, [T 1] from 0 to 1: on b, m and p."""
+        press = pick(place(lip, LIP_COEFFICIENTS), ("mouthPress_L", "mouthPress_R")).mean(1, keepdim=True)
+        return ((press - LIGHT) / (FIRM - LIGHT)).clamp(0, 1)
+
+    def _apart(self, shape: Tensor, lip: Tensor) -> Tensor:
+        """Weight [1 4] of PARTING by which the photo's lips are apart beyond what its coefficients [1 D] tell, as those
+        of an open smile: b, m and p have to take it back."""
+        rig = self.generator.rig
+        rest = shape + torch.einsum("bc,ckj->bkj", place(-lip, LIP_COEFFICIENTS), rig.basis)
+        gap = (rig.lip_gap(rest) - rig.lip_gap(rig.canonical[None])) / rig.parting().clamp_min(1e-3)
+        return gap.clamp(0, 1)[:, None].expand(-1, len(PARTING))
 
 
 def _repeat(posed, count: int):

@@ -17,6 +17,8 @@ EYE_LAYERS = (1, 2)  # left, right eyeball of the subject; 0 is skin, 3 the insi
 # Landmarks around an opening: corner, two on the upper lid, corner, two on the lower lid; left, right of the subject.
 EYE_RINGS = ((42, 43, 44, 45, 46, 47), (36, 37, 38, 39, 40, 41))
 LID_PAIRS = (((43, 47), (44, 46)), ((37, 41), (38, 40)))
+LIP_PAIRS = ((61, 67), (62, 66), (63, 65))  # inner lips, upper and lower
+PARTING = ("mouthUpperUp_L", "mouthUpperUp_R", "mouthLowerDown_L", "mouthLowerDown_R")
 OUTLINE_STEPS = 8  # points of an eye's outline per lid
 
 
@@ -99,7 +101,16 @@ class KeypointRig(nn.Module):
 
     def lid_scale(self, source: Posed) -> Tensor:
         """Height of this person's eye openings [B 2] (left, right), relative to the canonical open eye."""
-        return (self._height(source.shape) / self._height(self.canonical[None])).clamp(0.1, 2.0)
+        return (self._height(source.shape) / self._height(self.canonical[None])).clamp(0.1, 3.0)
+
+    def lip_gap(self, shape: Tensor) -> Tensor:
+        """Mean height of the opening between the inner lips [B], cm, of shapes [B K 3] in head axes."""
+        return torch.stack([shape[:, upper, 1] - shape[:, lower, 1] for upper, lower in LIP_PAIRS]).mean(0)
+
+    def parting(self) -> Tensor:
+        """How much wider the lips part, [] cm, per unit of the coefficients PARTING together."""
+        wider = self.canonical + sum(self.basis[COEFFICIENT_INDEX[name]] for name in PARTING)
+        return (self.lip_gap(wider[None]) - self.lip_gap(self.canonical[None]))[0]
 
     @staticmethod
     def _height(shape: Tensor) -> Tensor:

@@ -167,3 +167,18 @@ def test_teeth_that_the_photo_shows_are_kept_and_the_rest_of_the_mouth_is_painte
         out = net(photo, opened, opened, torch.zeros(1, MOTION), photo, scene=scene).image.clamp(-1, 1)
         assert (out[:, :1][inside] - expected).abs().max() < 0.05
         assert out[0, 0, BASE // 4, BASE // 2] == -1, "a cheek is painted, whatever the mouth shows"
+
+
+def test_lips_that_close_come_each_from_its_own_side(generator, keypoints):
+    rig = generator.rig
+    jaw, rest = torch.zeros(1, len(COEFFICIENTS)), torch.zeros(1, 3)
+    jaw[:, COEFFICIENT_INDEX["jawOpen"]] = 0.6
+    opened = rig.targets(rig.unpose(keypoints), jaw, torch.zeros(1, 2, 2), rest, rest)
+    size = 256
+    down = generator.coarse(opened, keypoints, size).flow[0, 1]
+    line = keypoints[0, [62, 66], :2].mean(0)
+    column, row = (((line + 1) / 2 * size).long()).tolist()
+    upper, lower = (float(opened[0, n, 1] - keypoints[0, n, 1]) for n in (62, 66))
+    assert lower > 0.06 > 3 * abs(upper)
+    assert down[row - 2, column] < 0.25 * lower, "above the line the lower lip says nothing"
+    assert down[row + 2, column] > 0.7 * lower, "below it the upper one does not"

@@ -201,12 +201,16 @@ class CoarseFlow(nn.Module):
         below it only the lower one: or the still lower lid would hold back the lid that closes over the eye."""
         below = self.rig.below_lids(target, size, EDGE)
         upper, lower, others = self.rig.lid_groups()
-        chosen, floor = others.nonzero()[:, 0], self._floor(source)
+        upper_lip, lower_lip = self.rig.lips()
+        lip_below, lip_above = self.rig.beyond_lips(target, size, EDGE)
+        chosen, floor = (others & ~upper_lip & ~lower_lip).nonzero()[:, 0], self._floor(source)
         moved, total = self._spread(source, target, chosen, size, floor)
         # Where a turned head comes into view its keypoints lie far apart: narrow kernels alone leave holes there.
-        wide, weight = (FAINT * resize(x, size) for x in self._spread(source, target, chosen, WIDE_SIZE, floor, WIDER))
+        every = others.nonzero()[:, 0]
+        wide, weight = (FAINT * resize(x, size) for x in self._spread(source, target, every, WIDE_SIZE, floor, WIDER))
         moved, total = moved + wide, total + weight
-        for group, share in ((upper, 1 - below), (lower, below)):
+        groups = ((upper, 1 - below), (lower, below), (upper_lip, 1 - lip_below), (lower_lip, 1 - lip_above))
+        for group, share in groups:
             part, weight = self._spread(source, target, group.nonzero()[:, 0], size, floor)
             moved, total = moved + share * part, total + share * weight
         return moved, total

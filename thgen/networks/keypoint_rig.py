@@ -17,6 +17,7 @@ EYE_LAYERS = (1, 2)  # left, right eyeball of the subject; 0 is skin, 3 the insi
 # Landmarks around an opening: corner, two on the upper lid, corner, two on the lower lid; left, right of the subject.
 EYE_RINGS = ((42, 43, 44, 45, 46, 47), (36, 37, 38, 39, 40, 41))
 LID_PAIRS = (((43, 47), (44, 46)), ((37, 41), (38, 40)))
+MOUTH_CORNERS = (60, 64)  # of the inner lips, left and right in the picture
 LIP_PAIRS = ((61, 67), (62, 66), (63, 65))  # inner lips, upper and lower
 PARTING = ("mouthUpperUp_L", "mouthUpperUp_R", "mouthLowerDown_L", "mouthLowerDown_R")
 OUTLINE_STEPS = 8  # points of an eye's outline per lid
@@ -131,6 +132,35 @@ class KeypointRig(nn.Module):
             upper |= skin & near & falls
             lower |= skin & near & ~falls & (away[:, 1] < 0.05)
         return upper, lower, skin & ~upper & ~lower
+
+    def lips(self) -> tuple[Tensor, Tensor]:
+        """Masks [K] of the skin's keypoints on the upper and on the lower lip."""
+        corners = self.canonical[list(MOUTH_CORNERS)]
+        middle = corners.mean(0)
+        away = (self.canonical[:, :2] - middle[:2]) / (corners[1, 0] - corners[0, 0]).abs()
+        near = (self.layer == 0) & (away[:, 0].abs() < 0.6) & (away[:, 1].abs() < 0.35)
+        drop = -self.basis[COEFFICIENT_INDEX["jawOpen"], :, 1]
+        lower = drop > 0.5 * drop.amax()
+        return near & ~lower & (drop < 0.25 * drop.amax()), near & lower
+
+    def beyond_lips(self, keypoints: Tensor, size: int, softness: float) -> tuple[Tensor, Tensor]:
+        """[B 1 size size] each: 1 below the line at which the lips meet, and 1 above it, near the mouth; else 0."""
+        axis = (torch.arange(size, device=keypoints.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
+        y, x = axis[None, :, None], axis[None, None, :]
+        first, last = keypoints[:, MOUTH_CORNERS[0], :2], keypoints[:, MOUTH_CORNERS[1], :2]
+        centre = keypoints[:, [LIP_PAIRS[1][0], LIP_PAIRS[1][1]], :2].mean(1)
+        along = (last - first) / (last - first).pow(2).sum(1, keepdim=True).clamp_min(1e-6)
+        down = torch.stack([-along[:, 1], along[:, 0]], 1)
+        u, v = (
+            w[:, 0, None, None] * (x - first[:, 0, None, None]) + w[:, 1, None, None] * (y - first[:, 1, None, None])
+            for w in (along, down)
+        )
+        depth = ((centre - (first + last) / 2) * down).sum(1)
+        edge = 4 * u * (1 - u) * depth[:, None, None]  # a parabola through the middle of the lips
+        length = (last - first).norm(dim=1)[:, None, None]
+        within = ((u > 0.05) & (u < 0.95) & (v.abs() < 0.5)).float()
+        below = torch.sigmoid((v - edge) * length / softness)
+        return (within * below)[:, None], (within * (1 - below))[:, None]
 
     def below_lids(self, keypoints: Tensor, size: int, softness: float) -> Tensor:
         """[B 1 size size]: 1 below the lower lid's edge of either eye, 0 above it, 1 away from the eyes' columns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from thgen.errors import WeightsError
 from thgen.hub import fill
-from thgen.manifest import Entry, update_manifest
+from thgen.manifest import Entry
 from thgen.networks.fan import Motion
 from thgen.networks.resnet_se import AudioLip
 from thgen.networks.resnext import Appearance
@@ -64,10 +64,7 @@ def convert(method: str, source: Path, weights: Path) -> dict[str, Entry]:
     about = (
         f"released by the authors of {method}, converted from {', '.join(p.file for p in RELEASED[method].values())}"
     )
-    entries = export_weights(networks, ("*",), History("convert", about, 0, 0.0, "", {}), weights)
-    entries = {name: replace(entry, licence=LICENCE) for name, entry in entries.items()}
-    update_manifest(weights, entries)
-    return entries
+    return export_weights(networks, ("*",), History("convert", about, 0, 0.0, "", {}), weights, licence=LICENCE)
 
 
 def _wanted(path: Path, part: Part, network: nn.Module) -> dict[str, Tensor]:

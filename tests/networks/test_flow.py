@@ -6,8 +6,9 @@ import math
 import pytest
 import torch
 
-from thgen.networks.flow import BASE, FAR, FLOW_SIZE, MOTION, GuidedFlow, open_share, polygon_distance, warp
+from thgen.networks.flow import BASE, FAR, FLOW_SIZE, MOTION, GuidedFlow, open_share, polygon_distance
 from thgen.networks.layers import Scene
+from thgen.networks.sampling import warp
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
 
 
@@ -182,3 +183,11 @@ def test_lips_that_close_come_each_from_its_own_side(generator, keypoints):
     assert lower > 0.06 > 3 * abs(upper)
     assert down[row - 2, column] < 0.25 * lower, "above the line the lower lip says nothing"
     assert down[row + 2, column] > 0.7 * lower, "below it the upper one does not"
+
+
+def test_what_lies_beyond_the_crop_is_its_mirror_image_not_its_last_row_drawn_out():
+    full = torch.arange(64.0).view(1, 1, 64, 1).expand(1, 3, 64, 64) / 32 - 1
+    flow, maps = torch.zeros(1, 2, 64, 64), torch.full((1, 1, 64, 64), 30.0)
+    flow[:, 1] = -2 * 10 / 64  # ten rows from above
+    picture = GuidedFlow.compose(full, flow, torch.zeros(1, 3, 64, 64), maps, maps, None).image
+    assert torch.allclose(picture[0, 0, :10, 5], full[0, 0, :10, 5].flip(0), atol=1e-4)

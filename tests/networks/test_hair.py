@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from thgen.networks.geometry import rotation_matrix, to_head_axes
-from thgen.networks.hair import CENTRE, GRID, RADII, mass, rigid_flow, shown
+from thgen.networks.hair import CENTRE, GRID, RADII, mass, rigid_flow
+from thgen.networks.sampling import warp
 
 
 def turned(keypoints, angles, shift=(0.0, 0.0)):
@@ -82,7 +83,7 @@ def test_what_is_shown_through_a_flow():
     mask[0, 0, 3, 6] = 1
     flow = torch.zeros(1, 2, 8, 8)
     flow[:, 0] = 0.5  # two pixels to the right
-    assert shown(mask, flow)[0, 0, 3, 4] == pytest.approx(1)
+    assert warp(mask, flow)[0, 0, 3, 4] == pytest.approx(1)
 
 
 def test_geometry_stays_in_float32_under_autocast(generator, keypoints):

@@ -7,7 +7,7 @@ from thgen.schema import COEFFICIENT_INDEX
 from thgen.synth import facekit as fk
 from thgen.synth.clip import ClipSource
 from thgen.synth.hair import bun, cap, fall, sample_hair
-from thgen.synth.head import BLINK_CLOSED, Performer, State
+from thgen.synth.head import BLINK_CLOSED, PIVOT, Performer, State, neck_weight
 from thgen.synth.imaging import CLEAN, Style, develop, sample_style
 from thgen.synth.motion import random_states
 from thgen.synth.proportions import STYLISED, Proportions, sample_proportions
@@ -232,3 +232,27 @@ def test_a_microphone_stands_still_while_the_head_turns(mesh):
 
 def is_microphone(performer):
     return (performer.neutral[np.unique(performer.triangles[performer.part == fk.BODY]), 1] > -13).any()
+
+
+def test_a_shirt_stays_while_the_head_turns_and_hides_no_face(mesh):
+    clothed = 0
+    for seed in range(6):
+        performer = Performer(mesh, seed)
+        corners = mesh.triangles
+        own = performer.region[: len(corners)]
+        skin = np.isin(performer.part[: len(corners)], (fk.FACE, fk.SKIN))
+        shirt = np.unique(corners[skin & (own == fk.BODY)])
+        shirt = shirt[performer.neutral[shirt, 1] > -14]  # higher up, skin would follow the head
+        assert performer.region[: len(corners)][(corners == mesh.landmarks[30]).any(1)].tolist().count(fk.BODY) == 0
+        if not len(shirt):
+            continue
+        clothed += 1
+        turned = State(
+            np.zeros(57, np.float32), np.array([30, 0, 0, 0, 0, 0], np.float32), np.zeros((2, 2), np.float32)
+        )
+        head = performer.shape(State.neutral())
+        moved = np.linalg.norm(performer.pose(turned, head) - performer.pose(State.neutral(), head), axis=1)
+        free = neck_weight(performer.neutral[shirt, 1])
+        away = np.linalg.norm(performer.neutral[shirt][:, [0, 2]] - PIVOT[[0, 2]], axis=1)
+        assert (moved[shirt] < 0.4 * free * away * np.deg2rad(30) + 0.05).all()
+    assert clothed >= 1

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from thgen.evaluation import motion
 from thgen.evaluation.report import Report, Value
 from thgen.networks.analyser import to_input
 from thgen.training.analyser_stage import crop_matrix, cut
@@ -56,7 +57,5 @@ def measure(analyser: nn.Module, store: ClipStore, frames: int, device: torch.de
         view = cut(to_input(torch.from_numpy(np.ascontiguousarray(images))), matrix)
         seen = analyser(view.to(device)).keypoints[:, :68, :2].float().cpu() @ matrix[:, :, :2].mT
         seen = seen + matrix[:, None, :, 2]
-        true = true[:, :68, :2]
-        ocular = (true[:, 36] - true[:, 45]).norm(dim=-1)
-        out[clip.key] = float(((seen - true).norm(dim=-1).mean(1) / ocular).mean() * 100)
+        out[clip.key] = motion.landmark_distance(seen.numpy(), true[:, :68, :2].numpy())
     return out

@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thgen.networks.hair import Mass, mass, shown
+from thgen.networks.hair import Mass, mass
 from thgen.networks.keypoint_rig import KeypointRig
 from thgen.networks.layers import Layers, Scene, place
+from thgen.networks.sampling import grid, resize, warp
 from thgen.networks.teeth import Teeth
 from thgen.schema import COEFFICIENTS
 
@@ -36,32 +37,6 @@ TRUST = 3.0  # added to those of `keep`: on photos, unlike renders, the network 
 EDGE = 0.006  # half-widths over which the edge of an opening is softened
 MARGIN, FAR = 0.08, -1.0  # half-widths around an opening in which its distance is measured; what it is elsewhere
 MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
-
-
-def grid(size: int, device: torch.device) -> Tensor:
-    """Centres of `size` pixels in [-1, 1]: [size]."""
-    return (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * (2 / size) - 1
-
-
-def warp(
-    image: Tensor, flow: Tensor, mode: str = "bilinear", beyond: str = "border",
-    window: tuple[slice, slice] | None = None,
-) -> Tensor:  # fmt: skip
-    """Sample image [B C H W] at p + flow(p); flow [B 2 H' W'] in half-widths. Returns [B C H' W'].
-
-    mode "bicubic" keeps fine detail that "bilinear" blurs, and may overshoot a little. beyond: what lies outside the
-    image, its last row ("border") or its mirror image ("reflection"). window: rows and columns, in pixels of the image,
-    that `flow` is about; by default all of it.
-    """
-    rows, columns = window or (slice(None), slice(None))
-    axis = grid(image.shape[-1] if window else flow.shape[-1], flow.device)
-    base = torch.stack(torch.meshgrid(axis[columns], axis[rows], indexing="xy"), -1)
-    where = base[None] + flow.permute(0, 2, 3, 1)
-    return F.grid_sample(image, where.to(image.dtype), mode=mode, padding_mode=beyond, align_corners=False)
-
-
-def resize(x: Tensor, size: int) -> Tensor:
-    return x if x.shape[-1] == size else F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def polygon_distance(points: Tensor, sense: Tensor, size: int) -> Tensor:
@@ -331,7 +306,7 @@ class GuidedFlow(nn.Module):
         layers = None
         if scene is not None and along is not None:
             # Renders taught it to paint the inside of every mouth; upper teeth in the photo are the person's own.
-            inside = coarse.opening[:, 2:] * resize(shown(scene.mouth, flow), coarse.opening.shape[-1])
+            inside = coarse.opening[:, 2:] * resize(warp(scene.mouth, flow), coarse.opening.shape[-1])
             away = (resize(flow, FLOW_SIZE) - resize(along.flow, FLOW_SIZE)).norm(dim=1, keepdim=True)
             own = OWN + along.flow.norm(dim=1, keepdim=True).amax((2, 3), keepdim=True) / 3
             upper = (1.5 - away / own).clamp(0, 1)  # they move with the head, the lower ones with the jaw

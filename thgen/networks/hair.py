@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.networks.geometry import fit_similarity, to_head_axes
-from thgen.networks.keypoint_rig import KeypointRig
+from thgen.networks.keypoint_rig import NECK, KeypointRig
+from thgen.networks.sampling import grid, smoothstep, warp
 
-CENTRE, RADII = (
-    (0.0, 2.0, -2.0),
-    (8.0, 12.0, 9.0),
-)  # cm: the ellipsoid that stands for the head where its depth is asked
-NECK = (-17.0, -8.0)  # cm: long hair follows the head from the second height up, and lies still below the first
+# cm: the ellipsoid that stands for the head where its depth is asked
+CENTRE, RADII = (0.0, 2.0, -2.0), (8.0, 12.0, 9.0)
 GRID = 64  # side of the map; the motion of an ellipsoid is smooth
 ROUNDS = 3  # of the search for the place of the photo that comes to lie here
 
@@ -33,7 +30,7 @@ def mass(rig: KeypointRig, source: Tensor, target: Tensor, hair: Tensor) -> Mass
     """Keypoints of photo and target [B K 3]; hair [B 1 H W]: how sure it is that the photo shows hair or a hat."""
     with torch.autocast(source.device.type, enabled=False):  # geometry wants all of float32
         flow = rigid_flow(rig, source, target)
-        return Mass(flow, shown(hair, flow))
+        return Mass(flow, warp(hair.float(), flow))
 
 
 def rigid_flow(rig: KeypointRig, source: Tensor, target: Tensor) -> Tensor:
@@ -44,7 +41,7 @@ def rigid_flow(rig: KeypointRig, source: Tensor, target: Tensor) -> Tensor:
     size = posed.scale[:, None, None]
     middle = torch.einsum("bij,j->bi", posed.rotation, source.new_tensor(CENTRE).float())
     middle = (posed.scale[:, None] * middle + posed.shift)[:, None, None]
-    axis = (torch.arange(GRID, device=source.device, dtype=torch.float32) + 0.5) * (2 / GRID) - 1
+    axis = grid(GRID, source.device)
     here = torch.stack(torch.meshgrid(axis, -axis, indexing="xy"), -1)[None]  # head axes: y up
     place = here.expand(len(source), -1, -1, -1)
     for _ in range(ROUNDS):
@@ -55,15 +52,5 @@ def rigid_flow(rig: KeypointRig, source: Tensor, target: Tensor) -> Tensor:
         there = scale[:, None, None, None] * torch.einsum("bij,bhwj->bhwi", turn, point) + shift[:, None, None]
         place = place + here - there[..., :2]
     height = torch.einsum("bj,bhwj->bhw", posed.rotation[:, :, 1], point - posed.shift[:, None, None]) / size
-    follow = ((height - NECK[0]) / (NECK[1] - NECK[0])).clamp(0, 1)
-    follow = follow * follow * (3 - 2 * follow)
     flow = (place - here) * place.new_tensor([1.0, -1.0])
-    return follow[:, None] * flow.permute(0, 3, 1, 2)
-
-
-def shown(mask: Tensor, flow: Tensor) -> Tensor:
-    """mask [B 1 H W] of the photo, seen through a backward flow [B 2 G G]: [B 1 G G]; nothing comes from outside."""
-    size = flow.shape[-1]
-    axis = (torch.arange(size, device=flow.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
-    place = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)[None] + flow.permute(0, 2, 3, 1)
-    return F.grid_sample(mask.float(), place, mode="bilinear", padding_mode="border", align_corners=False)
+    return smoothstep(height, *NECK)[:, None] * flow.permute(0, 3, 1, 2)  # long hair lies still on the shoulders

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from thgen.networks.geometry import fit_similarity, rotation_matrix, to_head_axes
+from thgen.networks.sampling import grid
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
 
+NECK = (-17.0, -8.0)  # heights in cm: below the first the shoulders lie still, above the second all moves with the head
 EYE_LAYERS = (1, 2)  # left, right eyeball of the subject; 0 is skin, 3 the inside of the mouth, 4 moves no flow
 # Landmarks around an opening: corner, two on the upper lid, corner, two on the lower lid; left, right of the subject.
 EYE_RINGS = ((42, 43, 44, 45, 46, 47), (36, 37, 38, 39, 40, 41))
@@ -145,40 +147,23 @@ class KeypointRig(nn.Module):
 
     def beyond_lips(self, keypoints: Tensor, size: int, softness: float) -> tuple[Tensor, Tensor]:
         """[B 1 size size] each: 1 below the line at which the lips meet, and 1 above it, near the mouth; else 0."""
-        axis = (torch.arange(size, device=keypoints.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
-        y, x = axis[None, :, None], axis[None, None, :]
         first, last = keypoints[:, MOUTH_CORNERS[0], :2], keypoints[:, MOUTH_CORNERS[1], :2]
         centre = keypoints[:, [LIP_PAIRS[1][0], LIP_PAIRS[1][1]], :2].mean(1)
-        along = (last - first) / (last - first).pow(2).sum(1, keepdim=True).clamp_min(1e-6)
-        down = torch.stack([-along[:, 1], along[:, 0]], 1)
-        u, v = (
-            w[:, 0, None, None] * (x - first[:, 0, None, None]) + w[:, 1, None, None] * (y - first[:, 1, None, None])
-            for w in (along, down)
-        )
+        u, v, down, length = _from_corners(first, last, size)
         depth = ((centre - (first + last) / 2) * down).sum(1)
         edge = 4 * u * (1 - u) * depth[:, None, None]  # a parabola through the middle of the lips
-        length = (last - first).norm(dim=1)[:, None, None]
         within = ((u > 0.05) & (u < 0.95) & (v.abs() < 0.5)).float()
         below = torch.sigmoid((v - edge) * length / softness)
         return (within * below)[:, None], (within * (1 - below))[:, None]
 
     def below_lids(self, keypoints: Tensor, size: int, softness: float) -> Tensor:
         """[B 1 size size]: 1 below the lower lid's edge of either eye, 0 above it, 1 away from the eyes' columns."""
-        axis = (torch.arange(size, device=keypoints.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
-        y, x = axis[None, :, None], axis[None, None, :]
         below = keypoints.new_ones(len(keypoints), size, size)
         for ring in EYE_RINGS:
             first, _, _, last, inner, outer = keypoints[:, list(ring), :2].unbind(1)
-            along = (last - first) / (last - first).pow(2).sum(1, keepdim=True).clamp_min(1e-6)
-            down = torch.stack([-along[:, 1], along[:, 0]], 1)  # a quarter turn: down, when `last` lies to the right
-            u, v = (
-                w[:, 0, None, None] * (x - first[:, 0, None, None])
-                + w[:, 1, None, None] * (y - first[:, 1, None, None])
-                for w in (along, down)
-            )
+            u, v, down, length = _from_corners(first, last, size)
             depth = (((inner + outer) / 2 - first) * down).sum(1)
             edge = 4.5 * u * (1 - u) * depth[:, None, None]  # a parabola through both landmarks of the lower lid
-            length = (last - first).norm(dim=1)[:, None, None]
             column = (u > -0.05) & (u < 1.05) & (v.abs() < 0.9)
             # A little lower than the landmarks say: white left under a closed lid is seen at once.
             below = torch.where(column, torch.sigmoid((v - edge) * length / softness - 1.5), below)
@@ -186,7 +171,7 @@ class KeypointRig(nn.Module):
 
     def closing_lids(self, source: Tensor, target: Tensor, size: int) -> Tensor:
         """[B 1 size size]: how far the lids around each eye have come down from photo to target; 0 elsewhere."""
-        axis = (torch.arange(size, device=target.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
+        axis = grid(size, target.device)
         y, x = axis[None, :, None], axis[None, None, :]
         lids = target.new_zeros(len(target), size, size)
         share = 1 - self._height(target) / self._height(source).clamp_min(1e-4)
@@ -227,6 +212,20 @@ class KeypointRig(nn.Module):
         """Target keypoints [B K 3]; see `move` and `repose`. No change at all gives the source keypoints back."""
         with torch.autocast(change.device.type, enabled=False):
             return self.repose(self.move(source, change, gaze), source, turn, shift)
+
+
+def _from_corners(first: Tensor, last: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Places of a crop as seen from an opening with corners `first` and `last` [B 2], in parts of its length: along it
+    [B size size], 0 to 1 from corner to corner, and down from it. Also the step down [B 2] and the length [B 1 1]."""
+    axis = grid(size, first.device)
+    y, x = axis[None, :, None], axis[None, None, :]
+    along = (last - first) / (last - first).pow(2).sum(1, keepdim=True).clamp_min(1e-6)
+    down = torch.stack([-along[:, 1], along[:, 0]], 1)  # a quarter turn: down, when `last` lies to the right
+    u, v = (
+        w[:, 0, None, None] * (x - first[:, 0, None, None]) + w[:, 1, None, None] * (y - first[:, 1, None, None])
+        for w in (along, down)
+    )
+    return u, v, down, (last - first).norm(dim=1)[:, None, None]
 
 
 def _area(outline: Tensor) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from thgen.networks.hair import shown
+from thgen.networks.sampling import resize, smoothstep, warp
 
 STRAY = 3  # places of a 64 x 64 map by which the plate reaches beyond the head: stray hair
 EDGE = (0.3, 0.7)  # probabilities between which the head's outline is soft
@@ -41,7 +42,7 @@ class Layers:
     gone: Tensor
     plate: Tensor
 
-    @property
+    @cached_property
     def window(self) -> tuple[slice, slice]:
         """Rows and columns that hold all of the head: elsewhere nothing needs to be warped."""
         seen = self.there.amax((0, 1)) > 0
@@ -65,19 +66,9 @@ def place(scene: Scene, turned: Tensor, flow: Tensor, size: int) -> Layers:
     """Where the head is now, and where it was: turned [B 2 g g], flow of the head as a whole; flow [B 2 G G] with which
     the photo is warped; size: S of the result."""
     # A strand that a flow between head and background leaves behind is nowhere near where the head takes its hair.
-    near = F.max_pool2d(shown(scene.hair, turned), 2 * STRAY + 1, 1, STRAY)
-    strands = shown(scene.hair, flow) * (1 - _full(near, flow.shape[-1]))
-    there = _soft(_full(shown(scene.moving, flow) - strands, size), EDGE)
-    stirred = _soft(turned.norm(dim=1, keepdim=True), STIR)
+    near = F.max_pool2d(warp(scene.hair, turned), 2 * STRAY + 1, 1, STRAY)
+    strands = warp(scene.hair, flow) * (1 - resize(near, flow.shape[-1]))
+    there = smoothstep(resize(warp(scene.moving, flow) - strands, size), *EDGE)
+    stirred = smoothstep(turned.norm(dim=1, keepdim=True), *STIR)
     left = F.max_pool2d(scene.moving, 2 * STRAY + 1, 1, STRAY)
-    return Layers(there, _full(left * _full(stirred, left.shape[-1]), size), scene.plate)
-
-
-def _full(x: Tensor, size: int) -> Tensor:
-    return F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
-
-
-def _soft(x: Tensor, ends: tuple[float, float]) -> Tensor:
-    """0 up to the first end, 1 from the second on, smooth between."""
-    t = ((x - ends[0]) / (ends[1] - ends[0])).clamp(0, 1)
-    return t * t * (3 - 2 * t)
+    return Layers(there, resize(left * resize(stirred, left.shape[-1]), size), scene.plate)

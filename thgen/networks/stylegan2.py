@@ -64,8 +64,8 @@ class ModulatedConv(nn.Module):
 
     def forward(self, x: Tensor, latent: Tensor) -> Tensor:
         """x [B I H W], latent [B D] -> [B O H' W']."""
-        style = self.modulation(latent)
-        weight = self.weight[0] * self.scale
+        style = self.modulation(latent) * self.scale
+        weight = self.weight[0]
         x = x * style[..., None, None]
         if self.up:
             x = blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), (1, 1), 4.0)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from thgen.networks.geometry import to_head_axes
 from thgen.networks.keypoint_rig import KeypointRig, Posed
+from thgen.networks.sampling import grid
 
 TEETH_LAYER = 3  # of KeypointRig.layer: the upper row's keypoints first, then as many of the lower row
 WIDTH, HEIGHT = 3.4, 1.3  # cm from a row's centre that its picture reaches sideways, and up and down
@@ -42,7 +43,7 @@ class Teeth(nn.Module):
     @staticmethod
     def _place(canonical: Tensor, seen: Tensor, posed: Posed, size: int) -> Tensor:
         """Where in a row's picture each pixel lies, [B 2 size size], -1 to 1. canonical [n 3] cm, seen [B n 3]."""
-        axis = (torch.arange(size, device=seen.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
+        axis = grid(size, seen.device)
         pixels = torch.stack(torch.meshgrid(axis, -axis, indexing="xy"), -1)  # head axes: y up
         turn, scale = posed.rotation, posed.scale[:, None, None, None]
         middle = canonical.mean(0)

@@ -9,6 +9,8 @@ import torch
 
 from thgen.networks.coefficients import gaze_shapes
 from thgen.networks.geometry import rotation_matrix
+from thgen.networks.keypoint_rig import NECK
+from thgen.networks.sampling import smoothstep
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS, GAZE_COEFFICIENTS
 from thgen.synth import facekit as fk
 from thgen.synth.appearance import Look, sample_look
@@ -19,7 +21,6 @@ from thgen.synth.raster import vertex_normals
 from thgen.synth.wear import sample_wear
 
 PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # the head turns about the top of the neck
-NECK = (-17.0, -8.0)  # below: still; above: moves with the head; cm
 UNDER_JAW = 0.4  # cm below the line of the jaw, where the neck begins
 BARE = 0.25  # share of performers whose shoulders are bare
 SHIRT_FOLLOWS = 0.2  # of the motion of the skin beneath
@@ -57,8 +58,7 @@ def head_rotation(pose: np.ndarray) -> np.ndarray:
 
 def neck_weight(height: np.ndarray) -> np.ndarray:
     """How far a point at this height (cm) follows the head: 0 (shoulders) to 1."""
-    w = np.clip((height - NECK[0]) / (NECK[1] - NECK[0]), 0, 1)
-    return (w * w * (3 - 2 * w)).astype(np.float32)
+    return smoothstep(torch.as_tensor(height), *NECK).numpy().astype(np.float32)
 
 
 def _outward(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

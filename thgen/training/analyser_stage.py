@@ -68,6 +68,11 @@ def crop_matrix(keypoints: Tensor, rng: np.random.Generator, jitter: float) -> T
         (low + high) / 2 - torch.stack([torch.zeros(b), 0.12 * half], 1) + 0.13 * jitter * half[:, None] * normal(b, 2)
     )
     angle = jitter * torch.deg2rad((12 * normal(b)).clamp(-35, 35))
+    return _framing(centre, half, angle)
+
+
+def _framing(centre: Tensor, half: Tensor, angle: Tensor) -> Tensor:
+    """Matrix [B 2 3] (crop -> image) of squares by centre [B 2], half-side [B] and turn [B] in radians."""
     cos, sin = half * angle.cos(), half * angle.sin()
     return torch.stack([torch.stack([cos, -sin, centre[:, 0]], 1), torch.stack([sin, cos, centre[:, 1]], 1)], 1)
 
@@ -97,9 +102,7 @@ def wide_crops(picture: Tensor, parts: Tensor, rng: np.random.Generator, jitter:
     b = len(picture)
     draw = torch.from_numpy(rng.standard_normal((b, 4), dtype=np.float32)) * jitter
     half, angle = torch.exp(0.12 * draw[:, 0] - 0.1 * jitter).clamp(0.6, 1.25), 0.15 * draw[:, 1]
-    cos, sin = half * angle.cos(), half * angle.sin()
-    shift = 0.08 * draw[:, 2:]
-    matrix = torch.stack([torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1)
+    matrix = _framing(0.08 * draw[:, 2:], half, angle)
     grid = F.affine_grid(matrix, [b, 1, INPUT_SIZE // 2, INPUT_SIZE // 2], align_corners=False)
     shown = F.grid_sample(parts[:, None].float() + 1, grid, mode="nearest", align_corners=False)[:, 0].long() - 1
     segments = torch.as_tensor(fk.SEGMENT_OF_PART)[shown.clamp_min(0)]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from thgen.errors import TrainingError
 from thgen.hub import METADATA_KEY, NETWORKS, describe, load_network
-from thgen.manifest import Entry, update_manifest
+from thgen.manifest import LICENCE, Entry, update_manifest
 
 FP16_MAX = 65504.0
 FROM_BUNDLED = "bundled"  # a stage with this `init` goes on from the weights that it would replace
@@ -66,6 +66,7 @@ def export_weights(
     history: History,
     folder: Path,
     networks: Mapping[str, str] = NETWORKS,
+    licence: str = LICENCE,
 ) -> dict[str, Entry]:
     """Write every network of `Task.export()` into the weights folder. Returns the manifest entries.
 
@@ -96,7 +97,9 @@ def export_weights(
         file = f"{name}/model.safetensors"
         _replace(folder / file, content)
         del about["stage"]
-        entries[name] = Entry(file=file, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), **about)
+        entries[name] = Entry(
+            file=file, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), licence=licence, **about
+        )
     update_manifest(folder, entries)
     return entries
 

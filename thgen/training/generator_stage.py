@@ -20,10 +20,11 @@ from thgen.losses.adversarial import discriminator_hinge, feature_matching, gene
 from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, weighted_l1
 from thgen.networks.analyser import to_input
 from thgen.networks.discriminators import PatchDiscriminator
-from thgen.networks.flow import BASE, Generated, GuidedFlow, grid, motion_code, warp
+from thgen.networks.flow import BASE, Generated, GuidedFlow, motion_code
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.hair import GRID as HAIR_GRID
 from thgen.networks.keypoint_rig import KeypointRig
+from thgen.networks.sampling import grid, warp
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX
 from thgen.synth import facekit as fk
 from thgen.synth.clip import head_mesh

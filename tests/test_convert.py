@@ -1,5 +1,6 @@
 """Released checkpoints: random tensors with the released names and shapes convert, load and run."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,7 +13,23 @@ from thgen.convert import RELEASED, convert
 from thgen.errors import WeightsError
 from thgen.manifest import read_manifest
 
-OFFICIAL = json.loads((Path(__file__).parent / "data" / "pd_fgc_official.json").read_text())
+# SHA-256 over the sorted names and shapes of every tensor in the released files, buffers and all.
+OFFICIAL = {
+    "appearance_model.pth": "bc96f4995a911fc4a7f6bc6a9cff706000e5edf6127edea6eeeafbf168fa6a2f",
+    "motion_model.pth": "27224b0b4e07a8f48a1110a7023338254a975761233172b7a8f605071e959183",
+    "audio_model.pth": "444b91edaf9a599c18dfa779705c89c49018a66e3a1d9412542478ab5566d8f4",
+    "generator_model.pth": "972114841117f22c79849901e0777f0606c976ee8dbee655de81fc75abb0c0a6",
+}
+# What they hold besides, and nothing calls: classifiers, the mapping network, the learned start.
+UNCALLED = {
+    "appearance_model.pth": {
+        "model.fc.weight": (1000, 2048), "model.fc.bias": (1000,), "fc.weight": (5995, 2048), "fc.bias": (5995,),
+    },
+    "generator_model.pth": {
+        **{f"style.{n}.weight": (2590, 2590) for n in range(1, 9)}, **{f"style.{n}.bias": (2590,) for n in range(1, 9)},
+        "input.input": (1, 512, 7, 7),
+    },
+}  # fmt: skip
 EXTRAS = {
     "appearance_model.pth": {"fc.other": (3,)},
     "audio_model.pth": {
@@ -23,6 +40,12 @@ EXTRAS = {
     "motion_model.pth": {"classifier.weight": (2, 2), "to_feature.0.weight": (3, 3), "unheard_of": (1,)},
     "generator_model.pth": {"style.9.weight": (2, 2)},
 }
+
+
+def shapes_of(part):
+    """Names and shapes of a released file: what our network takes of it, and what it holds besides."""
+    own = {name: tuple(value.shape) for name, value in part.build().state_dict().items()}
+    return own | UNCALLED.get(part.file, {})
 
 
 def random_state(shapes):
@@ -44,11 +67,9 @@ def random_state(shapes):
 def released(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released") / "checkpoints"
     folder.mkdir()
-    for module, file in OFFICIAL["files"].items():
-        shapes = {
-            k: v for k, v in OFFICIAL["modules"][module].items() if not k.startswith("style.")
-        }  # 200 MB of nothing
-        torch.save(random_state({**shapes, **EXTRAS[file]}), folder / file)
+    for part in RELEASED["pd_fgc"].values():
+        shapes = {k: v for k, v in shapes_of(part).items() if not k.startswith("style.")}  # 200 MB of nothing
+        torch.save(random_state({**shapes, **EXTRAS[part.file]}), folder / part.file)
     return folder.parent
 
 
@@ -57,6 +78,12 @@ def converted(released, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     convert("pd_fgc", released, folder)
     return folder
+
+
+@pytest.mark.parametrize("part", RELEASED["pd_fgc"].values(), ids=lambda part: part.file)
+def test_every_name_and_shape_is_that_of_the_released_file(part):
+    listed = json.dumps(sorted((name, list(shape)) for name, shape in shapes_of(part).items()))
+    assert hashlib.sha256(listed.encode()).hexdigest() == OFFICIAL[part.file]
 
 
 def load(name, folder):

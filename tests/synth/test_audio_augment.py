@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from thgen.schema import SAMPLE_RATE
 from thgen.synth import audio_augment as aug
@@ -88,3 +89,30 @@ def test_switched_off_only_the_level_changes():
     out = aug.augment(tone(), np.random.default_rng(0), still)
     ratio = out / np.where(tone() == 0, 1, tone())
     assert np.std(ratio[np.abs(tone()) > 0.1]) < 1e-4
+
+
+def vowel(formant: float = 1000.0, pitch: float = 125.0) -> np.ndarray:
+    """Pulses of one pitch through a throat with one formant."""
+    pulses = np.zeros(2 * SAMPLE_RATE)
+    pulses[:: round(SAMPLE_RATE / pitch)] = 1
+    decay = np.exp(-np.pi * 80 / SAMPLE_RATE)
+    poles = [1, -2 * decay * np.cos(2 * np.pi * formant / SAMPLE_RATE), decay**2]
+    return (0.1 * lfilter([1], poles, pulses)).astype(np.float32)
+
+
+@pytest.mark.parametrize("ratio", [0.8, 1.25])
+def test_formants_move_and_pitch_and_time_stay(ratio):
+    out = aug.shift_formants(vowel(), ratio)
+    spectrum = np.abs(np.fft.rfft(out))
+    harmonics = spectrum[250::250]  # two seconds: 125 Hz are 250 bins
+    assert abs(125 * (harmonics[:24].argmax() + 1) - 1000 * ratio) <= 125
+    # All the energy lies on harmonics of the same pitch.
+    assert (harmonics**2).sum() > 0.98 * (spectrum**2).sum()
+    np.testing.assert_allclose(aug.shift_formants(vowel(), 1.0), vowel(), atol=1e-5)
+
+
+def test_tilt_is_in_decibels_per_octave():
+    white = np.random.default_rng(0).standard_normal(4 * SAMPLE_RATE).astype(np.float32)
+    out = aug.tilt(white, -3.0)
+    level = [band_db(out, f * 0.95, f * 1.05) - band_db(white, f * 0.95, f * 1.05) for f in (500, 1000, 2000, 4000)]
+    np.testing.assert_allclose(level, [3, 0, -3, -6], atol=0.2)

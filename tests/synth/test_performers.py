@@ -7,7 +7,7 @@ from thgen.schema import COEFFICIENT_INDEX
 from thgen.synth import facekit as fk
 from thgen.synth.clip import ClipSource
 from thgen.synth.hair import bun, cap, fall, sample_hair
-from thgen.synth.head import BLINK_CLOSED, PIVOT, Performer, State, neck_weight
+from thgen.synth.head import BLINK_CLOSED, PIVOT, TEETH_LOWER, Performer, State, neck_weight
 from thgen.synth.imaging import CLEAN, Style, develop, sample_style
 from thgen.synth.motion import random_states
 from thgen.synth.proportions import STYLISED, Proportions, sample_proportions
@@ -256,3 +256,17 @@ def test_a_shirt_stays_while_the_head_turns_and_hides_no_face(mesh):
         away = np.linalg.norm(performer.neutral[shirt][:, [0, 2]] - PIVOT[[0, 2]], axis=1)
         assert (moved[shirt] < 0.4 * free * away * np.deg2rad(30) + 0.05).all()
     assert clothed >= 1
+
+
+def test_upper_teeth_lie_lower_by_a_draw_of_each_performer_and_lower_ones_stay(mesh):
+    if not mesh.upper_teeth.any():
+        pytest.skip("this head has no teeth")
+    lowered = []
+    for seed in range(12):
+        performer = Performer(mesh, seed, spread=0.0)
+        moved = performer.plain - mesh.vertices
+        moved -= moved[mesh.landmarks[30]]
+        lowered.append(-moved[mesh.upper_teeth, 1].mean())
+        assert np.ptp(moved[mesh.upper_teeth, 1]) < 1e-4
+        assert np.abs(moved[~mesh.upper_teeth]).max() < 1e-4
+    assert 0 <= min(lowered) < 0.1 and 0.3 < max(lowered) <= TEETH_LOWER + 1e-4

@@ -1,12 +1,13 @@
 """Synthetic voices, and the mouths that go with them."""
 
 import time
+from dataclasses import astuple
 
 import numpy as np
 import pytest
 
 from thgen.errors import AssetError
-from thgen.schema import COEFFICIENT_INDEX, LIP_COEFFICIENTS, SAMPLE_RATE, SAMPLES_PER_FRAME
+from thgen.schema import COEFFICIENT_INDEX, EMOTIONS, LIP_COEFFICIENTS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from thgen.synth import facekit as fk
 from thgen.synth import flite, speech, texts
 from thgen.synth.visemes import (
@@ -140,6 +141,31 @@ def test_tempo_moves_sound_and_phones_together():
     fast = speech.at_tempo(said, 2.0)
     assert abs(len(fast.samples) - len(said.samples) / 2) < 4
     assert fast.phones[-1].end == pytest.approx(said.phones[-1].end / 2)
+
+
+def test_feelings_colour_a_voice():
+    said = {
+        name: speech.random_speech(np.random.default_rng(3), 4.0, emotion=name) for name in ("sad", "neutral", "angry")
+    }
+    seconds = [sum(p.end - p.start for p in s.phones if p.symbol) / len(s.phones) for s in said.values()]
+    assert seconds[0] > seconds[1] > seconds[2]  # slow, calm, fast
+    highs = [share_above(s.samples, 2000) for s in said.values()]
+    assert highs[0] < highs[1] < highs[2]  # soft, calm, pressed
+    jaw = [column(s.lips(), "jawOpen").max() for s in said.values()]
+    assert jaw[0] < jaw[1] < jaw[2]
+
+
+def share_above(samples: np.ndarray, hertz: float) -> float:
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    return float(power[np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE) > hertz].sum() / power.sum())
+
+
+def test_tones_are_those_of_the_emotions_and_half_of_one_lies_between():
+    assert list(speech.TONES) == list(EMOTIONS)
+    assert speech.TONES["neutral"] == speech.Tone() == speech.TONES["angry"].at(0)
+    assert speech.TONES["angry"].at(1) == speech.TONES["angry"]
+    half = (0.91, -6, -9, -1.0, 0.99, 0.9)
+    assert astuple(speech.TONES["sad"].at(0.5)) == pytest.approx(half)
 
 
 def test_held_out_voices_are_not_trained_on():

@@ -1,9 +1,10 @@
-"""What happens to a voice before it reaches us: room, microphone, telephone, codec, music, noise, level. Seeded."""
+"""What happens to a voice before it reaches us: throat, room, microphone, telephone, codec, music, noise, level."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import librosa
 import numpy as np
 import soxr
 from scipy import fft
@@ -11,11 +12,16 @@ from scipy.signal import butter, fftconvolve, sosfilt
 
 from thgen.schema import SAMPLE_RATE
 
+WINDOW = 512  # samples; 32 ms
+LIFTER = 36  # of the cepstrum: 2.2 ms, shorter than the period of most voices
+FITS = 4
+
 
 @dataclass(frozen=True)
 class Augment:
     """Probabilities of each step, and its range."""
 
+    formants: float = 0.5
     room: float = 0.5
     equaliser: float = 0.7
     band: float = 0.3
@@ -26,11 +32,40 @@ class Augment:
     drift: float = 0.3
     snr_db: tuple[float, float] = (8.0, 45.0)
     level_db: tuple[float, float] = (-45.0, -8.0)
+    formant_ratio: tuple[float, float] = (0.86, 1.17)
 
 
 def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
     """Played `speed` times as fast, pitch included; float32 [L / speed]. Times of events divide by `speed`."""
     return soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE).astype(np.float32)
+
+
+def shift_formants(samples: np.ndarray, ratio: float) -> np.ndarray:
+    """A vocal tract 1 / ratio as long: the spectrum's envelope is stretched by `ratio` in frequency, pitch and time
+    stay. [L] -> [L]. The envelope is the true envelope of Röbel and Rodet (2005): cepstra below LIFTER, fitted again to
+    the larger of spectrum and envelope until they pass over the harmonics' tops."""
+    spectrum = librosa.stft(samples, n_fft=WINDOW, hop_length=WINDOW // 4)
+    level = np.log(np.abs(spectrum) + 1e-4 * np.abs(spectrum).max() + 1e-9)
+    envelope = np.full_like(level, -np.inf)
+    for _ in range(FITS):
+        cepstrum = fft.irfft(np.maximum(level, envelope), axis=0)
+        cepstrum[LIFTER : WINDOW - LIFTER + 1] = 0
+        envelope = fft.rfft(cepstrum, axis=0).real
+    bins = np.arange(len(envelope))
+    source = np.minimum(bins / ratio, bins[-1])
+    low = np.floor(source).astype(int).clip(max=bins[-1] - 1)
+    part = (source - low)[:, None]
+    gain = (1 - part) * envelope[low] + part * envelope[low + 1] - envelope
+    moved = spectrum * np.exp(gain.clip(-3.5, 3.5))
+    return librosa.istft(moved, hop_length=WINDOW // 4, length=len(samples)).astype(np.float32)
+
+
+def tilt(samples: np.ndarray, db_per_octave: float) -> np.ndarray:
+    """Spectrum tilted about 1 kHz, from 200 Hz up: below zero a soft voice, above zero a pressed one. [L] -> [L]"""
+    size = fft.next_fast_len(len(samples) + SAMPLE_RATE // 10, real=True)
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 200) / 1000)
+    gain = (10 ** (db_per_octave * octaves / 20)).astype(np.float32)
+    return fft.irfft(fft.rfft(samples, size) * gain, size)[: len(samples)].astype(np.float32)
 
 
 def room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -121,6 +156,8 @@ def augment(samples: np.ndarray, rng: np.random.Generator, options: Augment | No
     """
     options = options or Augment()
     out = samples.astype(np.float32)
+    if rng.random() < options.formants:
+        out = shift_formants(out, float(rng.uniform(*options.formant_ratio)))
     if rng.random() < options.room:
         out = room(out, rng)
     if rng.random() < options.equaliser:

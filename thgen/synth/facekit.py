@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from thgen.errors import AssetError
-from thgen.schema import COEFFICIENTS, SEGMENTS
+from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS, SEGMENTS
 
 FILE_NAME = "ict_facekit_light.npz"
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "facekit"
@@ -23,6 +23,7 @@ SEGMENT_OF_PART = np.array([SEGMENTS.index(name) for name in (
     "background", "face", "head", "mouth", "eyes", "mouth", "mouth", "eyes", "eyes", "hair", "body", "worn", "neck",
 )])  # fmt: skip
 
+JAW_STILL = 0.1  # cm; what an open jaw moves less belongs to the upper one (FaceKit: less than 0.01, or more than 1)
 # One past the last vertex of each part, in the order of the file; lacrimal fluid, blends, occlusion and lashes follow.
 _RANGES = ((9409, FACE), (11248, SKIN), (13294, MOUTH), (14062, SOCKET), (17039, GUMS), (21451, TEETH),
            (23021, EYE_L), (24591, EYE_R))  # fmt: skip
@@ -65,6 +66,12 @@ class HeadMesh:
         uv = self.uv[first[self.landmarks]].copy()
         uv[:, 1] = 1 - uv[:, 1]
         return uv
+
+    @property
+    def upper_teeth(self) -> np.ndarray:
+        """[N] which vertices are teeth and gums of the upper jaw: those that an open jaw leaves where they are."""
+        moved = np.linalg.norm(self.expression[COEFFICIENT_INDEX["jawOpen"]], axis=1) > JAW_STILL
+        return np.isin(self.part, (TEETH, GUMS)) & ~moved
 
 
 def facekit_path() -> Path:

@@ -24,6 +24,7 @@ PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # the head turns about the top 
 UNDER_JAW = 0.4  # cm below the line of the jaw, where the neck begins
 BARE = 0.25  # share of performers whose shoulders are bare
 SHIRT_FOLLOWS = 0.2  # of the motion of the skin beneath
+TEETH_LOWER = 0.45  # cm at most, drawn per performer: the mesh shows less of the upper teeth than most people do
 LID_CONTACT = 0.10  # cm between the lid landmarks when the lids touch
 BLINK_CLOSED = 1.12  # weight of the blink shapes at which everybody's lids touch
 
@@ -96,10 +97,13 @@ class Performer:
         # `plain` is the head before its proportions are changed; `head` is what it looks like.
         self.plain = (head - head[mesh.landmarks].mean(0) * np.array([1, 0, 0], np.float32)).astype(np.float32)
         self.look: Look = sample_look(rng, mesh.landmark_uv)
+        # Draws of their own, so that what they decide moves nothing else of this performer.
+        collar, cloth, teeth = rng.spawn(3)
+        self.plain[mesh.upper_teeth, 1] -= teeth.uniform(0, TEETH_LOWER)
         self._eye_centre = np.stack([self._ball(label).mean(0) for label in (fk.EYE_L, fk.EYE_R)])
         self.proportions = sample_proportions(rng)
         self.head = self._proportioned(self.plain)
-        self._assemble(rng)
+        self._assemble(rng, collar, cloth)
         self._lid_gap = self._gap(self.head)
         closing, self._shut_gap = self._closing()
         self._blink_gain = closing / BLINK_CLOSED
@@ -111,7 +115,7 @@ class Performer:
         ball = self.plain[self.mesh.part == label]
         return np.stack([ball.min(0), ball.max(0)])
 
-    def _assemble(self, rng: np.random.Generator) -> None:
+    def _assemble(self, rng: np.random.Generator, collar: np.random.Generator, shirt: np.random.Generator) -> None:
         mesh, head, look = self.mesh, self.head, self.look
         bald = rng.random() < 0.08
         worn, hidden = sample_wear(rng, head, head[mesh.landmarks])
@@ -134,7 +138,7 @@ class Performer:
         self.triangles = np.concatenate([p.faces + f for p, f in zip(pieces, first, strict=False)]).astype(np.int32)
         self.part = np.concatenate([np.full(len(p.faces), p.part) for p in pieces]).astype(np.int32)
         self.part[: len(mesh.triangles)] = mesh.part[mesh.triangles[:, 0]]
-        self.region, clothed = self._with_neck(), self._clothed(rng.spawn(1)[0])
+        self.region, clothed = self._with_neck(), self._clothed(collar)
         self.region[: len(mesh.triangles)][clothed[mesh.triangles].all(1)] = fk.BODY
         self.two_sided = np.concatenate([np.full(len(p.faces), p.two_sided) for p in pieces])
         self.textured = self.part == fk.FACE
@@ -148,7 +152,7 @@ class Performer:
         colour = np.concatenate([p.colour for p in pieces])
         gloss = np.concatenate([np.full(len(p.vertices), p.gloss) for p in pieces])
         self._paint(rng, colour, gloss)
-        self.colour[: self.count][clothed] = self._cloth(rng.spawn(1)[0], head[clothed], neckline=False)
+        self.colour[: self.count][clothed] = self._cloth(shirt, head[clothed], neckline=False)
         self.gloss[: self.count][clothed] = 0.02
 
     def _with_neck(self) -> np.ndarray:

@@ -193,8 +193,8 @@ def _saccade_blinks(rng: np.random.Generator, gaze: np.ndarray) -> np.ndarray:
 def track_states(rng: np.random.Generator, frames: int) -> tuple[list[State], Speech, list[str]]:
     """A performance of `frames` at 25 fps: speech with its lips, blinks, saccades, head motion and emotions."""
     seed = int(rng.integers(2**31))
-    speech = random_speech(rng, frames / FPS)
     coefficients, emotions = _emotion_track(rng, frames)
+    speech = random_speech(rng, frames / FPS, emotion=emotions[0])
     coefficients[:, [COEFFICIENT_INDEX[n] for n in LIP_COEFFICIENTS]] += speech.lips(
         frames, gain=float(rng.uniform(0.75, 1.25))
     )

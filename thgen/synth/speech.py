@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
 from thgen.schema import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from thgen.synth import espeak, festival, flite, texts
-from thgen.synth.audio_augment import at_speed
+from thgen.synth.audio_augment import at_speed, shift_formants, tilt
 from thgen.synth.visemes import Phone, lip_track
 
 # espeak-ng voice -> language of its texts.
@@ -45,6 +45,39 @@ RECORDED_ENGINES = {"flite": flite.synthesise, "festival": festival.synthesise}
 
 
 @dataclass(frozen=True)
+class Tone:
+    """How a feeling colours a voice, beside calm speech: rate x, pitch and spread + (espeak-ng's units), tilt in dB per
+    octave, formants x (a smile shortens the vocal tract), effort = how far the mouth moves x."""
+
+    rate: float = 1.0
+    pitch: int = 0
+    spread: int = 0
+    tilt: float = 0.0
+    formants: float = 1.0
+    effort: float = 1.0
+
+    def at(self, strength: float) -> Tone:
+        """A share of this tone: 0 is calm, 1 all of it."""
+        pairs = zip(astuple(Tone()), astuple(self), strict=True)
+        rate, pitch, spread, *rest = (calm + strength * (own - calm) for calm, own in pairs)
+        return Tone(rate, round(pitch), round(spread), *rest)
+
+
+# Directions as in Scherer, "Vocal communication of emotion" (2003), table 2, and Murray and Arnott (1993), table I;
+# sizes are ours.
+TONES: dict[str, Tone] = {
+    "neutral": Tone(),
+    "angry": Tone(1.1, 14, 14, 2.0, 1.0, 1.25),
+    "contempt": Tone(0.92, -8, 0, 0.0, 1.0, 0.9),
+    "disgusted": Tone(0.85, -10, 6, 0.5, 0.97, 1.05),
+    "fear": Tone(1.2, 22, -6, 0.8, 1.02, 0.95),
+    "happy": Tone(1.08, 14, 18, 1.0, 1.05, 1.15),
+    "sad": Tone(0.82, -12, -18, -2.0, 0.98, 0.8),
+    "surprised": Tone(1.05, 20, 18, 0.8, 1.0, 1.2),
+}
+
+
+@dataclass(frozen=True)
 class Voice:
     """Who speaks. `name` is espeak-ng's ("en-us+f2") or, with engine "flite" or "festival", one of its VOICES.
 
@@ -60,13 +93,25 @@ class Voice:
     spread: int = 50
     tempo: float = 1.0
 
+    def toned(self, tone: Tone) -> Voice:
+        """This voice in another tone, as far as its engine can; tilt, formants and effort are `coloured`'s."""
+        return replace(
+            self,
+            rate=int(np.clip(self.rate * tone.rate, 100, 260)),
+            pitch=int(np.clip(self.pitch + tone.pitch, 0, 99)),
+            spread=int(np.clip(self.spread + tone.spread, 0, 99)),
+            tempo=self.tempo * tone.rate**0.5,
+        )
+
 
 @dataclass(frozen=True)
 class Speech:
-    """samples: float32 [L], 16 kHz mono; phones: in order of time, with start and end in seconds."""
+    """samples: float32 [L], 16 kHz mono; phones: in order of time, with start and end in seconds; effort: how far the
+    mouth moves, 1 in calm speech."""
 
     samples: np.ndarray
     phones: tuple[Phone, ...]
+    effort: float = 1.0
 
     @property
     def frames(self) -> int:
@@ -75,7 +120,7 @@ class Speech:
 
     def lips(self, frames: int | None = None, fps: float = FPS, gain: float = 1.0) -> np.ndarray:
         """True lip coefficients, float32 [frames 21]; see visemes.lip_track."""
-        return lip_track(self.phones, self.frames if frames is None else frames, fps, gain)
+        return lip_track(self.phones, self.frames if frames is None else frames, fps, gain * self.effort)
 
 
 def speak(text: str, voice: Voice) -> Speech:
@@ -89,7 +134,17 @@ def speak(text: str, voice: Voice) -> Speech:
 
 def at_tempo(speech: Speech, tempo: float) -> Speech:
     """Played `tempo` times as fast, pitch included."""
-    return Speech(at_speed(speech.samples, tempo), scaled(speech.phones, tempo))
+    return replace(speech, samples=at_speed(speech.samples, tempo), phones=scaled(speech.phones, tempo))
+
+
+def coloured(speech: Speech, tone: Tone) -> Speech:
+    """What of a tone the engines do not know: formants, tilt and effort. Sounds keep their time."""
+    samples = speech.samples
+    if tone.formants != 1.0:
+        samples = shift_formants(samples, tone.formants)
+    if tone.tilt:
+        samples = tilt(samples, tone.tilt)
+    return replace(speech, samples=samples, effort=speech.effort * tone.effort)
 
 
 def scaled(phones: tuple[Phone, ...], tempo: float) -> tuple[Phone, ...]:
@@ -100,7 +155,8 @@ def scaled(phones: tuple[Phone, ...], tempo: float) -> tuple[Phone, ...]:
 
 
 def joined(parts: list[Speech], pauses: list[float]) -> Speech:
-    """One after another, with `pauses` in seconds: before the first, between them, after the last."""
+    """One after another, with `pauses` in seconds: before the first, between them, after the last. The effort is the
+    first part's."""
     samples, phones, at = [], [], 0
     for part, pause in zip([*parts, None], pauses, strict=True):
         quiet = round(pause * SAMPLE_RATE)
@@ -115,7 +171,7 @@ def joined(parts: list[Speech], pauses: list[float]) -> Speech:
             ]
             samples.append(part.samples)
             at += len(part.samples)
-    return Speech(np.concatenate(samples), tuple(phones))
+    return Speech(np.concatenate(samples), tuple(phones), parts[0].effort if parts else 1.0)
 
 
 def recorded_voices(split: str) -> list[str]:
@@ -148,12 +204,18 @@ def random_voice(rng: np.random.Generator, split: str = "train") -> Voice:
     )
 
 
-def random_speech(rng: np.random.Generator, seconds: float, split: str = "train") -> Speech:
-    """At least `seconds` of one random voice: sentences with pauses, silence at both ends. Equal rng, equal result."""
-    voice = random_voice(rng, split)
+def random_speech(rng: np.random.Generator, seconds: float, split: str = "train", emotion: str | None = None) -> Speech:
+    """At least `seconds` of one random voice: sentences with pauses, silence at both ends. Equal rng, equal result.
+
+    emotion: a key of TONES; without one, half of the voices are calm and half in any tone.
+    """
+    name = str(rng.choice(list(TONES))) if emotion is None and rng.random() < 0.5 else emotion or "neutral"
+    strength = float(rng.uniform(0.3, 1.0))
+    tone = TONES[name].at(strength)
+    voice = random_voice(rng, split).toned(tone)
     parts: list[Speech] = []
     pauses = [float(rng.uniform(0.05, 0.6))]
     while sum(len(p.samples) for p in parts) / SAMPLE_RATE + sum(pauses) < seconds:
-        parts.append(speak(texts.random_text(voice.language, rng), voice))
+        parts.append(coloured(speak(texts.random_text(voice.language, rng), voice), tone))
         pauses.append(float(rng.uniform(0.1, 1.2)))
     return joined(parts, pauses)

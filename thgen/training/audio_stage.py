@@ -15,7 +15,7 @@ from thgen.networks.audio_encoder import AudioToLip
 from thgen.preprocess import audio
 from thgen.schema import LIP_COEFFICIENTS
 from thgen.synth import speech
-from thgen.synth.audio_augment import at_speed, augment
+from thgen.synth.audio_augment import augment
 from thgen.synth.visemes import OPENING_WEIGHTS
 from thgen.training.batches import StepBatches
 from thgen.training.stage import StageConfig
@@ -43,7 +43,7 @@ def recorded_clip(seed: tuple[int, ...], seconds: float, split: str, clean: bool
     samples = said.samples
     if not clean:
         speed = float(rng.uniform(0.9, 1.12))
-        said = speech.Speech(at_speed(samples, speed), speech.scaled(said.phones, speed))
+        said = speech.at_tempo(said, speed)
         samples = augment(said.samples, rng)
     frames = len(samples) // audio.SAMPLES_PER_FRAME
     return samples, audio.log_mel(samples, frames, audio.voice_level(samples)), said.lips(frames)

@@ -71,6 +71,26 @@ def test_the_photos_own_factors_give_the_photo_back(rig, identity, photo):
     assert np.abs(shown.astype(int) - photo).max() <= 1
 
 
+def test_what_the_network_answers_at_rest_is_taken_for_its_error(rig, photo):
+    biases = rig.generator.to_flow.bias, rig.generator.to_maps.bias
+    before = [bias.clone() for bias in biases]
+    try:
+        with torch.no_grad():
+            biases[0].fill_(0.2)  # everything a twentieth of a half-width off
+            biases[1][:12], biases[1][12:16] = 0.0, -3.0  # and no pixel of the photo to be trusted
+        identity = rig.encode_photo(photo)
+        still = rig.decode(identity, factors(identity)).frames
+        turned = rig.decode(identity, factors(identity, pose=[20, 0, 0, 0, 0, 0])).frames
+    finally:
+        with torch.no_grad():
+            for bias, values in zip(biases, before, strict=True):
+                bias.copy_(values)
+    assert identity.state["scene"].drift.mean() > 0.04 and identity.state["scene"].doubt.min() > 1
+    assert (still - identity.image).abs().max() < 0.02
+    clean = rig.encode_photo(photo)
+    assert (turned - rig.decode(clean, factors(clean, pose=[20, 0, 0, 0, 0, 0])).frames).abs().mean() < 0.01
+
+
 def test_the_scene_is_read_off_the_segmentation(rig, identity):
     scene = identity.state["scene"]
     assert scene.hair.shape == (1, 1, 64, 64) and scene.hair.max() < 1e-6

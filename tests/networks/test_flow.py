@@ -164,7 +164,7 @@ def test_teeth_that_the_photo_shows_are_kept_and_the_rest_of_the_mouth_is_painte
     assert inside.sum() > 50
     photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
     for mouth, expected in ((shows, 0.8), (torch.zeros_like(shows), -1.0)):
-        scene = Scene(maps + 1, maps, mouth, photo)
+        scene = Scene(maps + 1, maps, mouth, photo, torch.zeros(1, 2, 64, 64), maps)
         out = net(photo, opened, opened, torch.zeros(1, MOTION), photo, scene=scene).image.clamp(-1, 1)
         assert (out[:, :1][inside] - expected).abs().max() < 0.05
         assert out[0, 0, BASE // 4, BASE // 2] == -1, "a cheek is painted, whatever the mouth shows"

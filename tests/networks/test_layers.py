@@ -1,5 +1,7 @@
 """The head over its background: what stays, what is uncovered, what is covered."""
 
+from dataclasses import replace
+
 import torch
 
 from thgen.networks.layers import Scene, place
@@ -14,7 +16,8 @@ def scene():
     photo = torch.zeros(1, 3, SIZE, SIZE)
     photo[..., 32:96, 32:96] = 1
     none = torch.zeros(1, 1, 64, 64)
-    return Scene(moving, none, none, torch.full((1, 3, SIZE, SIZE), -1.0)), photo
+    plate = torch.full((1, 3, SIZE, SIZE), -1.0)
+    return Scene(moving, none, none, plate, torch.zeros(1, 2, 64, 64), none), photo
 
 
 def lay(parts, turned, inner, photo, flow):
@@ -59,7 +62,7 @@ def test_a_strand_of_hair_that_no_turn_brings_there_is_not_shown():
     parts, photo = scene()
     hair = torch.zeros(1, 1, 64, 64)
     hair[..., 16:48, 16:22] = 1
-    parts = Scene(parts.moving, hair, parts.mouth, parts.plate)
+    parts = replace(parts, hair=hair)
     flow = moved(32)
     flow[..., :22] = 0  # the place that the hair has left still shows it
     picture, _ = lay(parts, moved(32), photo, photo, flow)
@@ -78,6 +81,6 @@ def test_only_the_head_s_own_window_needs_to_be_warped():
     rows, columns = place(parts, moved(32), moved(32), SIZE).window
     assert (rows.start, rows.stop) == (32, 96) or (30 <= rows.start <= 32 and 96 <= rows.stop <= 98)
     assert 62 <= columns.start <= 64 and columns.stop >= 127
-    none = Scene(parts.moving * 0, parts.hair, parts.mouth, parts.plate)
+    none = replace(parts, moving=parts.moving * 0)
     picture, mask = lay(none, moved(32), torch.ones(1, 3, SIZE, SIZE), torch.zeros(1, 3, SIZE, SIZE), moved(32))
     assert (picture == 0).all() and (mask == 0).all()

@@ -12,6 +12,7 @@ All motion is a change from the photo: factors equal to the photo's own give the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.networks.analyser import INPUT_SIZE, Analyser, Analysis
 from thgen.networks.audio_encoder import AudioToLip, encode_lips
 from thgen.networks.coefficients import blink_weights, gaze_shapes, pick, place
-from thgen.networks.flow import BASE, GuidedFlow, motion_code, open_share, polygon_distance
+from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code, open_share, polygon_distance
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.keypoint_rig import PARTING
 from thgen.networks.layers import Scene
@@ -43,6 +44,7 @@ FIRMLY = 2.2  # how much further than meeting they go: of an open smile keypoint
 LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
 CREASE = 0.3  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
 PRESS = 0.1  # how much further than touching a fully closed lid goes, so that no slit stays open
+SURE = 6.0  # logit of trust in the photo's pixels where nothing moves
 CLIP_BATCH = 32
 SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}  # seconds, symmetric
 
@@ -79,7 +81,9 @@ class Rig(Method):
             "apart": self._apart(posed.shape, own["lip"]),
             "small": F.interpolate(image, size=(BASE, BASE), mode="area" if crop.shape[0] >= BASE else "bilinear"),
         }  # fmt: skip
-        state["scene"] = self._scene(crop, image, keypoints)
+        state["scene"] = scene = self._scene(crop, image, keypoints)
+        rest = self._generate(Identity(image, own, state), own)
+        state["scene"] = replace(scene, drift=rest.flow, doubt=(SURE - rest.keep).clamp_min(0))
         return Identity(image, own, state)
 
     def _scene(self, crop: np.ndarray, image: Tensor, keypoints: Tensor) -> Scene:
@@ -103,7 +107,8 @@ class Rig(Method):
             return torch.from_numpy(values).to(image)[None, None]
 
         plate = F.interpolate(self._image(behind(crop, moving)[None]), size=image.shape[-2:], mode="bilinear")
-        return Scene(tensor(moving), tensor(hair), mouth, plate)
+        drift, doubt = image.new_zeros(1, 3, FLOW_SIZE, FLOW_SIZE).split((2, 1), 1)  # not known yet
+        return Scene(tensor(moving), tensor(hair), mouth, plate, drift, doubt)
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
         """Lips from a voice, [frames 21]; zero, which is closed, in silence."""
@@ -190,6 +195,10 @@ class Rig(Method):
     @torch.inference_mode()
     def decode(self, identity: Identity, factors: Factors) -> Decoded:
         """Frames [T 3 S S] and mask for target factors, each [T D]."""
+        out = self._generate(identity, factors)
+        return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)
+
+    def _generate(self, identity: Identity, factors: Factors) -> Generated:
         count = len(factors["pose"])
         target = {name: values.to(self.device).float() for name, values in factors.items()}
         own = {name: values.to(self.device).float().expand(count, -1) for name, values in identity.own.items()}
@@ -208,11 +217,10 @@ class Rig(Method):
         )  # fmt: skip
         source_points = self._lid_skin(identity, own, target)
         scene = identity.state["scene"]
-        out = self.generator(
+        return self.generator(
             identity.state["small"].expand(count, -1, -1, -1), source_points, keypoints, motion,
             identity.image.expand(count, -1, -1, -1), scene=None if scene is None else scene.expand(count),
         )  # fmt: skip
-        return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)
 
     def _lid_skin(self, identity: Identity, own: Factors, target: Factors) -> Tensor:
         """The photo's keypoints [T K 3], those of upper lids raised to where the skin of a closing lid comes from."""

@@ -288,6 +288,8 @@ class GuidedFlow(nn.Module):
         context = [F.pixel_unshuffle(moved, 2), F.pixel_unshuffle(photo, 2), maps, teeth]
         fine = self.mix(torch.cat([fine, *context], 1))
         correction = 0.25 * self.to_flow(fine).float()
+        if scene is not None:
+            correction = correction - warp(scene.drift, coarse.flow)
         if full is not None:
             sharp = self.coarse(source, target, BASE, coarse.distance, along)
             flow = sharp.flow + resize(correction, BASE)
@@ -305,6 +307,7 @@ class GuidedFlow(nn.Module):
         keep = DECISION * keep + TRUST * (1 - lids)
         layers = None
         if scene is not None and along is not None:
+            keep = keep + resize(warp(scene.doubt, flow), BASE)
             # Renders taught it to paint the inside of every mouth; upper teeth in the photo are the person's own.
             inside = coarse.opening[:, 2:] * resize(warp(scene.mouth, flow), coarse.opening.shape[-1])
             away = (resize(flow, FLOW_SIZE) - resize(along.flow, FLOW_SIZE)).norm(dim=1, keepdim=True)

@@ -22,7 +22,7 @@ def rig():
 
 def test_each_part_is_off_in_its_own_row_and_in_no_other(rig):
     photo = np.asarray(Image.open("examples/portrait_1.png").convert("RGB"))
-    identity = rig.encode_photo(FaceFinder(rig.analyser).crop(photo, 0, 128).image)
+    identity = rig.encode_photo(FaceFinder(rig.guide.analyser).crop(photo, 0, 128).image)
     target = {name: value.clone() for name, value in identity.own.items()}
     target["pose"][:, 0] += 15
     target["lip"][:, LIP_COEFFICIENTS.index("jawOpen")] = 0.7  # the photo does not show the inside of the mouth
@@ -41,6 +41,6 @@ def test_each_part_is_off_in_its_own_row_and_in_no_other(rig):
 
 
 def test_report_has_a_row_per_part(rig):
-    report = measure(rig, Looker(rig.analyser, torch.device("cpu")), 1, 1, 128, mesh=ellipsoid_head())
+    report = measure(rig, Looker(rig.guide.analyser, torch.device("cpu")), 1, 1, 128, mesh=ellipsoid_head())
     assert [row[""] for row in report.rows] == [*PARTS, NO_SCENE]
     assert len({row["PSNR dB"] for row in report.rows}) > 3

@@ -72,7 +72,7 @@ def test_the_photos_own_factors_give_the_photo_back(rig, identity, photo):
 
 
 def test_what_the_network_answers_at_rest_is_taken_for_its_error(rig, photo):
-    biases = rig.generator.to_flow.bias, rig.generator.to_maps.bias
+    biases = rig.guide.generator.to_flow.bias, rig.guide.generator.to_maps.bias
     before = [bias.clone() for bias in biases]
     try:
         with torch.no_grad():
@@ -85,20 +85,20 @@ def test_what_the_network_answers_at_rest_is_taken_for_its_error(rig, photo):
         with torch.no_grad():
             for bias, values in zip(biases, before, strict=True):
                 bias.copy_(values)
-    assert identity.state["scene"].drift.mean() > 0.04 and identity.state["scene"].doubt.min() > 1
+    assert identity.state["photo"].scene.drift.mean() > 0.04 and identity.state["photo"].scene.doubt.min() > 1
     assert (still - identity.image).abs().max() < 0.02
     clean = rig.encode_photo(photo)
     assert (turned - rig.decode(clean, factors(clean, pose=[20, 0, 0, 0, 0, 0])).frames).abs().mean() < 0.01
 
 
 def test_the_scene_is_read_off_the_segmentation(rig, identity):
-    scene = identity.state["scene"]
+    scene = identity.state["photo"].scene
     assert scene.hair.shape == (1, 1, 64, 64) and scene.hair.max() < 1e-6
     assert scene.moving.min() > 0.999 and scene.plate.shape[1] == 3 and scene.mouth.shape == (1, 1, 256, 256)
 
 
 def test_body_and_background_stay_while_the_head_turns(rig, photo):
-    bias = rig.analyser.segmenter.out[-1].bias
+    bias = rig.guide.analyser.segmenter.out[-1].bias
     before = bias.clone()
     with torch.no_grad():
         bias.copy_(20.0 * torch.eye(len(SEGMENTS))[SEGMENTS.index("body")])
@@ -138,18 +138,17 @@ def test_closed_is_closed_however_far_the_eye_was_open(rig, identity):
     closed = factors(identity)
     closed["blink"] = torch.zeros(1, 2)
     change, _ = rig._change(identity, identity.own, closed)
-    scale = identity.state["lid_scale"]
+    scale = identity.state["photo"].lid_scale
     travel = change[:, [COEFFICIENT_INDEX[n] for n in BLINK_COEFFICIENTS]] / scale
     assert ((travel >= 1) & (travel < 1.2)).all(), "the whole of this person's opening, and a little to press shut"
 
 
 def test_the_skin_of_a_closing_lid_comes_from_above_the_lashes_and_nothing_else_is_raised(rig, identity):
-    own = {name: value.float() for name, value in identity.own.items()}
-    same = rig._lid_skin(identity, own, own)
-    assert torch.allclose(same, identity.state["keypoints"], atol=1e-4), "open eyes are taken as they are"
-    shut = {**own, "blink": torch.zeros_like(own["blink"])}
-    raised = (same - rig._lid_skin(identity, own, shut))[0, :, 1]  # y points down
-    upper, _, _ = rig.generator.rig.lid_groups()
+    photo = identity.state["photo"]
+    same = rig.guide._lid_skin(photo, torch.zeros(1, 2))
+    assert torch.allclose(same, photo.keypoints, atol=1e-4), "open eyes are taken as they are"
+    raised = (same - rig.guide._lid_skin(photo, torch.ones(1, 2)))[0, :, 1]  # y points down
+    upper, _, _ = rig.guide.generator.rig.lid_groups()
     assert raised[upper].max() > 0.01
     assert raised[:36].abs().max() < 0.2 * raised[upper].max(), "jaw, brows and nose stay"
 
@@ -167,7 +166,7 @@ def test_silence_keeps_the_mouth_shut(rig):
 
 def test_lips_that_the_photo_parts_meet_when_the_voice_presses_them(rig):
     """An open smile, whose parting no coefficient tells of, closes on b, m and p and stays open in silence."""
-    net = rig.generator.rig
+    net = rig.guide.generator.rig
     wide = place(torch.full((1, 4), 0.6), PARTING)
     shape = net.canonical[None] + torch.einsum("bc,ckj->bkj", wide, net.basis)
     lip = torch.zeros(1, len(LIP_COEFFICIENTS))

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Report:
     """Raises AssetError, WeightsError."""
     rig = Rig.load(torch.device("cpu"))
-    return measure(rig, Looker(rig.analyser, torch.device("cpu")), args.identities, args.frames, args.size)
+    return measure(rig, Looker(rig.guide.analyser, torch.device("cpu")), args.identities, args.frames, args.size)
 
 
 @torch.no_grad()
@@ -76,9 +76,9 @@ def variants(rig: Rig) -> dict[str, Rig]:
     """One Rig per row of PARTS; they share analyser and audio encoder."""
     out = {}
     for name, switch_off in PARTS.items():
-        net = copy.deepcopy(rig.generator)
+        net = copy.deepcopy(rig.guide.generator)
         switch_off(net)
-        out[name] = Rig(rig.analyser, rig.audio, net, rig.device)
+        out[name] = Rig(rig.guide.analyser, rig.audio, net, rig.device)
     return out
 
 
@@ -89,8 +89,10 @@ def measure(rig: Rig, looker: Looker, identities: int, frames: int, size: int, m
     for person in held_out(identities, frames, size, rig_report.FLOW_SIZE, drivers=False, mesh=mesh):
         identity = rig.encode_photo(person.clip.frames[0])
         target = rig_report.self_target(identity.own, rig_report.single_frames(rig, person.clip.frames))
-        blind = replace(identity, state={**identity.state, "scene": None})
-        tried = [(name, method, identity) for name, method in ablated.items()] + [(NO_SCENE, rig, blind)]
+        photo = identity.state["photo"]
+        photos = {name: (method, method.guide.settled(photo)) for name, method in ablated.items()}
+        photos[NO_SCENE] = rig, replace(photo, scene=None)
+        tried = [(n, m, replace(identity, state={**identity.state, "photo": p})) for n, (m, p) in photos.items()]
         for name, method, seen in tried:
             images, flow = rig_report.decode(method, seen, target, rig_report.FLOW_SIZE)
             rig_report.score(scores[name], images, flow, person, looker)

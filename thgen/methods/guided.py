@@ -1,0 +1,204 @@
+"""The generator that all compact methods share: a photo read once, then moved by coefficients, gaze, turn and shift.
+
+What a method adds is how its latents become these: Rig's are them already, a paper's pass through a motion head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from thgen.networks.analyser import INPUT_SIZE, Analyser, Analysis
+from thgen.networks.coefficients import place
+from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code, open_share, polygon_distance
+from thgen.networks.keypoint_rig import KeypointRig, Posed
+from thgen.networks.layers import Scene
+from thgen.preprocess.scene import behind, grow_head
+from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENTS, SEGMENTS
+
+# The crop that preprocess.face gives has its landmarks' box centred at (0, 0.16) with extent 1 (half-widths).
+FIRST_LOOK = (0.0, 0.064, 0.8)  # x, y, half-side of the square that the analyser sees first
+LOOK_SCALE, LOOK_LIFT = 1.6, 0.06  # the analyser's framing, see preprocess.crop.ANALYSER
+# Framings in which a photo is looked at: shifts of the centre and change of the half-side, in half-sides.
+AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
+GAMMAS = (1.0, 0.5)  # brightenings under which the photo's parts are told apart: dark hair before a dark wall
+LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
+CREASE = 0.3  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
+SURE = 6.0  # logit of trust in the photo's pixels where nothing moves
+
+
+@dataclass(frozen=True)
+class GuidedPhoto:
+    """A photo as the generator needs it. image [1 3 S S] and small [1 3 256 256] in [-1, 1]; keypoints [1 K 3] and
+    posed, what of them is pose; lid_scale [1 2]; analysis, the analyser's own values; scene: None if nobody told its
+    parts apart."""
+
+    image: Tensor
+    small: Tensor
+    keypoints: Tensor
+    posed: Posed
+    lid_scale: Tensor
+    analysis: Analysis
+    scene: Scene | None
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What T frames change about a photo: change [T 57] of coefficients for the keypoints, lids in units of the
+    canonical eye; told [T 57], the same as the network was taught it (blink 1 = closed); gaze [T 2 2] and turn [T 3] in
+    degrees; shift [T 3] (see KeypointRig.repose); shut [T 2] how far each lid closes, of its own opening, 0 to 1."""
+
+    change: Tensor
+    told: Tensor
+    gaze: Tensor
+    turn: Tensor
+    shift: Tensor
+    shut: Tensor
+
+    @staticmethod
+    def none(photo: GuidedPhoto) -> Movement:
+        """One frame in which nothing moves."""
+        still = photo.image.new_zeros(1, len(COEFFICIENTS))
+        return Movement(still, still, still[:, :4].reshape(1, 2, 2), still[:, :3], still[:, :3], still[:, :2])
+
+
+class Guide:
+    """Reads photos with the analyser and renders movements with the flow generator."""
+
+    def __init__(self, analyser: Analyser, generator: GuidedFlow, device: torch.device) -> None:
+        self.analyser, self.generator, self.device = analyser, generator, device
+
+    @property
+    def rig(self) -> KeypointRig:
+        return self.generator.rig
+
+    def image(self, crops: np.ndarray) -> Tensor:
+        """uint8 [B S S 3] -> [B 3 S S] in [-1, 1] on the device."""
+        return torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    @torch.inference_mode()
+    def read(self, crop: np.ndarray) -> GuidedPhoto:
+        """crop uint8 RGB [S S 3], framed by preprocess.face."""
+        image = self.image(crop[None])
+        analysis, keypoints = self._look_around(image)
+        keypoints = self._lift_lids(keypoints)
+        posed = self.rig.unpose(keypoints)
+        small = F.interpolate(image, size=(BASE, BASE), mode="area" if crop.shape[0] >= BASE else "bilinear")
+        scene = self._scene(crop, image, keypoints)
+        return self.settled(GuidedPhoto(image, small, keypoints, posed, self.rig.lid_scale(posed), analysis, scene))
+
+    @torch.inference_mode()
+    def settled(self, photo: GuidedPhoto) -> GuidedPhoto:
+        """The photo with what this generator answers at rest noted in its scene."""
+        if photo.scene is None:
+            return photo
+        drift, doubt = _unknown(photo.image)
+        scene = replace(photo.scene, drift=drift, doubt=doubt)
+        rest = self.render(replace(photo, scene=scene), Movement.none(photo))
+        return replace(photo, scene=replace(scene, drift=rest.flow, doubt=(SURE - rest.keep).clamp_min(0)))
+
+    @torch.inference_mode()
+    def render(self, photo: GuidedPhoto, move: Movement) -> Generated:
+        """T frames of the crop at its own resolution."""
+        count = len(move.change)
+        posed = _repeat(photo.posed, count)
+        keypoints = self.rig.targets(posed, move.change, move.gaze, move.turn, move.shift)
+        source = photo.analysis.coefficients.expand(count, -1)
+        eyes = photo.analysis.gaze.expand(count, -1, -1)
+        motion = motion_code(
+            source, (source + move.told).clamp(-0.2, 1.4), posed.rotation, move.turn, eyes, eyes + move.gaze
+        )
+        return self.generator(
+            photo.small.expand(count, -1, -1, -1), self._lid_skin(photo, move.shut), keypoints, motion,
+            photo.image.expand(count, -1, -1, -1), scene=None if photo.scene is None else photo.scene.expand(count),
+        )  # fmt: skip
+
+    def _lid_skin(self, photo: GuidedPhoto, shut: Tensor) -> Tensor:
+        """The photo's keypoints [T K 3], those of upper lids raised to where the skin of a closing lid comes from."""
+        count = len(shut)
+        raised = place(-CREASE * shut * photo.lid_scale, BLINK_COEFFICIENTS)
+        still = shut.new_zeros(count, 3)
+        return self.rig.targets(_repeat(photo.posed, count), raised, shut.new_zeros(count, 2, 2), still, still)
+
+    def look_twice(self, image: Tensor) -> tuple[Analysis, Tensor]:
+        """Analyse crops [B 3 S S]: once where the face should be, again where its landmarks are. Also the keypoints in
+        coordinates of the crop [B K 3]."""
+        square = image.new_tensor(FIRST_LOOK).expand(len(image), 3)
+        _, keypoints = self._look(image, square)
+        return self._look(image, _framing(keypoints))
+
+    def _look_around(self, image: Tensor) -> tuple[Analysis, Tensor]:
+        """Analyse one crop [1 3 S S] in several framings and average: a photo is looked at once, it may cost more."""
+        _, keypoints = self.look_twice(image)
+        square = _framing(keypoints)
+        moved = square + square[:, 2:] * square.new_tensor(AROUND)
+        analysis, keypoints = self._look(image.expand(len(AROUND), -1, -1, -1), moved)
+        mean = {n: getattr(analysis, n).mean(0, keepdim=True) for n in analysis.__dataclass_fields__}
+        return Analysis(**mean), keypoints.mean(0, keepdim=True)
+
+    def _look(self, image: Tensor, square: Tensor) -> tuple[Analysis, Tensor]:
+        """Analyse squares [B 3] (x, y, half-side) of crops."""
+        x, y, half = square.unbind(1)
+        zero = torch.zeros_like(x)
+        matrix = torch.stack([torch.stack([half, zero, x], 1), torch.stack([zero, half, y], 1)], 1)
+        fine = 2 * INPUT_SIZE  # sampled finely, then averaged: no aliasing
+        grid = F.affine_grid(matrix, [len(image), 3, fine, fine], align_corners=False)
+        view = F.avg_pool2d(F.grid_sample(image, grid, padding_mode="border", align_corners=False), 2)
+        analysis = self.analyser(view)
+        keypoints = analysis.keypoints * half[:, None, None]
+        keypoints = torch.cat([keypoints[..., :2] + square[:, None, :2], keypoints[..., 2:]], -1)
+        return analysis, keypoints
+
+    def _lift_lids(self, keypoints: Tensor) -> Tensor:
+        """Keypoints [1 K 3] with the upper lids' edge above the lashes, which hide it in photos and not in renders."""
+        posed = self.rig.unpose(keypoints)
+        still = keypoints.new_zeros(1, 3)
+        lift = place(-LASHES * self.rig.lid_scale(posed), BLINK_COEFFICIENTS)
+        return self.rig.targets(posed, lift, keypoints.new_zeros(1, 2, 2), still, still)
+
+    def _scene(self, crop: np.ndarray, image: Tensor, keypoints: Tensor) -> Scene:
+        """Head, hair and parted lips of the photo, and what may stand behind them."""
+        small = F.interpolate(image, size=(INPUT_SIZE, INPUT_SIZE), mode="area")
+        looks = [((small + 1) / 2).clamp(0, 1) ** gamma * 2 - 1 for gamma in GAMMAS]
+        seen = self.analyser.segment(torch.cat([*looks, *(look.flip(3) for look in looks)])).softmax(1)
+        count = len(looks)
+        sure = ((seen[:count] + seen[count:].flip(3)) / 2).mean(0)  # a mirrored face has the same parts
+
+        def among(*names: str) -> np.ndarray:
+            return sure[[SEGMENTS.index(name) for name in names]].sum(0).float().cpu().numpy()
+
+        seen_moving = 1 - among("background", "body")
+        moving = grow_head(crop, seen_moving, among("neck", "body"))
+        hair = np.maximum(among("hair", "worn"), moving - seen_moving)
+        lips, sense = self.rig.openings(keypoints)[2]
+        mouth = open_share(polygon_distance(lips, sense, BASE))
+
+        def tensor(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values).to(image)[None, None]
+
+        plate = F.interpolate(self.image(behind(crop, moving)[None]), size=image.shape[-2:], mode="bilinear")
+        return Scene(tensor(moving), tensor(hair), mouth, plate, *_unknown(image))
+
+
+def _unknown(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Drift and doubt of a scene before they are known: none."""
+    return image.new_zeros(1, 2, FLOW_SIZE, FLOW_SIZE), image.new_zeros(1, 1, FLOW_SIZE, FLOW_SIZE)
+
+
+def _framing(keypoints: Tensor) -> Tensor:
+    """The analyser's own square (x, y, half-side) around landmarks, [B 3]."""
+    xy = keypoints[:, :68, :2]
+    low, high = xy.amin(1), xy.amax(1)
+    half = (high - low).amax(1) * LOOK_SCALE / 2
+    centre = (low + high) / 2
+    return torch.stack([centre[:, 0], centre[:, 1] - 2 * LOOK_LIFT * half, half], 1)
+
+
+def _repeat(posed: Posed, count: int) -> Posed:
+    """The same pose for each of `count` frames."""
+    fields = (posed.shape, posed.scale, posed.rotation, posed.shift)
+    return Posed(*(x.expand(count, *x.shape[1:]) for x in fields))

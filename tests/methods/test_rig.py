@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from thgen.methods.guided import lid_skin
 from thgen.methods.rig import Rig
 from thgen.networks.analyser import Analyser
 from thgen.networks.audio_encoder import AudioToLip
@@ -145,9 +146,9 @@ def test_closed_is_closed_however_far_the_eye_was_open(rig, identity):
 
 def test_the_skin_of_a_closing_lid_comes_from_above_the_lashes_and_nothing_else_is_raised(rig, identity):
     photo = identity.state["photo"]
-    same = rig.guide._lid_skin(photo, torch.zeros(1, 2))
+    same = lid_skin(rig.guide.rig, photo, torch.zeros(1, 2))
     assert torch.allclose(same, photo.keypoints, atol=1e-4), "open eyes are taken as they are"
-    raised = (same - rig.guide._lid_skin(photo, torch.ones(1, 2)))[0, :, 1]  # y points down
+    raised = (same - lid_skin(rig.guide.rig, photo, torch.ones(1, 2)))[0, :, 1]  # y points down
     upper, _, _ = rig.guide.generator.rig.lid_groups()
     assert raised[upper].max() > 0.01
     assert raised[:36].abs().max() < 0.2 * raised[upper].max(), "jaw, brows and nose stay"

@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.networks.analyser import INPUT_SIZE, Analyser, Analysis
-from thgen.networks.coefficients import place
+from thgen.networks.coefficients import pick, place
 from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code, open_share, polygon_distance
+from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.keypoint_rig import KeypointRig, Posed
 from thgen.networks.layers import Scene
+from thgen.networks.motion_head import FaceState
 from thgen.preprocess.scene import behind, grow_head
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENTS, SEGMENTS
 
@@ -28,21 +30,23 @@ AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 
 GAMMAS = (1.0, 0.5)  # brightenings under which the photo's parts are told apart: dark hair before a dark wall
 LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
 CREASE = 0.3  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
+LEAST_OPEN = 0.25  # of the canonical eye: a photo with lids further closed than this counts as this far open
 SURE = 6.0  # logit of trust in the photo's pixels where nothing moves
 
 
 @dataclass(frozen=True)
 class GuidedPhoto:
     """A photo as the generator needs it. image [1 3 S S] and small [1 3 256 256] in [-1, 1]; keypoints [1 K 3] and
-    posed, what of them is pose; lid_scale [1 2]; analysis, the analyser's own values; scene: None if nobody told its
-    parts apart."""
+    posed, what of them is pose; lid_scale [1 2]; coefficients [1 57] and gaze [1 2 2]; scene: None if nobody
+    told its parts apart. All may have T rows in place of one."""
 
     image: Tensor
     small: Tensor
     keypoints: Tensor
     posed: Posed
     lid_scale: Tensor
-    analysis: Analysis
+    coefficients: Tensor
+    gaze: Tensor
     scene: Scene | None
 
 
@@ -66,6 +70,50 @@ class Movement:
         return Movement(still, still, still[:, :4].reshape(1, 2, 2), still[:, :3], still[:, :3], still[:, :2])
 
 
+def photo_of(rig: KeypointRig, image: Tensor, keypoints: Tensor, coefficients: Tensor, gaze: Tensor) -> GuidedPhoto:
+    """Photos [B 3 S S] whose keypoints [B K 3], coefficients [B 57] and gaze [B 2 2] are known; without a scene."""
+    posed = rig.unpose(keypoints)
+    small = F.interpolate(image, size=(BASE, BASE), mode="area" if image.shape[-1] >= BASE else "bilinear")
+    return GuidedPhoto(image, small, keypoints, posed, rig.lid_scale(posed), coefficients, gaze, None)
+
+
+def movement(source: FaceState, target: FaceState, lid_scale: Tensor) -> Movement:
+    """What takes a photo [B ...] from one state to another; lid_scale [B 2] of the photo."""
+    told = target.coefficients - source.coefficients
+    lids = pick(told, BLINK_COEFFICIENTS)
+    change = told + place(lids * (lid_scale - 1), BLINK_COEFFICIENTS)
+    opening = (1 - pick(source.coefficients, BLINK_COEFFICIENTS)).clamp_min(LEAST_OPEN)
+    turn = euler_angles(rotation_matrix(target.turn) @ rotation_matrix(source.turn).mT)
+    gaze, shift = target.gaze - source.gaze, target.place - source.place
+    return Movement(change, told, gaze, turn, shift, (lids / opening).clamp(0, 1))
+
+
+def targets(rig: KeypointRig, photo: GuidedPhoto, move: Movement) -> Tensor:
+    """Keypoints [T K 3] that a movement leads to."""
+    return rig.targets(_repeat(photo.posed, len(move.change)), move.change, move.gaze, move.turn, move.shift)
+
+
+def render(generator: GuidedFlow, photo: GuidedPhoto, move: Movement) -> Generated:
+    """T frames of the crop at its own resolution; a network in training mode must not be given a scene."""
+    count, rig = len(move.change), generator.rig
+    source, eyes = (x.expand(count, *x.shape[1:]) for x in (photo.coefficients, photo.gaze))
+    rotation = photo.posed.rotation.expand(count, -1, -1)
+    told = (source + move.told).clamp(-0.2, 1.4)
+    motion = motion_code(source, told, rotation, move.turn, eyes, eyes + move.gaze)
+    return generator(
+        photo.small.expand(count, -1, -1, -1), lid_skin(rig, photo, move.shut), targets(rig, photo, move), motion,
+        photo.image.expand(count, -1, -1, -1), scene=None if photo.scene is None else photo.scene.expand(count),
+    )  # fmt: skip
+
+
+def lid_skin(rig: KeypointRig, photo: GuidedPhoto, shut: Tensor) -> Tensor:
+    """The photo's keypoints [T K 3], those of upper lids raised to where the skin of a closing lid comes from."""
+    count = len(shut)
+    raised = place(-CREASE * shut * photo.lid_scale, BLINK_COEFFICIENTS)
+    still = shut.new_zeros(count, 3)
+    return rig.targets(_repeat(photo.posed, count), raised, shut.new_zeros(count, 2, 2), still, still)
+
+
 class Guide:
     """Reads photos with the analyser and renders movements with the flow generator."""
 
@@ -81,15 +129,13 @@ class Guide:
         return torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     @torch.inference_mode()
-    def read(self, crop: np.ndarray) -> GuidedPhoto:
-        """crop uint8 RGB [S S 3], framed by preprocess.face."""
+    def read(self, crop: np.ndarray) -> tuple[GuidedPhoto, Analysis]:
+        """crop uint8 RGB [S S 3], framed by preprocess.face. Also what the analyser sees in it."""
         image = self.image(crop[None])
-        analysis, keypoints = self._look_around(image)
+        seen, keypoints = self._look_around(image)
         keypoints = self._lift_lids(keypoints)
-        posed = self.rig.unpose(keypoints)
-        small = F.interpolate(image, size=(BASE, BASE), mode="area" if crop.shape[0] >= BASE else "bilinear")
-        scene = self._scene(crop, image, keypoints)
-        return self.settled(GuidedPhoto(image, small, keypoints, posed, self.rig.lid_scale(posed), analysis, scene))
+        photo = photo_of(self.rig, image, keypoints, seen.coefficients, seen.gaze)
+        return self.settled(replace(photo, scene=self._scene(crop, image, keypoints))), seen
 
     @torch.inference_mode()
     def settled(self, photo: GuidedPhoto) -> GuidedPhoto:
@@ -104,25 +150,7 @@ class Guide:
     @torch.inference_mode()
     def render(self, photo: GuidedPhoto, move: Movement) -> Generated:
         """T frames of the crop at its own resolution."""
-        count = len(move.change)
-        posed = _repeat(photo.posed, count)
-        keypoints = self.rig.targets(posed, move.change, move.gaze, move.turn, move.shift)
-        source = photo.analysis.coefficients.expand(count, -1)
-        eyes = photo.analysis.gaze.expand(count, -1, -1)
-        motion = motion_code(
-            source, (source + move.told).clamp(-0.2, 1.4), posed.rotation, move.turn, eyes, eyes + move.gaze
-        )
-        return self.generator(
-            photo.small.expand(count, -1, -1, -1), self._lid_skin(photo, move.shut), keypoints, motion,
-            photo.image.expand(count, -1, -1, -1), scene=None if photo.scene is None else photo.scene.expand(count),
-        )  # fmt: skip
-
-    def _lid_skin(self, photo: GuidedPhoto, shut: Tensor) -> Tensor:
-        """The photo's keypoints [T K 3], those of upper lids raised to where the skin of a closing lid comes from."""
-        count = len(shut)
-        raised = place(-CREASE * shut * photo.lid_scale, BLINK_COEFFICIENTS)
-        still = shut.new_zeros(count, 3)
-        return self.rig.targets(_repeat(photo.posed, count), raised, shut.new_zeros(count, 2, 2), still, still)
+        return render(self.generator, photo, move)
 
     def look_twice(self, image: Tensor) -> tuple[Analysis, Tensor]:
         """Analyse crops [B 3 S S]: once where the face should be, again where its landmarks are. Also the keypoints in

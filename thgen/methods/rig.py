@@ -57,8 +57,8 @@ class Rig(Method):
     # ---- encode
     def encode_photo(self, crop: np.ndarray) -> Identity:
         """crop uint8 RGB [S S 3], framed by preprocess.face."""
-        photo = self.guide.read(crop)
-        own = self._factors(photo.analysis)
+        photo, seen = self.guide.read(crop)
+        own = self._factors(seen)
         return Identity(photo.image, own, {"photo": photo, "apart": self._apart(photo.posed.shape, own["lip"])})
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:

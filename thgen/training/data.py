@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tarfile
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import soundfile
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,6 +28,7 @@ class _Clip:
     shard: Path
     frames: tuple[tuple[int, int], ...]  # offset and size of each JPEG
     truth: tuple[int, int]
+    voice: tuple[int, int] | None
     identity: int
     key: str
 
@@ -53,7 +56,7 @@ class ClipStore:
                     members.setdefault(key, {})[extension] = (member.offset_data, member.size)
             for key, files in members.items():
                 frames = tuple(files[e] for e in sorted(files) if e.endswith(".jpg"))
-                out.append(_Clip(path, frames, files["truth.npz"], int(key.split("_")[0]), key))
+                out.append(_Clip(path, frames, files["truth.npz"], files.get("flac"), int(key.split("_")[0]), key))
         return out
 
     def __len__(self) -> int:
@@ -86,6 +89,16 @@ class ClipStore:
             self.__dict__.pop("clips", None)
             self.__dict__.pop("_hardness", None)
 
+    def voice(self, number: int) -> np.ndarray:
+        """What is said in clip `number`, float32 [L], 16 kHz. Raises TrainingError for a silent clip."""
+        clip = self.clips[number]
+        if clip.voice is None:
+            raise TrainingError(
+                f"The clips in {self.folder} have no voice: render them with `python -m thgen render --motion track`."
+            )
+        samples, _ = soundfile.read(io.BytesIO(self._read(clip.shard, [clip.voice])[0]), dtype="float32")
+        return samples
+
     @staticmethod
     def _read(path: Path, places: list[tuple[int, int]]) -> list[bytes]:
         with open(path, "rb") as file:
@@ -96,13 +109,15 @@ class ClipStore:
         return out
 
     def load(
-        self, number: int, frames: list[int] | None = None, names: tuple[str, ...] | None = None
+        self, number: int, frames: list[int] | None = None, names: tuple[str, ...] | None = None, half: bool = False
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Clip `number`: images uint8 RGB [n S S 3] of the chosen frames, and the truth of all frames (or `names`)."""
+        """Clip `number`: images uint8 RGB [n S S 3] of the chosen frames, and the truth of all frames (or `names`).
+        half: images of half the size, which are quicker to read."""
         clip = self.clips[number]
         chosen = range(len(clip.frames)) if frames is None else frames
         *jpegs, truth = self._read(clip.shard, [clip.frames[t] for t in chosen] + [clip.truth])
-        images = [cv2.imdecode(np.frombuffer(j, np.uint8), cv2.IMREAD_COLOR) for j in jpegs]
+        mode = cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR
+        images = [cv2.imdecode(np.frombuffer(j, np.uint8), mode) for j in jpegs]
         return np.stack(images)[..., ::-1], decode_truth(truth, names)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,216 @@
+"""PD-FGC: Progressive Disentangled Representation Learning for Fine-Grained Controllable Talking Head Synthesis
+(Wang, Deng, Yin, Shum, Wang; CVPR 2023). Top to bottom as in the paper; each equation under its number.
+
+    appearance  E_app(photo)                                 2048 and a map        networks.resnext.Appearance
+    motion      E_mot(frame) -> unified feature              512                   networks.fan.Motion
+    lip         E_lip(feature), E_aud(voice)                 500    eq. 2, 3       networks.resnet_se.AudioLip
+    eye         E_eye(feature): blink and gaze               6      eq. 4
+    pose        E_pose(feature)                              6      eq. 5
+    expression  E_exp(feature)                               30     eq. 6, 7, 8
+    picture     G([appearance | lip | expression | eye | pose])                    networks.stylegan2.StyleGenerator
+
+Deviations from the paper, with the reason. "Code" is what the authors released; its weights depend on it.
+ 1. Appearance is ResNeXt-50 32x4d, not ResNet-50, and G starts from its 512 x 7 x 7 map (code).
+ 2. G takes the latent directly; its mapping network and learned constant are never called (code).
+ 3. The voice's window lies 35 ms early (code); a frame is made for every 40 ms, where the code loses the first two.
+ 4. Of the eye's six numbers 0, 1, 4, 5 are blink and 2, 3 gaze (code; the paper never splits them). In our own training
+    the split is learned from mirrored eyes: see training.pd_fgc_eye.
+ 5. Gains 1.5, 1.2, 1.2 of lip, expression and eye belong to the released weights (code); ours have 1.
+ 6. Noise maps are drawn once and kept (code keeps them for a run; without it frames flicker).
+ 7. Eq. 2, 3, 4: cosines are divided by a temperature, 0.1; at the printed 1 the loss of eq. 2 cannot fall below 0.73.
+ 8. Eq. 6 is printed for two matrices of one width; lip has 500 entries and expression 30, so all pairs count.
+ 9. Eq. 5: Euler angles in radians, place in half-widths, logarithm of scale, each divided by POSE_SPREAD: the paper's
+    3-D prior has another parametrisation, and no normalisation is published. The six released numbers are opaque.
+10. Weights of the losses are not printed: those of the configs are ours.
+11. Compact preset: small backbones at 128 px; a motion head and the shared flow generator stand in G's place, so the
+    photo's own pixels are kept. Most of the training compares keypoints; pictures come in at the end.
+12. Lips of a clip pass through the voice's embedding: eq. 2 and 3 make both features one, the code never uses it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thgen.losses.contrastive import cosine, info_nce
+from thgen.losses.correlation import MemoryBank, correlations
+from thgen.networks.geometry import euler_angles
+from thgen.networks.keypoint_rig import Posed
+
+TEMPERATURE = 0.1
+# Degrees are taken in radians. Order: pitch, yaw, roll, x right, y up, log of scale; a spread of our renders each.
+POSE_SPREAD = (0.2, 0.35, 0.17, 0.12, 0.12, 0.15)
+BLINK, GAZE = (0, 1, 4, 5), (2, 3)  # entries of the eye's latent
+WINDOW = 13  # frames over which the expression is averaged in training
+BANK = 512  # latest latents that eq. 6 looks at
+
+Features = Callable[[Tensor], Tensor]  # pictures [B 3 H W] in [-1, 1] -> features [B D]
+
+
+# ---- 3.1 Appearance and motion disentanglement
+def motion_reconstruction(made: Tensor, true: Tensor, motion: Features, emotion: Features) -> Tensor:
+    """Eq. 1: || phi(I_0) - phi(I_g) ||_2 + || psi(I_0) - psi(I_g) ||_2, mean over the batch.
+
+    made I_0, true I_g: pictures [B 3 H W]; motion phi, emotion psi: features of the prior.
+    """
+    return sum((f(made) - f(true).detach()).norm(dim=1).mean() for f in (motion, emotion))  # type: ignore[return-value]
+
+
+# ---- 3.2 Fine-grained motion disentanglement
+def audio_to_video(audio: Tensor, video: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    """Eq. 2, L_a2v. audio, video [B K+1 D]: features f^a, f^v of K + 1 moments of one clip in the same order. Each
+    moment's own pair is positive, the K others of the clip are its negatives."""
+    near = cosine(audio[:, :, None], video[:, None])  # S(f_i^a, f_k^v)
+    return _among_moments(near, temperature)
+
+
+def video_to_audio(audio: Tensor, video: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    """Eq. 3, L_v2a: as eq. 2 with the roles exchanged."""
+    near = cosine(video[:, :, None], audio[:, None])  # S(f_i^v, f_k^a)
+    return _among_moments(near, temperature)
+
+
+def _among_moments(near: Tensor, temperature: float) -> Tensor:
+    """near [B N N]: the diagonal against the rest of its row."""
+    count = near.shape[1]
+    other = ~torch.eye(count, dtype=torch.bool, device=near.device)
+    negatives = near[:, other].unflatten(1, (count, count - 1))
+    return info_nce(near.diagonal(dim1=1, dim2=2).flatten(), negatives.flatten(0, 1), temperature)
+
+
+def eye_contrast(first: Tensor, second: Tensor, anchor: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    """Eq. 4, L_eye: -log( e^S(f_1, f_a) / (e^S(f_1, f_a) + e^S(f_2, f_a)) ). Latents [B D] of v_1, of v_2, and of the
+    anchor: the eyes of v_1 in the face of v_2 (preprocess.composite)."""
+    return info_nce(cosine(first, anchor), cosine(second, anchor)[:, None], temperature)
+
+
+def pose_target(posed: Posed) -> Tensor:
+    """P_gt of eq. 5, [B 6]: deviation 9, of a head whose pose was taken out of its keypoints."""
+    yaw, pitch, roll = torch.deg2rad(euler_angles(posed.rotation)).unbind(-1)
+    rows = (pitch, yaw, roll, posed.shift[:, 0], posed.shift[:, 1], posed.scale.log() - SCALE)
+    return torch.stack(rows, 1) / posed.scale.new_tensor(POSE_SPREAD)
+
+
+SCALE = -2.6  # log of the scale (half-widths per cm) at which a head fills thgen's crop
+
+
+def pose_regression(found: Tensor, true: Tensor) -> Tensor:
+    """Eq. 5, L_pose = | P_pred - P_gt |_1, mean over batch and entries. Both [B 6]."""
+    return (found - true).abs().mean()
+
+
+# ---- 3.3 Expression disentanglement
+def window_average(expressions: Tensor) -> Tensor:
+    """In-window decorrelation: latents [B K 30] of the K frames around a frame -> their average [B 30]."""
+    return expressions.mean(1)
+
+
+def window_of(frame: int, frames: int, size: int = WINDOW) -> range:
+    """The frames around `frame` of a clip of `frames`; near its ends the window shrinks on both sides."""
+    half = min(size // 2, frame, frames - 1 - frame)
+    return range(frame - half, frame + half + 1)
+
+
+def lip_decorrelation(expression: Tensor, lip: Tensor, bank: MemoryBank) -> Tensor:
+    """Eq. 6, L_decor: mean of cor(F^e, F^a)^2 over all pairs of entries (deviation 8), over bank and batch.
+
+    expression [B 30] averaged over windows, lip [B 500] from the voice. Gradients reach this batch alone.
+    """
+    return correlations(*bank.joined(expression, lip.detach())).square().mean()
+
+
+def perceptual(made: list[Tensor], true: list[Tensor]) -> Tensor:
+    """Eq. 7, L_vgg: sum over layers of the mean | VGG_i(I_f) - VGG_i(I_g) |."""
+    return sum((a.float() - b.float().detach()).abs().mean() for a, b in zip(made, true, strict=True))  # type: ignore[return-value]
+
+
+def consistency(lip_made: Tensor, voice: Tensor, gaze_made: Tensor, gaze_true: Tensor, motion: Tensor) -> Tensor:
+    """Eq. 8, L_con = exp(-S(V_lip(I_f), E_aud(a_g))) + | G(I_f) - G(I_g) |_1 + L_mot.
+
+    lip_made, voice [B D]: features of the made picture's lips and of the voice; gaze_* [B 2] or more, in units of the
+    prior; motion []: eq. 1 of the same pictures. At its best e^-1.
+    """
+    return (-cosine(lip_made, voice)).exp().mean() + (gaze_made - gaze_true.detach()).abs().mean() + motion
+
+
+# ---- 4.1 and B.2: measures
+def nlse_c(made: float, training: float) -> float:
+    """Eq. 9: | LSE-C of the result - LSE-C of the method's training data | / the latter. The paper prints no modulus,
+    but its tables need one (2.03 against 7.35 is given as 0.724)."""
+    return abs(made - training) / training
+
+
+def variance(features: list[np.ndarray]) -> float:
+    """Eq. I: (1 / N) sum_i (1 / M_i) sum_j || f_ij - mean_j f_ij ||_2 over N clips of features [M_i D]; the norm, not
+    its square, although the paper calls it a variance."""
+    return float(np.mean([np.linalg.norm(f - f.mean(0), axis=1).mean() for f in features]))
+
+
+# ---- latents
+@dataclass(frozen=True)
+class Latents:
+    """Sizes of the parts of G's input, which are joined in this order."""
+
+    appearance: int = 2048
+    lip: int = 500
+    expression: int = 30
+    eye: int = 6
+    pose: int = 6
+
+    @property
+    def size(self) -> int:
+        return self.appearance + self.lip + self.expression + self.eye + self.pose
+
+    def join(self, appearance: Tensor, lip: Tensor, expression: Tensor, eye: Tensor, pose: Tensor) -> Tensor:
+        """[appearance | lip | expression | eye | pose], [B size]. Raises ValueError for other sizes than declared."""
+        parts = {"appearance": appearance, "lip": lip, "expression": expression, "eye": eye, "pose": pose}
+        for name, value in parts.items():
+            if value.shape[1] != getattr(self, name):
+                raise ValueError(f"The latent {name} has {getattr(self, name)} entries, not {value.shape[1]}.")
+        return torch.cat(list(parts.values()), 1)
+
+
+def eye_of(blink: Tensor, gaze: Tensor) -> Tensor:
+    """blink [B 4] and gaze [B 2] -> the eye's latent [B 6]."""
+    eye = blink.new_zeros(len(blink), len(BLINK) + len(GAZE))
+    eye[:, list(BLINK)], eye[:, list(GAZE)] = blink, gaze
+    return eye
+
+
+@dataclass(frozen=True)
+class Gains:
+    """By how much latents are multiplied before use (code: RELEASED)."""
+
+    lip: float = 1.0
+    expression: float = 1.0
+    eye: float = 1.0
+    pose: float = 1.0
+
+
+RELEASED = Gains(1.5, 1.2, 1.2, 1.0)
+
+
+def smooth_lips(lips: Tensor) -> Tensor:
+    """[T D] under a Gaussian of three taps, sigma 1; beyond the ends lies zero, the closed mouth (code)."""
+    taps = torch.tensor([-0.5, 0.0, -0.5], dtype=torch.float64).exp()
+    before, here, after = (taps / taps.sum()).to(lips).unbind()
+    padded = torch.nn.functional.pad(lips, (0, 0, 1, 1))
+    return before * padded[:-2] + here * padded[1:-1] + after * padded[2:]
+
+
+def smooth_pose(pose: Tensor) -> Tensor:
+    """[T 6] averaged over three frames, over two at the ends (code)."""
+    padded = torch.nn.functional.pad(pose, (0, 0, 1, 1))
+    count = torch.full((len(pose), 1), 3.0).to(pose)
+    count[0] -= 1
+    count[-1] -= 1
+    return (padded[:-2] + padded[1:-1] + padded[2:]) / count
+
+
+def wrapped(track: Tensor, frames: int) -> Tensor:
+    """A driver's latents [N D] for `frames` frames: from its start again when it ends (code)."""
+    return track[torch.arange(frames, device=track.device) % len(track)]

@@ -39,6 +39,7 @@ NETWORKS: dict[str, str] = {
     "pd_fgc_appearance": "thgen.networks.resnext:Appearance",
     "pd_fgc_motion": "thgen.networks.fan:Motion",
     "pd_fgc_audio": "thgen.networks.resnet_se:AudioLip",
+    "motion_head": "thgen.networks.motion_head:MotionHead",
     "style_generator": "thgen.networks.stylegan2:StyleGenerator",
 }
 

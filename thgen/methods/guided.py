@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from thgen.networks.analyser import INPUT_SIZE, Analyser, Analysis
+from thgen.networks.analyser import INPUT_SIZE, Analyser, Analysis, framing, look
 from thgen.networks.coefficients import pick, place
 from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code, open_share, polygon_distance
 from thgen.networks.geometry import euler_angles, rotation_matrix
@@ -24,7 +24,6 @@ from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENTS, SEGMENTS
 
 # The crop that preprocess.face gives has its landmarks' box centred at (0, 0.16) with extent 1 (half-widths).
 FIRST_LOOK = (0.0, 0.064, 0.8)  # x, y, half-side of the square that the analyser sees first
-LOOK_SCALE, LOOK_LIFT = 1.6, 0.06  # the analyser's framing, see preprocess.crop.ANALYSER
 # Framings in which a photo is looked at: shifts of the centre and change of the half-side, in half-sides.
 AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
 GAMMAS = (1.0, 0.5)  # brightenings under which the photo's parts are told apart: dark hair before a dark wall
@@ -156,30 +155,17 @@ class Guide:
         """Analyse crops [B 3 S S]: once where the face should be, again where its landmarks are. Also the keypoints in
         coordinates of the crop [B K 3]."""
         square = image.new_tensor(FIRST_LOOK).expand(len(image), 3)
-        _, keypoints = self._look(image, square)
-        return self._look(image, _framing(keypoints))
+        _, keypoints = look(self.analyser, image, square)
+        return look(self.analyser, image, framing(keypoints))
 
     def _look_around(self, image: Tensor) -> tuple[Analysis, Tensor]:
         """Analyse one crop [1 3 S S] in several framings and average: a photo is looked at once, it may cost more."""
         _, keypoints = self.look_twice(image)
-        square = _framing(keypoints)
+        square = framing(keypoints)
         moved = square + square[:, 2:] * square.new_tensor(AROUND)
-        analysis, keypoints = self._look(image.expand(len(AROUND), -1, -1, -1), moved)
+        analysis, keypoints = look(self.analyser, image.expand(len(AROUND), -1, -1, -1), moved)
         mean = {n: getattr(analysis, n).mean(0, keepdim=True) for n in analysis.__dataclass_fields__}
         return Analysis(**mean), keypoints.mean(0, keepdim=True)
-
-    def _look(self, image: Tensor, square: Tensor) -> tuple[Analysis, Tensor]:
-        """Analyse squares [B 3] (x, y, half-side) of crops."""
-        x, y, half = square.unbind(1)
-        zero = torch.zeros_like(x)
-        matrix = torch.stack([torch.stack([half, zero, x], 1), torch.stack([zero, half, y], 1)], 1)
-        fine = 2 * INPUT_SIZE  # sampled finely, then averaged: no aliasing
-        grid = F.affine_grid(matrix, [len(image), 3, fine, fine], align_corners=False)
-        view = F.avg_pool2d(F.grid_sample(image, grid, padding_mode="border", align_corners=False), 2)
-        analysis = self.analyser(view)
-        keypoints = analysis.keypoints * half[:, None, None]
-        keypoints = torch.cat([keypoints[..., :2] + square[:, None, :2], keypoints[..., 2:]], -1)
-        return analysis, keypoints
 
     def _lift_lids(self, keypoints: Tensor) -> Tensor:
         """Keypoints [1 K 3] with the upper lids' edge above the lashes, which hide it in photos and not in renders."""
@@ -215,15 +201,6 @@ class Guide:
 def _unknown(image: Tensor) -> tuple[Tensor, Tensor]:
     """Drift and doubt of a scene before they are known: none."""
     return image.new_zeros(1, 2, FLOW_SIZE, FLOW_SIZE), image.new_zeros(1, 1, FLOW_SIZE, FLOW_SIZE)
-
-
-def _framing(keypoints: Tensor) -> Tensor:
-    """The analyser's own square (x, y, half-side) around landmarks, [B 3]."""
-    xy = keypoints[:, :68, :2]
-    low, high = xy.amin(1), xy.amax(1)
-    half = (high - low).amax(1) * LOOK_SCALE / 2
-    centre = (low + high) / 2
-    return torch.stack([centre[:, 0], centre[:, 1] - 2 * LOOK_LIFT * half, half], 1)
 
 
 def _repeat(posed: Posed, count: int) -> Posed:

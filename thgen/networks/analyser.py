@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from thgen.schema import COEFFICIENTS, SEGMENTS
 
 INPUT_SIZE = 128
+LOOK_SCALE, LOOK_LIFT = 1.6, 0.06  # its framing, see preprocess.crop.ANALYSER
 POSE_SCALE, GAZE_SCALE, OPENNESS_SCALE = 20.0, 10.0, 50.0  # degrees, degrees, %: what one unit of a head stands for
 
 
@@ -188,3 +189,27 @@ class Analyser(nn.Module):
 def to_input(images: Tensor) -> Tensor:
     """uint8 RGB [B H W 3] -> [B 3 H W] in [-1, 1]."""
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def framing(keypoints: Tensor) -> Tensor:
+    """The analyser's own square (x, y, half-side) around the landmarks of keypoints [B K 3], [B 3]."""
+    xy = keypoints[:, :68, :2]
+    low, high = xy.amin(1), xy.amax(1)
+    half = (high - low).amax(1) * LOOK_SCALE / 2
+    centre = (low + high) / 2
+    return torch.stack([centre[:, 0], centre[:, 1] - 2 * LOOK_LIFT * half, half], 1)
+
+
+def look(analyser: Analyser, image: Tensor, square: Tensor) -> tuple[Analysis, Tensor]:
+    """Analyse squares [B 3] (x, y, half-side) of pictures [B 3 S S]: what is seen there, with keypoints in coordinates
+    of the square, and the keypoints [B K 3] in coordinates of the picture."""
+    x, y, half = square.unbind(1)
+    zero = torch.zeros_like(x)
+    matrix = torch.stack([torch.stack([half, zero, x], 1), torch.stack([zero, half, y], 1)], 1)
+    fine = 2 * INPUT_SIZE  # sampled finely, then averaged: no aliasing
+    places = F.affine_grid(matrix, [len(image), 3, fine, fine], align_corners=False)
+    view = F.avg_pool2d(F.grid_sample(image, places, padding_mode="border", align_corners=False), 2)
+    analysis = analyser(view)
+    keypoints = analysis.keypoints * half[:, None, None]
+    keypoints = torch.cat([keypoints[..., :2] + square[:, None, :2], keypoints[..., 2:]], -1)
+    return analysis, keypoints

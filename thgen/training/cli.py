@@ -10,13 +10,14 @@ import yaml
 
 from thgen.errors import TrainingError
 from thgen.manifest import BUNDLED
-from thgen.training.stage import StageConfig, load_stage, read_stages
+from thgen.training.stage import StageConfig, load_stage, preset_of, read_stages
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """Add `train`; `run` is what its arguments are for."""
     p = subparsers.add_parser("train", help="train the networks of a method, stage by stage")
     p.add_argument("method", help="name of a config in thgen/configs, e.g. rig")
+    p.add_argument("--preset", default="", help="sizes of a published method: compact (default) or paper")
     p.add_argument("--stage", action="append", metavar="S", help="only this stage (repeatable; default: all, in order)")
     p.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     p.add_argument("--restart", action="store_true", help="delete the run's earlier checkpoints")
@@ -40,8 +41,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
 def run(args: argparse.Namespace) -> int:
     """Exit status. Raises ThgenError."""
     overrides = _overrides(args.set)
-    stages = read_stages(args.method, args.config)
-    configs = [load_stage(args.method, s, args.config, overrides, args.smoke) for s in args.stage or stages]
+    method = args.method if args.config else preset_of(args.method, args.preset)
+    stages = read_stages(method, args.config)
+    configs = [load_stage(method, s, args.config, overrides, args.smoke) for s in args.stage or stages]
     if args.dry_run:
         print(yaml.safe_dump({"stages": {c.name: _printable(c) for c in configs}}, sort_keys=False), end="")
         return 0

@@ -10,6 +10,7 @@ from diffusers.optimization import get_scheduler
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
 
 from thgen.errors import TrainingError
 from thgen.training.stage import StageConfig
@@ -29,10 +30,15 @@ class Player:
         }
         if not self.trainable:
             raise TrainingError(f"{config.where}: the player {name!r} has nothing to train.")
-        self.rate = config.rate(name)
+        # One group per rate, in the order of the modules.
+        groups: dict[float, list[nn.Parameter]] = {}
+        for key, parameter in self.trainable.items():
+            groups.setdefault(config.rate(f"{name}.{key.partition('.')[0]}"), []).append(parameter)
+        self.rates = list(groups)
         self.optimiser = AdamW(
-            self.trainable.values(), self.rate, betas=config.betas, weight_decay=config.weight_decay, fused=True
-        )
+            [{"params": group} for group in groups.values()], self.rates[0], betas=config.betas,
+            weight_decay=config.weight_decay, fused=True,
+        )  # fmt: skip
         self.bad_steps = 0
         self.plan(0, config.steps)
 
@@ -41,8 +47,12 @@ class Player:
 
         Every schedule here is a closed form of the step, so nothing of it needs to be stored.
         """
-        for group in self.optimiser.param_groups:
-            group["initial_lr"] = group["lr"] = self.rate
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["initial_lr"] = group["lr"] = rate
+        if isinstance(self.config.schedule, dict):
+            every, factor = int(self.config.schedule["every"]), self.config.schedule["factor"]
+            self.scheduler = LambdaLR(self.optimiser, lambda s: factor ** (s // every), last_epoch=step - 1)
+            return
         self.scheduler = get_scheduler(
             self.config.schedule,
             self.optimiser,

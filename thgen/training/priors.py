@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from thgen import hub
 from thgen.errors import TrainingError, WeightsError
 from thgen.manifest import Entry
-from thgen.networks.analyser import INPUT_SIZE, Analyser
+from thgen.networks.analyser import INPUT_SIZE, Analyser, framing, look
+from thgen.networks.coefficients import pick
 from thgen.networks.vgg import VGG19
+from thgen.schema import EXPRESSION_COEFFICIENTS
 
 LOG = logging.getLogger(__name__)
 PREFERRED = ("vgg19", "analyser")
@@ -65,6 +67,55 @@ class Prior(nn.Module):
         if isinstance(self.network, Analyser):
             return self.network.features(F.interpolate(image, INPUT_SIZE, mode="area"))[:3]
         return self.network(image)
+
+
+# Priors that the papers use and nobody publishes as safetensors with a licence that lets us name a commit.
+UNPUBLISHED = {
+    "emoca": "motion and emotion (eq. 1 and 8 of PD-FGC)", "l2cs": "gaze (eq. 8 of PD-FGC)", "syncnet": "lip sync",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Motions:
+    """What a motion prior sees in B pictures. geometry [B G]: keypoints in crop coordinates, x and y; emotion [B E]:
+    weights of the expression's shapes; gaze [B 4] in units of ten degrees."""
+
+    geometry: Tensor
+    emotion: Tensor
+    gaze: Tensor
+
+
+class MotionPrior(nn.Module):
+    """Our analyser in the place of EMOCA (phi, psi) and L2CS (gaze). name, about: as of Prior."""
+
+    def __init__(self, analyser: Analyser, about: str):
+        super().__init__()
+        self.name, self.about = "analyser", about
+        self.network = analyser.requires_grad_(False).eval()
+
+    def forward(self, image: Tensor, keypoints: Tensor) -> Motions:
+        """image [B 3 S S] in [-1, 1]; keypoints [B K 3]: where its face is, which frames it."""
+        seen, points = look(self.network, image, framing(keypoints))
+        return Motions(points[..., :2].flatten(1), pick(seen.coefficients, EXPRESSION_COEFFICIENTS),
+                       seen.gaze.flatten(1) / 10)  # fmt: skip
+
+
+def choose_motion_prior(name: str, weights_dir: Path | None = None) -> MotionPrior | None:
+    """The motion prior of that name ("auto": ours), or None, logged, for one that cannot be had: its losses are off.
+
+    Raises TrainingError for a name that is not known.
+    """
+    if name in UNPUBLISHED:
+        LOG.warning("The prior %r, %s, has no safetensors release: its losses are off.", name, UNPUBLISHED[name])
+        return None
+    if name not in ("auto", "analyser"):
+        raise TrainingError(
+            f"There is no motion prior {name!r}; choose one of: auto, analyser, {', '.join(UNPUBLISHED)}."
+        )
+    about = hub.describe("analyser", weights_dir)
+    network = hub.load_network("analyser", "cpu", weights_dir)
+    assert isinstance(network, Analyser)
+    return MotionPrior(network, f"{about['source']}, {about['sha256']}")
 
 
 def load_prior(

@@ -44,7 +44,8 @@ class LossWeight:
 class StageConfig:
     """Everything that decides what a stage computes; two runs with equal configs take the same steps.
 
-    lr:         one rate, or player -> rate
+    lr:         one rate, or player -> rate, and "player.module" -> rate where one module of a player has its own
+    schedule:   of diffusers, or {every, factor}: the rate is multiplied by `factor` every so many steps
     warmup:     steps until the rate is reached
     clip:       largest gradient norm per player, 0 = off
     ema:        decay of the averaged weights, which are what validation sees and what is exported; 0 = off
@@ -65,7 +66,7 @@ class StageConfig:
     lr: float | dict[str, float]
     losses: dict[str, LossWeight]
     warmup: int = 0
-    schedule: str = "cosine"
+    schedule: str | dict[str, float] = "cosine"
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     clip: float = 1.0
@@ -87,6 +88,8 @@ class StageConfig:
         """Learning rate of a player. Raises TrainingError if `lr` names players and this one is missing."""
         if not isinstance(self.lr, dict):
             return self.lr
+        if player not in self.lr and "." in player:
+            return self.rate(player.partition(".")[0])
         if player not in self.lr:
             raise TrainingError(f"{self.where}: lr names {', '.join(self.lr)} but not the player {player!r}; add it.")
         return self.lr[player]
@@ -98,6 +101,20 @@ class StageConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain types only (YAML, JSON)."""
         return {**asdict(self), "betas": list(self.betas)}
+
+
+def preset_of(method: str, preset: str = "") -> str:
+    """Name of a method's config: "rig", or "pd_fgc.compact", the first of several presets where none is named.
+
+    Raises TrainingError for a preset that is not there.
+    """
+    known = sorted(p.stem.partition(".")[2] for p in CONFIGS.glob(f"{method}.*.yaml"))
+    if not preset:
+        return f"{method}.{known[0]}" if known else method
+    if preset not in known:
+        choice = f"choose one of: {', '.join(known)}." if known else "leave --preset out."
+        raise TrainingError(f"{method!r} has no preset {preset!r}; {choice}")
+    return f"{method}.{preset}"
 
 
 def read_stages(method: str, file: Path | None = None) -> dict[str, dict[str, Any]]:
@@ -169,8 +186,10 @@ def checked(method: str, name: str, raw: Mapping[str, Any]) -> StageConfig:
     for key, low, high in (("weight_decay", 0, 10), ("clip", 0, 1e9), ("ema", 0, 0.999999)):
         if key in raw:
             values[key] = _number(where, key, raw[key], low, high)
+    if isinstance(raw.get("schedule"), dict):
+        values["schedule"] = _steps(where, raw["schedule"])
     for key, choices in (("precision", PRECISIONS), ("schedule", SCHEDULES), ("channels_last", (True, False))):
-        if key in raw:
+        if key in raw and key not in values:
             # YAML 1.1 reads a bare `no` as False; for the precision it is meant as the word
             value = "no" if key == "precision" and raw[key] is False else raw[key]
             if value not in choices:
@@ -193,6 +212,13 @@ def checked(method: str, name: str, raw: Mapping[str, Any]) -> StageConfig:
     )
     values["losses"] = {str(t): _loss(where, t, w) for t, w in _mapping(where, "losses", raw["losses"]).items()}
     return StageConfig(method=method, name=name, **values)
+
+
+def _steps(where: str, value: dict[str, Any]) -> dict[str, float]:
+    if set(value) != {"every", "factor"}:
+        raise TrainingError(f"{where}: a schedule in steps takes {{every, factor}}, not {value!r}.")
+    every = _number(where, "schedule.every", value["every"], 1, 1e9, whole=True)
+    return {"every": every, "factor": _number(where, "schedule.factor", value["factor"], 0, 1)}
 
 
 def _number(where: str, key: str, value: Any, low: float, high: float, whole: bool = False) -> float:

@@ -1,0 +1,164 @@
+"""Every stage of PD-FGC on a few small clips: what it moves, what it leaves, what its losses see."""
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from thgen.synth import cli
+from thgen.training import checkpoint as ckpt
+from thgen.training.loop import RunOptions, train
+from thgen.training.pd_fgc_stages import Expression
+from thgen.training.stage import load_stage, preset_of, read_stages
+from thgen.training.task import build_task, players_of
+
+pytest.importorskip("espeakng_loader")
+MODEL = {
+    "appearance": {"depths": [1, 1], "groups": 2, "group_width": 4, "base": 4, "map_channels": 8, "side": 4},
+    "motion": {"width": 16, "side": 128, "features": 16, "maps": 8, "lip": 10, "pose": 6, "eye": 6, "expression": 5},
+    "audio": {"channels": [8, 16], "depths": [1, 1], "features": 16, "attention": 8, "lip": 10, "unit": True},
+}
+HEAD = {"head": {"hidden": 16, "layers": 1}}
+STYLE = {"style": {"channels": [8, 8, 8, 8, 8, 4], "start": 4}}  # 4 -> 128
+MOVED = {
+    "1": {"appearance", "motion", "painter0", "discriminator"},
+    "2a": {"lip", "audio"},
+    "2b": {"eye"},
+    "2c": {"pose"},
+    "3": {"expression", "painter", "embed", "discriminator", "bank"},
+    "3b": {"painter", "embed", "discriminator"},
+}
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory):
+    """Clips of the built-in head, speaking for 16 frames."""
+    out = tmp_path_factory.mktemp("talk")
+    parser = argparse.ArgumentParser()
+    cli.add_parser(parser.add_subparsers())
+    options = ["--head", "ellipsoid", "--identities", "2", "--clips-per-identity", "1", "--frames", "16"]
+    cli.run(parser.parse_args(["render", *options, "--size", "128", "--flow-size", "64", "--motion", "track",
+                               "--out", str(out)]))  # fmt: skip
+    return out
+
+
+def config(talk, stage: str, preset: str = "compact", **changes):
+    """A stage of the real config at a size for tests."""
+    found = load_stage(f"pd_fgc.{preset}", stage, overrides={
+        "data.train": str(talk), "data.val": str(talk), "data.head": "ellipsoid", "data.pictures": 1,
+        "data.pictures_from": 0, "data.window": 13, "data.versions": 1, **changes,
+    }, smoke=True)  # fmt: skip
+    # channels_last off: exact comparisons
+    return replace(found, model=MODEL | (HEAD if preset == "compact" else STYLE), validate_every=2, save_every=2,
+                   precision="no", init="", channels_last=False)  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", ["compact", "paper"])
+@pytest.mark.parametrize("stage", MOVED)
+def test_two_steps_change_exactly_the_modules_of_the_stage(talk, tmp_path, stage, preset):
+    chosen = config(talk, stage, preset)
+    chosen = replace(chosen, losses={n: replace(w, start=0, weight=w.weight or 1.0) for n, w in chosen.losses.items()})
+    outcome = train(chosen, RunOptions(runs=tmp_path / "runs", weights=tmp_path / "weights", export=False, cpu=True))
+    after = ckpt.read_tensors(outcome.checkpoint / "modules.safetensors", torch.device("cpu"))
+    before = _before(chosen)
+    changed = {key.partition("/")[0] for key, value in after.items() if not torch.equal(value, before[key])}
+    assert changed == MOVED[stage]
+
+
+def _before(chosen) -> dict[str, torch.Tensor]:
+    from accelerate.utils import set_seed
+
+    set_seed(chosen.seed)
+    return ckpt.module_tensors(build_task(chosen).modules)
+
+
+def test_a_config_names_the_stages_of_the_paper_in_order():
+    for preset in ("compact", "paper"):
+        name = preset_of("pd_fgc", preset)
+        stages = read_stages(name)
+        assert list(stages) == ["1", "2a", "2b", "2c", "3", "3b"] == list(MOVED)
+        starts = [stage.get("init", "") for stage in stages.values()]
+        assert starts == ["", "1", "2a", "2b", "2c", "3"], "each goes on from the one before"
+    assert preset_of("pd_fgc") == "pd_fgc.compact" and preset_of("rig") == "rig"
+
+
+def test_rates_of_the_paper():
+    stages = {s: load_stage("pd_fgc.paper", s) for s in MOVED}
+    assert stages["1"].lr == {"generator": 5e-5, "discriminator": 5e-6} and stages["1"].batch_size == 24
+    assert stages["1"].schedule == {"every": 80000, "factor": 0.5}
+    assert stages["2a"].lr == 1e-5 and stages["2a"].schedule == {"every": 200000, "factor": 0.93}
+    assert stages["2a"].batch_size == 32 and stages["2b"].batch_size == stages["2c"].batch_size == 128
+    three = stages["3"]
+    assert (three.rate("generator.expression"), three.rate("generator.painter")) == (1e-5, 2e-5)
+    assert three.rate("discriminator") == 3.5e-6 and three.batch_size == 16 and three.steps == 40000
+    assert three.data["window"] == 13 and three.data["bank"] == 512
+
+
+def test_no_stage_knows_a_true_factor_but_pose(talk):
+    """What the losses are given of the truth: whole-frame keypoints, pose, and the photo's own coefficients."""
+    allowed = {"keypoints_s", "keypoints_t", "coefficients_s", "gaze_s", "pose"}
+    pictures = {"photo", "frame", "frame_s", "full_s", "full_t", "frames", "mel", "window", "by_sight"}
+    pictures |= {"first", "second", "anchor", "mirrored", "turned"}
+    for stage in MOVED:
+        task = build_task(config(talk, stage))
+        batch = task.batch(task.store, np.random.default_rng(0), True, 1)
+        assert set(batch) <= allowed | pictures, stage
+        if "pose" in batch:
+            assert stage == "2c"
+
+
+def test_equal_latents_leave_the_photo_alone(talk):
+    task = build_task(config(talk, "3"))
+    batch = task.batch(task.store, np.random.default_rng(0), False, 1)
+    latent = torch.randn(2, task.latents.size)
+    batch["keypoints_t"] = batch["keypoints_s"]
+    drawn = task.draw(task.modules["painter"], latent, latent, torch.zeros(2, 8, 4, 4), batch)
+    assert drawn["keypoints"] < 1e-3
+    assert drawn["made"].shape == batch["full_s"].shape
+
+
+def test_painter_learns_keypoints_through_the_latents(talk):
+    task = build_task(config(talk, "1"))
+    batch = task.batch(task.store, np.random.default_rng(1), False, 0)
+    moved = [p for n in ("appearance", "motion", "painter0") for p in task.modules[n].parameters()]
+    optimiser = torch.optim.Adam(moved, 3e-3)
+    errors = []
+    for _ in range(25):
+        loss = task.losses("generator", batch)["keypoints"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        errors.append(float(loss))
+    assert errors[-1] < 0.6 * errors[0]
+
+
+def test_losses_without_their_prior_are_off_and_the_manifest_says_so(talk):
+    chosen = config(talk, "3", **{"data.prior": "analyser", "data.motion_prior": "emoca"})
+    task = build_task(chosen)
+    assert "eq. 1 and 8 off, the prior could not be had" in task.data_summary
+    assert "eq. 7 on analyser" in task.data_summary
+    batch = task.batch(task.store, np.random.default_rng(0), True, 1)
+    for module in task.modules.values():
+        module.eval()
+    terms = task.losses("generator", batch)
+    assert np.exp(-1) <= float(terms["consistency"]) <= np.e, "only the lips' part is left"
+
+
+def test_the_window_shapes_what_is_averaged(talk):
+    for window in (7, 13):
+        task = build_task(config(talk, "3", **{"data.window": window}))
+        batch = task.batch(task.store, np.random.default_rng(0), True, 0)
+        assert len(batch["window"]) == window * task.config.batch_size
+    with pytest.raises(Exception, match="have 16 frames, the window 25"):
+        task = build_task(config(talk, "3", **{"data.window": 25}))
+        task.batch(task.store, np.random.default_rng(0), True, 0)
+
+
+def test_players_name_only_what_moves(talk):
+    for stage, moved in MOVED.items():
+        task = build_task(config(talk, stage))
+        named = {m for names in players_of(task).values() for m in names}
+        assert named == moved - {"bank"}
+    assert issubclass(type(task), Expression)

@@ -1,0 +1,224 @@
+"""What all stages of PD-FGC share: the networks, split into what each stage moves, and pictures with their losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
+from thgen.losses.correlation import MemoryBank
+from thgen.methods.pd_fgc import BANK, Latents, consistency, motion_reconstruction, perceptual
+from thgen.networks.discriminators import PatchDiscriminator
+from thgen.networks.fan import Motion
+from thgen.networks.motion_head import MotionHead
+from thgen.networks.resnet_se import AudioLip
+from thgen.networks.resnext import Appearance
+from thgen.networks.stylegan2 import StyleGenerator
+from thgen.training.batches import StepBatches
+from thgen.training.data import ClipStore
+from thgen.training.frames import Moments, jittered, perspective, resized, tensor
+from thgen.training.pictures import Stand, first, rows
+from thgen.training.priors import MotionPrior, Prior, choose_motion_prior, choose_prior
+from thgen.training.stage import StageConfig
+from thgen.training.task import Batch, Task
+
+PICTURE = 256  # px at which the compact preset draws
+
+
+class PdFgcStage(Task):
+    """data: {train, val, head, prior, motion_prior, pictures: how many of a batch are drawn, pictures_from: since which
+    step}; model: arguments of the networks appearance, motion, audio, head (a MotionHead) or style (a StyleGenerator).
+
+    modules: appearance; motion = E_mot; lip, eye, pose, expression = E_* on its feature; audio = E_aud and embed, which
+    makes its feature the latent; painter0, painter = G_0, G; bank (eq. 6); discriminator.
+    """
+
+    def __init__(self, config: StageConfig) -> None:
+        self.config, model = config, config.model
+        self.appearance = Appearance(**model.get("appearance", {}))
+        self.faces = Motion(**model.get("motion", {}))
+        self.voice = AudioLip(**model.get("audio", {}))
+        sizes = {name: value for name, value in self.faces.config.items() if isinstance(value, int)}
+        self.latents = Latents(
+            self.appearance.model.channels, sizes["lip"], sizes["expression"], sizes["eye"], sizes["pose"]
+        )
+        self.features, self.side = sizes["features"], sizes["side"]
+        self.compact = "style" not in model
+        faces, voice = self.faces, self.voice
+        self.modules: dict[str, nn.Module] = {
+            "appearance": self.appearance,
+            "motion": faces.model,
+            "lip": nn.ModuleList([faces.to_mouth, faces.mouth_embed]),
+            "eye": nn.ModuleList([faces.to_eye, faces.eye_embed]),
+            "pose": nn.ModuleList([faces.to_headpose, faces.headpose_embed]),
+            "expression": nn.ModuleList([faces.to_emo, faces.emo_embed]),
+            "audio": voice.model,
+            "embed": voice.mouth_embed,
+            "painter0": self._painter(self.latents.appearance + self.features),
+            "painter": self._painter(self.latents.size),
+            "bank": MemoryBank(int(config.data.get("bank", BANK)), self.latents.expression, self.latents.lip),
+            "discriminator": PatchDiscriminator(),
+        }
+        self.store, self.val_store = (ClipStore(config.data[split]) for split in ("train", "val"))
+        self.stand = Stand(dict(config.data)) if self.compact else None
+        self.prior: Prior | None = None
+        self.motions: MotionPrior | None = None
+        self._choose_priors()
+        self.helpers = {
+            n: m for n, m in (("stand", self.stand), ("prior", self.prior), ("motions", self.motions)) if m is not None
+        }
+
+    def _painter(self, latent: int) -> nn.Module:
+        model = self.config.model
+        return MotionHead(latent, **model.get("head", {})) if self.compact else StyleGenerator(latent, **model["style"])
+
+    def _choose_priors(self) -> None:
+        """Those that the stage's losses look through; what cannot be had is named in the manifest."""
+        told, losses, data = [self.config.about], self.config.losses, self.config.data
+        if "vgg" in losses:
+            self.prior = choose_prior(data.get("prior", "auto"))
+            told.append(f"eq. 7 {self._seen(self.prior)}")
+        if "motion" in losses or "consistency" in losses:
+            self.motions = choose_motion_prior(data.get("motion_prior", "auto"))
+            told.append(f"eq. 1 and 8 {self._seen(self.motions)}")
+        self.data_summary = "; ".join(told)
+
+    @staticmethod
+    def _seen(prior: Prior | MotionPrior | None) -> str:
+        return f"on {prior.name}, {prior.about}" if prior else "off, the prior could not be had"
+
+    # ---- batches
+    def batches(self, split: str, seed: int, rank: int, world: int) -> Iterator[Batch]:
+        store = self.store if split == "train" else self.val_store
+
+        def make(number: int) -> Batch:
+            drawn = number >= int(self.config.data.get("pictures_from", 0))
+            rng = np.random.default_rng((seed, rank, number))
+            return self.batch(store, rng, split == "train", int(self.config.data.get("pictures", 0)) if drawn else 0)
+
+        return StepBatches(make, self.config.workers)
+
+    def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
+        """One batch, augmented if `train`, of which so many rows are to be drawn."""
+        raise NotImplementedError
+
+    def augmented(self, rng: np.random.Generator, images: list[np.ndarray], train: bool) -> Tensor:
+        """The motion branch's view of pictures uint8 [S S 3]: other colours and perspective; [n 3 side side]."""
+        small = resized(np.stack(images), self.side)
+        if not train:
+            return tensor(small)
+        return jittered(rng, tensor([perspective(rng, image) for image in small]))
+
+    def pairs(self, found: list[Moments], pictures: int) -> Batch:
+        """Photo and target of each clip: moments whose first is the photo and whose second is the target. The first
+        `pictures` of them at full size too."""
+        count = min(pictures, len(found))
+        full = [np.stack([resized(m.images[k : k + 1], self.picture_side)[0] for m in found[:count]]) for k in (0, 1)
+                ] if count else []  # fmt: skip
+        small = tensor(resized(np.stack([m.images[0] for m in found]), self.side))
+        labels: Batch = {
+            "keypoints_s": np.stack([m.keypoints[0] for m in found]),
+            "keypoints_t": np.stack([m.keypoints[1] for m in found]),
+            "coefficients_s": np.stack([m.coefficients[0] for m in found]),
+            "gaze_s": np.stack([m.gaze[0] for m in found]),
+        }
+        if self.stand:
+            self.stand.check(labels["keypoints_s"].shape[1])
+        out: Batch = {n: torch.from_numpy(v.astype(np.float32)) for n, v in labels.items()}
+        out["photo"] = small
+        if count:
+            out["full_s"], out["full_t"] = (tensor(images) for images in full)
+        return out
+
+    @property
+    def picture_side(self) -> int:
+        """px of the pictures that are drawn."""
+        return PICTURE if self.compact else self.side
+
+    # ---- pictures
+    def draw(self, painter: nn.Module, own: Tensor, latent: Tensor, start: Tensor, batch: Batch) -> dict[str, Any]:
+        """Latents of photo and target [B D] -> {"made": pictures [P 3 S S] of the first P, "keypoints": their error}.
+
+        Compact: a movement of the photo. Paper: the picture of the target's latents, from the appearance map `start`.
+        """
+        count = len(batch["full_s"]) if "full_s" in batch else 0
+        if self.stand is None:
+            return {"made": torch.tanh(painter(latent[:count], start[:count]).float())} if count else {}
+        image = batch["full_s"] if count else batch["photo"][:1]
+        with torch.autocast(latent.device.type, enabled=False):
+            blank = image[:1].expand(len(latent), -1, -1, -1)
+            photo = self.stand.photo(blank, batch["keypoints_s"], batch["coefficients_s"], batch["gaze_s"])
+            states = painter(own.float()), painter(latent.float())
+            move = self.stand.move(photo, *states)
+            out: dict[str, Any] = {"keypoints": self.stand.keypoint_error(photo, move, batch["keypoints_t"])}
+            if count:
+                few = rows(photo, count)
+                few = self.stand.photo(image, few.keypoints, few.coefficients, few.gaze)
+                out["made"] = self.stand.draw(few, self.stand.move(few, *(first(s, count) for s in states)))
+        return out
+
+    def picture_losses(self, drawn: dict[str, Any], batch: Batch) -> dict[str, Tensor]:
+        """Those of the stage's losses that look at pictures: image, vgg (eq. 7), motion (eq. 1), adversarial, matching.
+        A loss whose prior is missing is 0."""
+        wanted, terms = self.config.losses, {}
+        if "keypoints" in drawn:
+            terms["keypoints"] = drawn["keypoints"]
+        made, true = drawn.get("made"), batch.get("full_t")
+        zero = batch["photo"].new_zeros(())
+        if made is None or true is None:
+            return terms | {n: zero for n in ("image", "vgg", "motion", "adversarial", "matching") if n in wanted}
+        made = made.float()
+        terms["image"] = (made - true).abs().mean()
+        if "vgg" in wanted:
+            terms["vgg"] = perceptual(self.prior(made), self.prior(true)) if self.prior else zero
+        if "motion" in wanted:
+            terms["motion"] = self.motion_loss(made, true, batch)
+        if "adversarial" in wanted:
+            score, maps = self.modules["discriminator"](made)
+            with torch.no_grad():
+                _, real = self.modules["discriminator"](true)
+            terms["adversarial"] = generator_hinge(score.float())
+            terms["matching"] = feature_matching([m.float() for m in maps], real)
+        return terms
+
+    def motion_loss(self, made: Tensor, true: Tensor, batch: Batch) -> Tensor:
+        """Eq. 1 through the motion prior, which frames both pictures by the true keypoints."""
+        prior, where = self.motions, batch["keypoints_t"][: len(made)]
+        if prior is None:
+            return made.new_zeros(())
+        return motion_reconstruction(made, true, lambda x: prior(x, where).geometry, lambda x: prior(x, where).emotion)
+
+    def consistency_loss(self, made: Tensor, batch: Batch, voice: Tensor) -> Tensor:
+        """Eq. 8 of pictures [P 3 S S]; voice [P D], features of what is said there."""
+        small = F.interpolate(made, size=(self.side, self.side), mode="area")
+        lips = self.faces.lip_feature(self.faces(small))
+        prior, true = self.motions, batch["full_t"]
+        if prior is None:
+            zero = made.new_zeros(())
+            return consistency(lips, voice, zero, zero, zero)
+        where = batch["keypoints_t"][: len(made)]
+        gaze = prior(made, where).gaze, prior(true, where).gaze
+        return consistency(lips, voice, *gaze, self.motion_loss(made, true, batch))
+
+    def judge(self, drawn: dict[str, Any], batch: Batch) -> dict[str, Tensor]:
+        """The discriminator's own loss."""
+        net = self.modules["discriminator"]
+        return {"discriminator": discriminator_hinge(net(batch["full_t"])[0].float(), net(drawn["made"])[0].float())}
+
+    # ---- codes
+    def appearance_of(self, photo: Tensor) -> tuple[Tensor, Tensor]:
+        """Vector [B A] and map of photos [B 3 side side]."""
+        vector, start = self.appearance(photo)
+        return vector.float(), start
+
+    def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
+        prefix = "pd_fgc_" if self.compact else "pd_fgc_paper_"
+        painter = self.modules["painter"]
+        nets = {"appearance": self.appearance, "motion": self.faces, "audio": self.voice}
+        nets["head" if self.compact else "generator"] = painter
+        return {prefix + n: (net.state_dict(), dict(net.config)) for n, net in nets.items()}  # type: ignore[arg-type]

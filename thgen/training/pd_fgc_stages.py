@@ -1,0 +1,317 @@
+"""The stages of PD-FGC in the order of the paper: 1 appearance and motion, 2a lip, 2b eye, 2c pose, 3 expression.
+
+Each starts from the one before (`init`) and moves only the modules of its `players`; the rest is frozen. No true factor
+but pose supervises a latent: keypoints of the whole target frame teach the painter, and through it what it is fed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thgen.errors import TrainingError
+from thgen.losses.correlation import correlations
+from thgen.methods.pd_fgc import (
+    BLINK,
+    GAZE,
+    WINDOW,
+    audio_to_video,
+    eye_contrast,
+    lip_decorrelation,
+    pose_regression,
+    pose_target,
+    video_to_audio,
+    window_average,
+)
+from thgen.preprocess.composite import swap_eyes
+from thgen.training.data import ClipStore
+from thgen.training.frames import Moments, Voices, apart, jittered, moments, resized, tensor, turned
+from thgen.training.pd_fgc_parts import PdFgcStage
+from thgen.training.pictures import load_generator
+from thgen.training.stage import StageConfig
+from thgen.training.task import Batch
+
+NEGATIVES = 8  # K of eq. 2 and 3
+VALIDATION = 6  # batches
+
+
+def mean_scores(batches: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([b[name] for b in batches])) for name in batches[0]}
+
+
+class AppearanceMotion(PdFgcStage):
+    """Stage 1: E_app, E_mot and G_0 rebuild a frame from the photo's appearance and the frame's motion, whose branch
+    sees it in other colours and perspective. Losses: keypoints (compact), image, vgg, adversarial, matching, motion."""
+
+    def __init__(self, config: StageConfig) -> None:
+        super().__init__(config)
+        self.players = {"generator": ["appearance", "motion", "painter0"]}
+        if "discriminator" in config.losses:
+            self.players["discriminator"] = ["discriminator"]
+
+    def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
+        found = []
+        for _ in range(self.config.batch_size):
+            number = store.draw(rng)
+            frames = len(store.clips[number].frames)
+            found.append(moments(store, number, rng.choice(frames, 2, replace=False).tolist()))
+        images = [self.augmented(rng, [m.images[k] for m in found], train) for k in (0, 1)]
+        return {**self.pairs(found, pictures), "frame_s": images[0], "frame": images[1]}
+
+    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        if player == "discriminator":
+            with torch.no_grad():
+                return self.judge(self._drawn(batch), batch)
+        return self.picture_losses(self._drawn(batch), batch)
+
+    def _drawn(self, batch: Batch) -> dict[str, Any]:
+        vector, start = self.appearance_of(batch["photo"])
+        own, moved = (self.faces(batch[name]).float() for name in ("frame_s", "frame"))
+        latents = [torch.cat([vector, feature], 1) for feature in (own, moved)]
+        return self.draw(self.modules["painter0"], latents[0], latents[1], start, batch)
+
+    def validate(self) -> dict[str, float]:
+        """keypoints: their error as in the loss; copy: that of the photo left as it is."""
+        found = []
+        for number in range(VALIDATION):
+            batch = self._held(number)
+            drawn = self._drawn(batch)
+            found.append({n: float(v) for n, v in self.picture_losses(drawn, batch).items()} | self._copy(batch))
+        return mean_scores(found)
+
+    def _held(self, number: int) -> Batch:
+        batch = self.batch(self.val_store, np.random.default_rng((7, number)), train=False)
+        return {n: v.to(self.device) if isinstance(v, Tensor) else v for n, v in batch.items()}
+
+    def _copy(self, batch: Batch) -> dict[str, float]:
+        if self.stand is None:
+            return {}
+        error = (batch["keypoints_s"] - batch["keypoints_t"]).abs() * batch["photo"].new_tensor([1.0, 1.0, 0.3])
+        return {"copy": float(100 * (error.sum(2) * self.stand.weight).mean() / self.stand.weight.mean())}
+
+
+class Lip(PdFgcStage):
+    """Stage 2a: E_lip and E_aud find each other among K + 1 moments of a clip. Losses: a2v (eq. 2), v2a (eq. 3)."""
+
+    def __init__(self, config: StageConfig) -> None:
+        super().__init__(config)
+        self.players = {"main": ["lip", "audio"]}
+        self.temperature = float(config.data.get("temperature", 0.1))
+        self.voices = Voices()
+
+    def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
+        images, mels = [], []
+        versions = int(self.config.data.get("versions", 3)) if train else 1
+        for _ in range(self.config.batch_size):
+            number = store.draw(rng)
+            total, least = len(store.clips[number].frames), int(self.config.data.get("apart", 3))
+            frames = apart(rng, total, NEGATIVES + 1, least)
+            images += list(moments(store, number, frames, half=True).images)
+            mels.append(self.voices.windows(store, number, frames, int(rng.integers(versions))))
+        return {"frames": self.augmented(rng, images, train), "mel": torch.from_numpy(np.concatenate(mels))}
+
+    def heard_and_seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Of voice and lips, [B K+1 D] each."""
+        with torch.no_grad():
+            seen = self.faces(batch["frames"]).float()
+        moments_of = (-1, NEGATIVES + 1)
+        voice, _ = self.voice(batch["mel"])
+        return voice.float().unflatten(0, moments_of), self.faces.lip_feature(seen).float().unflatten(0, moments_of)
+
+    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        voice, lips = self.heard_and_seen(batch)
+        return {
+            "a2v": audio_to_video(voice, lips, self.temperature),
+            "v2a": video_to_audio(voice, lips, self.temperature),
+        }
+
+    def validate(self) -> dict[str, float]:
+        """found: how often the lips of nine moments that fit the voice best are the right ones (by chance 11 %)."""
+        scores = []
+        for number in range(VALIDATION):
+            batch = self.batch(self.val_store, np.random.default_rng((7, number)), train=False)
+            voice, lips = self.heard_and_seen({n: v.to(self.device) for n, v in batch.items()})
+            near = torch.nn.functional.cosine_similarity(voice[:, :, None], lips[:, None], dim=-1)
+            right = torch.arange(near.shape[1], device=near.device)
+            scores.append({"found": 100 * float((near.argmax(2) == right).float().mean()),
+                           "a2v": float(audio_to_video(voice, lips, self.temperature))})  # fmt: skip
+        return mean_scores(scores)
+
+
+class Eye(PdFgcStage):
+    """Stage 2b: E_eye follows the eyes into another face. Losses: eye (eq. 4), and, which the paper leaves open, what
+    tells blink from gaze: an eye that is mirrored in its place keeps its lids and looks elsewhere, so
+        lids  eq. 4 on the entries of blink: v_1, v_2, and v_1 with mirrored eyes as the anchor
+        looks eq. 4 on those of gaze: v_1 with its eyes in the face of v_2, against the same eyes mirrored there
+        apart eq. 6 between the two kinds of entries.
+    """
+
+    def __init__(self, config: StageConfig) -> None:
+        super().__init__(config)
+        self.players = {"main": ["eye"]}
+        self.temperature = float(config.data.get("temperature", 0.1))
+
+    def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
+        views: dict[str, list[np.ndarray]] = {n: [] for n in ("first", "second", "anchor", "mirrored", "turned")}
+        for _ in range(self.config.batch_size):
+            number = store.draw(rng)
+            found = self._small(store, number, rng, 2)
+            one, other = (found.images[k] for k in (0, 1))
+            points = found.keypoints
+            views["first"].append(one)
+            views["second"].append(other)
+            views["anchor"].append(swap_eyes(one, other, points[0], points[1]))
+            views["mirrored"].append(swap_eyes(one, one, points[0], points[0], mirror=True))
+            views["turned"].append(swap_eyes(one, other, points[0], points[1], mirror=True))
+        # The colours of each view are its own, its frame is not: a corner moved here would part eyes from face.
+        return {n: jittered(rng, tensor(v)) if train else tensor(v) for n, v in views.items()}
+
+    def _small(self, store: ClipStore, number: int, rng: np.random.Generator, count: int) -> Moments:
+        frames = rng.choice(len(store.clips[number].frames), count, replace=False).tolist()
+        found = moments(store, number, frames, half=True)
+        return Moments(resized(found.images, self.side), found.keypoints, found.coefficients, found.gaze)
+
+    def latents_of(self, batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():
+            seen = self.faces(torch.cat(list(batch.values()))).float()
+        return dict(zip(batch, self.faces.eye(seen).float().chunk(len(batch)), strict=True))
+
+    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        eye = self.latents_of(batch)
+        lids, looks = ({n: v[:, list(entries)] for n, v in eye.items()} for entries in (BLINK, GAZE))
+        t = self.temperature
+        found = torch.cat(list(eye.values()))
+        return {
+            "eye": eye_contrast(eye["first"], eye["second"], eye["anchor"], t),
+            "lids": eye_contrast(lids["first"], lids["second"], lids["mirrored"], t),
+            "looks": eye_contrast(looks["first"], looks["turned"], looks["anchor"], t),
+            "apart": correlations(found[:, list(BLINK)], found[:, list(GAZE)]).square().mean(),
+        }
+
+    def validate(self) -> dict[str, float]:
+        """The losses, and found: how often the anchor is nearer to the frame whose eyes it has."""
+        scores = []
+        for number in range(VALIDATION):
+            batch = self.batch(self.val_store, np.random.default_rng((7, number)), train=False)
+            batch = {n: v.to(self.device) for n, v in batch.items()}
+            eye, near = self.latents_of(batch), torch.nn.functional.cosine_similarity
+            right = near(eye["first"], eye["anchor"]) > near(eye["second"], eye["anchor"])
+            terms = {n: float(v) for n, v in self.losses("main", batch).items()}
+            scores.append(terms | {"found": 100 * float(right.float().mean())})
+        return mean_scores(scores)
+
+
+class Pose(PdFgcStage):
+    """Stage 2c: E_pose by regression. Loss: pose (eq. 5), to what a fit of the head to the true keypoints says."""
+
+    def __init__(self, config: StageConfig) -> None:
+        super().__init__(config)
+        self.players = {"main": ["pose"]}
+        self.rig = load_generator(dict(config.data)).rig  # batches are made on the CPU
+
+    def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
+        images, points = [], []
+        for _ in range(self.config.batch_size):
+            number = store.draw(rng)
+            found = moments(store, number, [int(rng.integers(len(store.clips[number].frames)))], half=True)
+            images.append(found.images[0])
+            points.append(found.keypoints[0])
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            true = pose_target(self.rig.unpose(torch.from_numpy(np.stack(points))))
+        small = tensor(resized(np.stack(images), self.side))
+        return {"frame": jittered(rng, small) if train else small, "pose": true}
+
+    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():
+            seen = self.faces(batch["frame"]).float()
+        return {"pose": pose_regression(self.faces.pose(seen).float(), batch["pose"])}
+
+    def validate(self) -> dict[str, float]:
+        batches = (self.batch(self.val_store, np.random.default_rng((7, n)), False) for n in range(VALIDATION))
+        return mean_scores([
+            {n: float(v) for n, v in self.losses("main", {k: x.to(self.device) for k, x in b.items()}).items()}
+            for b in batches
+        ])  # fmt: skip
+
+
+class Expression(AppearanceMotion):
+    """Stage 3: E_exp and G rebuild a frame from appearance, voice, eyes, pose and the average expression of a window.
+    Losses: keypoints (compact), image, decorrelation (eq. 6), vgg (eq. 7), adversarial, matching, consistency (eq. 8).
+
+    data.window: frames of the average; data.seen: share of rows whose lips come from the picture, as those of a driving
+    clip do; data.freeze: leave E_exp as it is (the paper does so after 40,000 steps: stage 3b).
+    """
+
+    def __init__(self, config: StageConfig) -> None:
+        super().__init__(config)
+        self.window = int(config.data.get("window", WINDOW))
+        moved = ["painter", "embed"] if config.data.get("freeze") else ["expression", "painter", "embed"]
+        self.players = {"generator": moved}
+        if "discriminator" in config.losses:
+            self.players["discriminator"] = ["discriminator"]
+        self.voices = Voices()
+
+    def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
+        found, around, mels = [], [], []
+        for _ in range(self.config.batch_size):
+            number = store.draw(rng)
+            total, half = len(store.clips[number].frames), self.window // 2
+            if total < self.window:
+                raise TrainingError(f"The clips in {store.folder} have {total} frames, the window {self.window}.")
+            centre, photo = int(rng.integers(half, total - half)), int(rng.integers(total))
+            found.append(moments(store, number, [photo, centre]))
+            window = moments(store, number, list(range(centre - half, centre + half + 1)), half=True)
+            views = resized(window.images, self.side)
+            around += [turned(rng, view) for view in views] if train else list(views)
+            version = int(rng.integers(int(self.config.data.get("versions", 3)))) if train else 0
+            mels.append(self.voices.windows(store, number, [centre], version))
+        rows = len(found)
+        small = tensor(resized(np.stack([m.images[1] for m in found]), self.side))
+        by_sight = rng.random(rows) < float(self.config.data.get("seen", 0.3))
+        return {
+            **self.pairs(found, pictures), "frame": small, "mel": torch.from_numpy(np.concatenate(mels)),
+            "window": jittered(rng, tensor(around)) if train else tensor(around),
+            "by_sight": torch.from_numpy(by_sight.astype(np.float32))[:, None],
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def codes(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of frames [B 3 side side]: unified feature, lip feature, eye and pose, none of which this stage moves."""
+        seen = self.faces(frame).float()
+        return seen, *(f(seen).float() for f in (self.faces.lip_feature, self.faces.eye, self.faces.pose))
+
+    def _drawn(self, batch: Batch) -> dict[str, Any]:
+        with torch.no_grad():
+            vector, start = self.appearance_of(batch["photo"])
+            voice, _ = self.voice(batch["mel"])
+            around = self.faces(batch["window"]).float()
+        expression = window_average(self.faces.expression(around).float().unflatten(0, (-1, self.window)))
+        seen, lip_s, eye_s, pose_s = self.codes(batch["photo"])
+        _, lip_t, eye_t, pose_t = self.codes(batch["frame"])
+        expression_s = self.faces.expression(seen).float()
+        by_sight = batch["by_sight"]
+        heard = by_sight * self.voice.embed(lip_t) + (1 - by_sight) * self.voice.embed(voice.float())
+        own = self.latents.join(vector, self.voice.embed(lip_s).float(), expression_s, eye_s, pose_s)
+        latent = self.latents.join(vector, heard.float(), expression, eye_t, pose_t)
+        drawn = self.draw(self.modules["painter"], own, latent, start, batch)
+        return drawn | {"expression": expression, "voice": voice.float(), "lip": self.voice.embed(voice.float())}
+
+    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        if player == "discriminator":
+            return super().losses(player, batch)
+        drawn = self._drawn(batch)
+        terms = self.picture_losses(drawn, batch)
+        bank = self.modules["bank"]
+        terms["decorrelation"] = lip_decorrelation(drawn["expression"], drawn["lip"], bank)  # type: ignore[arg-type]
+        if self.faces.emo_embed.training:
+            bank.push(drawn["expression"], drawn["lip"])  # type: ignore[operator]
+        if "consistency" in self.config.losses:
+            made = drawn.get("made")
+            terms["consistency"] = (
+                self.consistency_loss(made.float(), batch, drawn["voice"][: len(made)])
+                if made is not None else batch["photo"].new_zeros(())
+            )  # fmt: skip
+        return terms

@@ -179,8 +179,6 @@ def test_latents_are_joined_in_the_order_of_the_released_generator():
     edges = [0, 2048, 2548, 2578, 2584, 2590]
     for k, (a, b) in enumerate(pairwise(edges)):
         assert (joined[:, a:b] == k).all()
-    with pytest.raises(ValueError, match="expression has 30 entries, not 6"):
-        sizes.join(**{**parts, "expression": parts["pose"]})
 
 
 def test_blink_and_gaze_are_entries_of_the_eye():

@@ -6,6 +6,7 @@ import torch
 
 from thgen.methods.guided import lid_skin
 from thgen.methods.rig import Rig
+from thgen.methods.units import apart, pressed, unit_movement
 from thgen.networks.analyser import Analyser
 from thgen.networks.audio_encoder import AudioToLip
 from thgen.networks.coefficients import place
@@ -138,8 +139,9 @@ def test_a_window_decodes_as_its_frames_one_by_one(rig, identity):
 def test_closed_is_closed_however_far_the_eye_was_open(rig, identity):
     closed = factors(identity)
     closed["blink"] = torch.zeros(1, 2)
-    change, _ = rig._change(identity, identity.own, closed)
-    scale = identity.state["photo"].lid_scale
+    photo = identity.state["photo"]
+    change = unit_movement(rig.guide.rig, photo, identity.own, closed).change
+    scale = photo.lid_scale
     travel = change[:, [COEFFICIENT_INDEX[n] for n in BLINK_COEFFICIENTS]] / scale
     assert ((travel >= 1) & (travel < 1.2)).all(), "the whole of this person's opening, and a little to press shut"
 
@@ -171,13 +173,13 @@ def test_lips_that_the_photo_parts_meet_when_the_voice_presses_them(rig):
     wide = place(torch.full((1, 4), 0.6), PARTING)
     shape = net.canonical[None] + torch.einsum("bc,ckj->bkj", wide, net.basis)
     lip = torch.zeros(1, len(LIP_COEFFICIENTS))
-    apart = rig._apart(shape, lip)
-    assert apart == pytest.approx(torch.full((1, 4), 0.6), abs=0.02)
-    assert rig._apart(net.canonical[None], lip).abs().max() < 0.02, "closed lips have nothing to take back"
-    pressed = lip.clone()
-    pressed[:, [LIP_COEFFICIENTS.index(f"mouthPress_{side}") for side in "LR"]] = 0.25
-    for voice, gap in ((lip, 1.0), (pressed, 0.0)):
-        change = place(-rig._pressed(voice) * apart, PARTING)
+    weight = apart(net, shape, lip)
+    assert weight == pytest.approx(torch.full((1, 4), 0.6), abs=0.02)
+    assert apart(net, net.canonical[None], lip).abs().max() < 0.02, "closed lips have nothing to take back"
+    closing = lip.clone()
+    closing[:, [LIP_COEFFICIENTS.index(f"mouthPress_{side}") for side in "LR"]] = 0.25
+    for voice, gap in ((lip, 1.0), (closing, 0.0)):
+        change = place(-pressed(voice) * weight, PARTING)
         moved = shape + torch.einsum("bc,ckj->bkj", change, net.basis)
         left = (net.lip_gap(moved) - net.lip_gap(net.canonical[None])) / (0.6 * net.parting())
         assert left.item() == pytest.approx(gap, abs=0.05)

@@ -67,6 +67,15 @@ def test_two_steps_change_exactly_the_modules_of_the_stage(talk, tmp_path, stage
     assert changed == MOVED[stage]
 
 
+def test_before_pictures_are_drawn_the_discriminator_rests(talk, tmp_path):
+    chosen = config(talk, "1", **{"data.pictures_from": 100})
+    outcome = train(chosen, RunOptions(runs=tmp_path / "runs", weights=tmp_path / "weights", export=False, cpu=True))
+    after = ckpt.read_tensors(outcome.checkpoint / "modules.safetensors", torch.device("cpu"))
+    before = _before(chosen)
+    changed = {key.partition("/")[0] for key, value in after.items() if not torch.equal(value, before[key])}
+    assert changed == {"appearance", "motion", "painter0"}
+
+
 def _before(chosen) -> dict[str, torch.Tensor]:
     from accelerate.utils import set_seed
 

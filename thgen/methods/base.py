@@ -38,6 +38,7 @@ class Method(ABC):
     factors: tuple[str, ...]
     weights_name: str  # entry of weights/manifest.json that runs
     networks: tuple[str, ...] = ()  # every such entry, where there are several; named in each result
+    opaque: bool = False  # factors are latents of the method's own, without units; zero is its canonical position
 
     @classmethod
     @abstractmethod

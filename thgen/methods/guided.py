@@ -5,7 +5,9 @@ What a method adds is how its latents become these: Rig's are them already, a pa
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ FIRST_LOOK = (0.0, 0.064, 0.8)  # x, y, half-side of the square that the analyse
 # Framings in which a photo is looked at: shifts of the centre and change of the half-side, in half-sides.
 AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
 GAMMAS = (1.0, 0.5)  # brightenings under which the photo's parts are told apart: dark hair before a dark wall
+BATCH = 32  # frames of a clip that are looked at together
 LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
 CREASE = 0.3  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
 LEAST_OPEN = 0.25  # of the canonical eye: a photo with lids further closed than this counts as this far open
@@ -62,11 +65,26 @@ class Movement:
     shift: Tensor
     shut: Tensor
 
+    def and_then(self, other: Movement) -> Movement:
+        """Both, the head first turned by this one."""
+        turn = euler_angles(rotation_matrix(other.turn) @ rotation_matrix(self.turn))
+        return Movement(
+            self.change + other.change, self.told + other.told, self.gaze + other.gaze, turn,
+            self.shift + other.shift, (self.shut + other.shut).clamp(0, 1),
+        )  # fmt: skip
+
     @staticmethod
     def none(photo: GuidedPhoto) -> Movement:
         """One frame in which nothing moves."""
         still = photo.image.new_zeros(1, len(COEFFICIENTS))
         return Movement(still, still, still[:, :4].reshape(1, 2, 2), still[:, :3], still[:, :3], still[:, :2])
+
+
+def in_batches(items: Iterable[np.ndarray], size: int = BATCH) -> Iterator[list[np.ndarray]]:
+    """`size` at a time, in order; the last may be fewer."""
+    source = iter(items)
+    while batch := list(islice(source, size)):
+        yield batch
 
 
 def photo_of(rig: KeypointRig, image: Tensor, keypoints: Tensor, coefficients: Tensor, gaze: Tensor) -> GuidedPhoto:

@@ -29,22 +29,32 @@ Deviations from the paper, with the reason. "Code" is what the authors released;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from thgen import hub
 from thgen.losses.contrastive import cosine, info_nce
 from thgen.losses.correlation import MemoryBank, correlations
+from thgen.methods.base import Decoded, Factors, Identity, Method
+from thgen.methods.guided import Guide, movement
+from thgen.networks.fan import Motion
 from thgen.networks.geometry import euler_angles
 from thgen.networks.keypoint_rig import Posed
+from thgen.networks.motion_head import MotionHead
+from thgen.networks.resnet_se import AudioLip
+from thgen.networks.resnext import Appearance
+from thgen.preprocess.mel import mel_spectrogram, mel_windows
 
 TEMPERATURE = 0.1
 # Degrees are taken in radians. Order: pitch, yaw, roll, x right, y up, log of scale; a spread of our renders each.
 POSE_SPREAD = (0.2, 0.35, 0.17, 0.12, 0.12, 0.15)
 BLINK, GAZE = (0, 1, 4, 5), (2, 3)  # entries of the eye's latent
+BATCH = 32  # frames or mel windows that are encoded together
 WINDOW = 13  # frames over which the expression is averaged in training
 BANK = 512  # latest latents that eq. 6 looks at
 
@@ -165,13 +175,10 @@ class Latents:
     def size(self) -> int:
         return self.appearance + self.lip + self.expression + self.eye + self.pose
 
-    def join(self, appearance: Tensor, lip: Tensor, expression: Tensor, eye: Tensor, pose: Tensor) -> Tensor:
-        """[appearance | lip | expression | eye | pose], [B size]. Raises ValueError for other sizes than declared."""
-        parts = {"appearance": appearance, "lip": lip, "expression": expression, "eye": eye, "pose": pose}
-        for name, value in parts.items():
-            if value.shape[1] != getattr(self, name):
-                raise ValueError(f"The latent {name} has {getattr(self, name)} entries, not {value.shape[1]}.")
-        return torch.cat(list(parts.values()), 1)
+    @staticmethod
+    def join(appearance: Tensor, lip: Tensor, expression: Tensor, eye: Tensor, pose: Tensor) -> Tensor:
+        """[appearance | lip | expression | eye | pose], [B size]."""
+        return torch.cat([appearance, lip, expression, eye, pose], 1)
 
 
 def eye_of(blink: Tensor, gaze: Tensor) -> Tensor:
@@ -214,3 +221,97 @@ def smooth_pose(pose: Tensor) -> Tensor:
 def wrapped(track: Tensor, frames: int) -> Tensor:
     """A driver's latents [N D] for `frames` frames: from its start again when it ends (code)."""
     return track[torch.arange(frames, device=track.device) % len(track)]
+
+
+# ---- the method, compact preset
+class PdFgc(Method):
+    """Photo, voice and clips -> latents -> motion head -> the shared generator (deviation 11).
+
+    Factors are the method's own latents and have no units: lip, pose 6, gaze 2 and blink 4 of the eye, expression 30.
+    Zero is the canonical position (section B.2, figure 3).
+    """
+
+    name = "pd_fgc"
+    factors = ("lip", "pose", "gaze", "blink", "expression")
+    weights_name = "pd_fgc_head"
+    networks = ("analyser", "rig", "pd_fgc_appearance", "pd_fgc_motion", "pd_fgc_audio", "pd_fgc_head")
+    opaque = True
+
+    def __init__(
+        self, guide: Guide, appearance: Appearance, faces: Motion, voice: AudioLip, head: MotionHead,
+        device: torch.device, gains: Gains | None = None,
+    ) -> None:  # fmt: skip
+        self.guide, self.appearance, self.faces, self.voice = guide, appearance, faces, voice
+        self.head, self.device, self.gains = head, device, gains or Gains()
+
+    @classmethod
+    def load(cls, device: torch.device) -> PdFgc:
+        """Verified weights on `device`. Raises WeightsError."""
+        analyser, rig, *own = (hub.load_network(name, device) for name in cls.networks)
+        return cls(Guide(analyser, rig, device), *own, device)  # type: ignore[arg-type,call-arg]
+
+    # ---- encode
+    @torch.inference_mode()
+    def encode_photo(self, crop: np.ndarray) -> Identity:
+        """crop uint8 RGB [S S 3], framed by preprocess.face."""
+        photo, _ = self.guide.read(crop)
+        small = self._small(crop[None])
+        vector, _ = self.appearance(small)
+        own = self._codes(small)
+        state = {"photo": photo, "appearance": vector}
+        state["source"] = self.head(self._latent(vector, own))
+        return Identity(photo.image, own, state)
+
+    def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
+        """The lips' latent of a voice, [frames 500]: E_aud on windows of 0.2 s, gained, smoothed."""
+        windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), frames)).to(self.device)
+        with torch.inference_mode():
+            lips = torch.cat([self.voice(part)[1] for part in windows.split(BATCH)])
+        return {"lip": smooth_lips(self.gains.lip * lips).cpu()}
+
+    @torch.inference_mode()
+    def encode_clip(self, crops: Iterable[np.ndarray]) -> Factors:
+        """Every factor of a clip, [T D]; lip and pose smoothed, as the paper's authors do."""
+        rows = [self._codes(self._small(np.stack(part))) for part in _batched(crops, BATCH)]
+        found = {name: torch.cat([row[name] for row in rows]).cpu() for name in self.factors}
+        gains = {"lip": self.gains.lip, "expression": self.gains.expression, "pose": self.gains.pose}
+        found = {name: gains.get(name, self.gains.eye) * track for name, track in found.items()}
+        return found | {"lip": smooth_lips(found["lip"]), "pose": smooth_pose(found["pose"])}
+
+    def _small(self, crops: np.ndarray) -> Tensor:
+        """uint8 [B S S 3] -> what the encoders see, [B 3 side side]."""
+        side = self.faces.config["side"]
+        return torch.nn.functional.interpolate(self.guide.image(crops), size=(side, side), mode="area")  # type: ignore[arg-type]
+
+    def _codes(self, frames: Tensor) -> Factors:
+        """E_lip, E_pose, E_eye, E_exp of frames [B 3 side side]."""
+        seen = self.faces(frames)
+        eye = self.faces.eye(seen)
+        return {
+            "lip": self.voice.embed(self.faces.lip_feature(seen)), "pose": self.faces.pose(seen),
+            "gaze": eye[:, list(GAZE)], "blink": eye[:, list(BLINK)], "expression": self.faces.expression(seen),
+        }  # fmt: skip
+
+    @staticmethod
+    def _latent(appearance: Tensor, codes: Factors) -> Tensor:
+        eye = eye_of(codes["blink"], codes["gaze"])
+        appearance = appearance.expand(len(eye), -1)
+        return Latents.join(appearance, codes["lip"], codes["expression"], eye, codes["pose"])
+
+    # ---- decode
+    @torch.inference_mode()
+    def decode(self, identity: Identity, factors: Factors) -> Decoded:
+        """Frames [T 3 S S] and mask for latents [T D] of every factor."""
+        codes = {name: values.to(self.device).float() for name, values in factors.items()}
+        state, photo = identity.state, identity.state["photo"]
+        target = self.head(self._latent(state["appearance"], codes))
+        count = len(target.turn)
+        move = movement(state["source"].expand(count), target, photo.lid_scale.expand(count, -1))
+        out = self.guide.render(photo, move)
+        return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)
+
+
+def _batched(items: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    source = iter(items)
+    while batch := list(islice(source, size)):
+        yield batch

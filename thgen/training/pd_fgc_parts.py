@@ -205,10 +205,18 @@ class PdFgcStage(Task):
         gaze = prior(made, where).gaze, prior(true, where).gaze
         return consistency(lips, voice, *gaze, self.motion_loss(made, true, batch))
 
-    def judge(self, drawn: dict[str, Any], batch: Batch) -> dict[str, Tensor]:
-        """The discriminator's own loss."""
+    def judge(self, batch: Batch) -> dict[str, Tensor]:
+        """The discriminator's own loss; 0 as long as nothing is drawn."""
         net = self.modules["discriminator"]
-        return {"discriminator": discriminator_hinge(net(batch["full_t"])[0].float(), net(drawn["made"])[0].float())}
+        if "full_t" not in batch:
+            return {"discriminator": 0 * sum(p.sum() for p in net.parameters())}  # type: ignore[dict-item]
+        with torch.no_grad():
+            made = self.drawn(batch)["made"]
+        return {"discriminator": discriminator_hinge(net(batch["full_t"])[0].float(), net(made)[0].float())}
+
+    def drawn(self, batch: Batch) -> dict[str, Any]:
+        """What the stage's latents lead to, see `draw`."""
+        raise NotImplementedError
 
     # ---- codes
     def appearance_of(self, photo: Tensor) -> tuple[Tensor, Tensor]:

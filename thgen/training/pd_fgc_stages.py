@@ -63,11 +63,10 @@ class AppearanceMotion(PdFgcStage):
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
         if player == "discriminator":
-            with torch.no_grad():
-                return self.judge(self._drawn(batch), batch)
-        return self.picture_losses(self._drawn(batch), batch)
+            return self.judge(batch)
+        return self.picture_losses(self.drawn(batch), batch)
 
-    def _drawn(self, batch: Batch) -> dict[str, Any]:
+    def drawn(self, batch: Batch) -> dict[str, Any]:
         vector, start = self.appearance_of(batch["photo"])
         own, moved = (self.faces(batch[name]).float() for name in ("frame_s", "frame"))
         latents = [torch.cat([vector, feature], 1) for feature in (own, moved)]
@@ -78,7 +77,7 @@ class AppearanceMotion(PdFgcStage):
         found = []
         for number in range(VALIDATION):
             batch = self._held(number)
-            drawn = self._drawn(batch)
+            drawn = self.drawn(batch)
             found.append({n: float(v) for n, v in self.picture_losses(drawn, batch).items()} | self._copy(batch))
         return mean_scores(found)
 
@@ -283,7 +282,7 @@ class Expression(AppearanceMotion):
         seen = self.faces(frame).float()
         return seen, *(f(seen).float() for f in (self.faces.lip_feature, self.faces.eye, self.faces.pose))
 
-    def _drawn(self, batch: Batch) -> dict[str, Any]:
+    def drawn(self, batch: Batch) -> dict[str, Any]:
         with torch.no_grad():
             vector, start = self.appearance_of(batch["photo"])
             voice, _ = self.voice(batch["mel"])
@@ -301,8 +300,8 @@ class Expression(AppearanceMotion):
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
         if player == "discriminator":
-            return super().losses(player, batch)
-        drawn = self._drawn(batch)
+            return self.judge(batch)
+        drawn = self.drawn(batch)
         terms = self.picture_losses(drawn, batch)
         bank = self.modules["bank"]
         terms["decorrelation"] = lip_decorrelation(drawn["expression"], drawn["lip"], bank)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from thgen.controls import apply, au_weights, loop_index
+from thgen.controls import apply, apply_latents, au_weights, loop_index
 from thgen.errors import ControlError
 from thgen.schema import ACTION_UNITS, CONTROLS, EMOTIONS, FACTORS, LIP_COEFFICIENTS, Controls, au_factor
 
@@ -253,3 +253,34 @@ def test_nothing_leaves_the_limits(own):
     assert result["pose"].abs().max() <= 60 and result["gaze"].abs().max() <= 40
     assert result["lip"].min() >= 0 and result["expression"].max() <= 1
     assert result["blink"].min() >= 0 and result["blink"].max() <= 140
+
+
+def latents(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def test_latents_are_taken_as_they_are_and_strength_leads_there():
+    photo = {"lip": latents(1, 7), "pose": latents(1, 6)}
+    driver = {"lip": latents(4, 7)}
+    for gain, expected in ((0, photo["lip"].expand(4, -1)), (1, driver["lip"])):
+        found = apply_latents(photo, driver, Controls(strength={"lip": gain}), 4)
+        torch.testing.assert_close(found["lip"], expected)
+        torch.testing.assert_close(found["pose"], photo["pose"].expand(4, -1))
+
+
+def test_zero_is_the_canonical_position_of_all_others():
+    photo, driver = {"lip": latents(1, 7), "pose": latents(1, 6)}, {"lip": latents(4, 7)}
+    found = apply_latents(photo, driver, Controls(others="zero", strength={"lip": 1.5}), 4)
+    assert found["pose"].abs().max() == 0
+    torch.testing.assert_close(found["lip"], 1.5 * driver["lip"])  # the paper's gain
+
+
+def test_latents_come_in_windows_and_unknown_ones_are_refused():
+    photo, driver = {"lip": latents(1, 7)}, {"lip": latents(5, 7)}
+    whole = apply_latents(photo, driver, Controls(), 30)["lip"]
+    part = apply_latents(photo, driver, Controls(), 8, start=11)["lip"]
+    torch.testing.assert_close(part, whole[11:19])
+    with pytest.raises(ControlError, match="no factor 'gaze'"):
+        apply_latents(photo, {"gaze": latents(2, 2)}, Controls(), 3)
+    with pytest.raises(ControlError, match="Others must be one of stay, zero"):
+        Controls(others="wild")

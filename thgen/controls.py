@@ -13,6 +13,9 @@ Per factor, in this order:
 3. The *strength* scales all of this: 0 is the photo's own value, 1 the driver, 2 twice as far.
 4. A factor that nothing drives *lives* (thgen.live), unless switched off; strength scales that too.
 5. *Offsets* of the sliders are added (degrees; action units and emotions as shape weights) or multiplied (openness).
+Methods whose factors are *latents* of their own (no units) take a driver's values as they are: strength leads from the
+photo's own latent (0) through the driver's (1) and beyond; "others: zero" puts the canonical position in the photo's
+place, for driven factors and for those that nothing drives. Sliders and life, which have units, are added beside them.
 A driver that is shorter than the video plays forwards and backwards in turn (no jump); a longer one is cut.
 """
 
@@ -73,6 +76,25 @@ def apply(own: Factors, driven: Factors, controls: Controls, seed: int, frames: 
         target = _offset(name, target, controls)
         low, high = (torch.as_tensor(limit, dtype=torch.float32, device=base.device) for limit in LIMITS[name])
         result[name] = torch.maximum(torch.minimum(target, torch.maximum(high, base)), torch.minimum(low, base))
+    return result
+
+
+def apply_latents(own: Factors, driven: Factors, controls: Controls, frames: int, *, start: int = 0) -> Factors:
+    """Target latents for frames [start, start + frames); own, driven and errors as of `apply`.
+
+    own: the photo's latents, each [1 D]; driven: a subset, each [N D]. Returns each as float32 [frames D].
+    """
+    unknown = [name for name in driven if name not in own]
+    if unknown:
+        raise ControlError(f"This method has no factor {unknown[0]!r}; it has {', '.join(own)}.")
+    result: Factors = {}
+    for name, photo in own.items():
+        rest = (photo.float() if controls.others == "stay" else torch.zeros_like(photo.float())).expand(frames, -1)
+        if name in driven:
+            track = driven[name].to(rest)
+            window = track[loop_index(len(track), start, frames).to(track.device)]
+            rest = rest + controls.gain(name) * (window - rest)
+        result[name] = rest
     return result
 
 

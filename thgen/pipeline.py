@@ -15,7 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -28,7 +28,7 @@ from thgen import controls as factor_controls
 from thgen import media
 from thgen.errors import AudioError, ControlError, MethodError
 from thgen.methods import METHODS
-from thgen.methods.base import Factors, Identity, Method
+from thgen.methods.base import UNITS, Factors, Identity, Method
 from thgen.preprocess.crop import limit_side
 from thgen.preprocess.paste import Paster
 from thgen.preprocess.track import check_gaps, fill_gaps
@@ -291,12 +291,22 @@ def _faces(name: str, frames: Iterable[np.ndarray], session: Session, report: Pr
 
 def frames_of(plan: Plan, request: Request, session: Session) -> Iterator[Window]:
     """Decode a plan window by window. Only the target factors, 200 bytes per frame, exist for the whole video."""
-    target = factor_controls.apply(
-        plan.prepared.identity.own, plan.driven, request.controls, request.seed, plan.frames, voiced=plan.voiced
-    )
+    target = _targets(plan.prepared.identity, plan.driven, request, plan.frames, plan.voiced)
     for start in range(0, plan.frames, WINDOW):
         window = {name: values[start : start + WINDOW] for name, values in target.items()}
         yield Window(_render(plan.prepared, window, session.method), start, plan.frames)
+
+
+def _targets(identity: Identity, driven: Factors, request: Request, frames: int, voiced: tuple[str, ...]) -> Factors:
+    """Target values of every factor, [frames D]; of latents, those of the factors with units beside them."""
+    controls, seed = request.controls, request.seed
+    if identity.units is None:
+        return factor_controls.apply(identity.own, driven, controls, seed, frames, voiced=voiced)
+    latents = factor_controls.apply_latents(identity.own, driven, controls, frames)
+    # What is driven does not live beside its driver.
+    still = replace(controls, live={**controls.live, **{n: False for n in driven if FACTORS[n].live}})
+    units = factor_controls.apply(identity.units, {}, still, seed, frames)
+    return latents | {UNITS + name: values for name, values in units.items()}
 
 
 def _render(prepared: Prepared, target: Factors, method: Method) -> np.ndarray:
@@ -335,7 +345,7 @@ def generate(request: Request, session: Session | None = None, progress: Progres
 def preview(request: Request, session: Session) -> np.ndarray:
     """One still, uint8 RGB [H W 3]: the photo with the sliders applied; voice and clips are not looked at."""
     prepared = session.prepare(request)
-    target = factor_controls.apply(prepared.identity.own, {}, request.controls, request.seed, 1)
+    target = _targets(prepared.identity, {}, request, 1, ())
     return _render(prepared, target, session.method)[0]
 
 

@@ -182,6 +182,7 @@ def _controls() -> dict[str, Control]:
 CONTROLS: dict[str, Control] = _controls()
 STRENGTH_RANGE = (0.0, 2.0)
 MOTIONS = ("relative", "absolute")
+OTHERS = ("stay", "zero")
 
 
 def _checked(kind: str, key: str, value: object, low: float, high: float) -> float:
@@ -202,6 +203,8 @@ class Controls:
     strength: factor -> gain on what drives it, 0 (as in the photo) to 2; missing = 1
     live:     factor -> whether it moves by itself when nothing drives it; missing = yes
     motion:   "relative" (the photo's own pose and expression stay the zero) or "absolute" (the driver's own values)
+    others:   what stands where nothing drives: "stay" (the photo's own) or "zero" (the canonical position; only methods
+              with latents of their own have one: PD-FGC, figure 3)
     Raises ControlError.
     """
 
@@ -209,6 +212,7 @@ class Controls:
     strength: Mapping[str, float] = field(default_factory=dict)
     live: Mapping[str, bool] = field(default_factory=dict)
     motion: str = "relative"
+    others: str = "stay"
 
     def __post_init__(self) -> None:
         for key, value in self.values.items():
@@ -224,6 +228,8 @@ class Controls:
                 raise ControlError(f"The factor {factor!r} never moves by itself, so it cannot be switched.")
         if self.motion not in MOTIONS:
             raise ControlError(f"Motion must be one of {', '.join(MOTIONS)}, not {self.motion!r}.")
+        if self.others not in OTHERS:
+            raise ControlError(f"Others must be one of {', '.join(OTHERS)}, not {self.others!r}.")
 
     @staticmethod
     def _factor(name: str) -> Factor:

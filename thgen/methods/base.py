@@ -10,16 +10,21 @@ from typing import Any
 import numpy as np
 import torch
 
+UNITS = "units."  # before the name of a factor with units, in methods whose own factors are latents
 Factors = dict[str, torch.Tensor]  # factor name -> float32 [T, D], D and units as in schema.FACTORS[name]
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A photo, encoded once. `own` are the photo's own factor values, each [1, D]; `state` belongs to the method."""
+    """A photo, encoded once. `own` are the photo's own factor values, each [1, D]; `state` belongs to the method.
+
+    units: in methods whose factors are latents, the photo's own values of the factors that have units.
+    """
 
     image: torch.Tensor  # [1 3 S S] in [-1, 1], the crop at full output resolution
     own: Factors
     state: Mapping[str, Any]
+    units: Factors | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,6 @@ class Method(ABC):
     factors: tuple[str, ...]
     weights_name: str  # entry of weights/manifest.json that runs
     networks: tuple[str, ...] = ()  # every such entry, where there are several; named in each result
-    opaque: bool = False  # factors are latents of the method's own, without units; zero is its canonical position
 
     @classmethod
     @abstractmethod
@@ -59,4 +63,5 @@ class Method(ABC):
 
     @abstractmethod
     def decode(self, identity: Identity, factors: Factors) -> Decoded:
-        """factors: absolute target values for T frames of one window."""
+        """factors: absolute target values for T frames of one window; in methods with latents also the targets of the
+        factors that have units, as "units.<name>"."""

@@ -29,9 +29,8 @@ Deviations from the paper, with the reason. "Code" is what the authors released;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import torch
@@ -40,8 +39,9 @@ from torch import Tensor
 from thgen import hub
 from thgen.losses.contrastive import cosine, info_nce
 from thgen.losses.correlation import MemoryBank, correlations
-from thgen.methods.base import Decoded, Factors, Identity, Method
-from thgen.methods.guided import Guide, movement
+from thgen.methods.base import UNITS, Decoded, Factors, Identity, Method
+from thgen.methods.guided import BATCH, Guide, in_batches, movement
+from thgen.methods.units import own_factors, unit_movement
 from thgen.networks.fan import Motion
 from thgen.networks.geometry import euler_angles
 from thgen.networks.keypoint_rig import Posed
@@ -54,7 +54,6 @@ TEMPERATURE = 0.1
 # Degrees are taken in radians. Order: pitch, yaw, roll, x right, y up, log of scale; a spread of our renders each.
 POSE_SPREAD = (0.2, 0.35, 0.17, 0.12, 0.12, 0.15)
 BLINK, GAZE = (0, 1, 4, 5), (2, 3)  # entries of the eye's latent
-BATCH = 32  # frames or mel windows that are encoded together
 WINDOW = 13  # frames over which the expression is averaged in training
 BANK = 512  # latest latents that eq. 6 looks at
 
@@ -235,7 +234,6 @@ class PdFgc(Method):
     factors = ("lip", "pose", "gaze", "blink", "expression")
     weights_name = "pd_fgc_head"
     networks = ("analyser", "rig", "pd_fgc_appearance", "pd_fgc_motion", "pd_fgc_audio", "pd_fgc_head")
-    opaque = True
 
     def __init__(
         self, guide: Guide, appearance: Appearance, faces: Motion, voice: AudioLip, head: MotionHead,
@@ -254,13 +252,13 @@ class PdFgc(Method):
     @torch.inference_mode()
     def encode_photo(self, crop: np.ndarray) -> Identity:
         """crop uint8 RGB [S S 3], framed by preprocess.face."""
-        photo, _ = self.guide.read(crop)
+        photo, seen = self.guide.read(crop)
         small = self._small(crop[None])
         vector, _ = self.appearance(small)
         own = self._codes(small)
         state = {"photo": photo, "appearance": vector}
         state["source"] = self.head(self._latent(vector, own))
-        return Identity(photo.image, own, state)
+        return Identity(photo.image, own, state, own_factors(seen))
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
         """The lips' latent of a voice, [frames 500]: E_aud on windows of 0.2 s, gained, smoothed."""
@@ -272,7 +270,7 @@ class PdFgc(Method):
     @torch.inference_mode()
     def encode_clip(self, crops: Iterable[np.ndarray]) -> Factors:
         """Every factor of a clip, [T D]; lip and pose smoothed, as the paper's authors do."""
-        rows = [self._codes(self._small(np.stack(part))) for part in _batched(crops, BATCH)]
+        rows = [self._codes(self._small(np.stack(part))) for part in in_batches(crops)]
         found = {name: torch.cat([row[name] for row in rows]).cpu() for name in self.factors}
         gains = {"lip": self.gains.lip, "expression": self.gains.expression, "pose": self.gains.pose}
         found = {name: gains.get(name, self.gains.eye) * track for name, track in found.items()}
@@ -301,17 +299,14 @@ class PdFgc(Method):
     # ---- decode
     @torch.inference_mode()
     def decode(self, identity: Identity, factors: Factors) -> Decoded:
-        """Frames [T 3 S S] and mask for latents [T D] of every factor."""
+        """Frames [T 3 S S] and mask for latents [T D] of every factor, and what sliders add to them ("units.*")."""
         codes = {name: values.to(self.device).float() for name, values in factors.items()}
+        units = {name.removeprefix(UNITS): v for name, v in codes.items() if name.startswith(UNITS)}
         state, photo = identity.state, identity.state["photo"]
         target = self.head(self._latent(state["appearance"], codes))
         count = len(target.turn)
         move = movement(state["source"].expand(count), target, photo.lid_scale.expand(count, -1))
+        if units and identity.units is not None:
+            move = move.and_then(unit_movement(self.guide.rig, photo, identity.units, units))
         out = self.guide.render(photo, move)
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)
-
-
-def _batched(items: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    source = iter(items)
-    while batch := list(islice(source, size)):
-        yield batch

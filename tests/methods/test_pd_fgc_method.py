@@ -7,13 +7,14 @@ import torch
 from thgen import controls
 from thgen.methods.base import UNITS
 from thgen.methods.guided import Guide, movement
-from thgen.methods.pd_fgc import Gains, Latents, PdFgc, smooth_lips
+from thgen.methods.pd_fgc import Gains, Latents, PaperPdFgc, PdFgc, smooth_lips, smooth_pose
 from thgen.networks.analyser import Analyser
 from thgen.networks.fan import Motion
 from thgen.networks.flow import GuidedFlow
 from thgen.networks.motion_head import FaceState, MotionHead
 from thgen.networks.resnet_se import AudioLip
 from thgen.networks.resnext import Appearance
+from thgen.networks.stylegan2 import StyleGenerator
 from thgen.preprocess.mel import mel_spectrogram, mel_windows
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS, FACTORS, Controls
 from thgen.synth.ellipsoid import ellipsoid_head
@@ -138,3 +139,49 @@ def test_movement_is_the_difference_of_two_states():
     there_and_back = move.and_then(back)
     torch.testing.assert_close(there_and_back.turn, torch.zeros(1, 3), atol=1e-4, rtol=0)
     assert there_and_back.told.abs().max() == 0 and there_and_back.shift.abs().max() == 0
+
+
+@pytest.fixture(scope="module")
+def paper(method):
+    torch.manual_seed(1)
+    faces = Motion(width=16, side=224, features=16, maps=8, lip=10, expression=5)
+    voice = AudioLip((8, 16), (1, 1), 80, 16, 8, 10)
+    appearance = Appearance((1, 1), 2, 4, 4, 8, 7)
+    generator = StyleGenerator(Latents(appearance.model.channels, 10, 5).size, (8, 8, 8, 8, 4, 4), 7)
+    return PaperPdFgc(method.guide, *(n.eval() for n in (appearance, faces, voice, generator)), torch.device("cpu"))
+
+
+def test_the_released_networks_paint_an_aligned_face_into_the_crop(paper, photo):
+    identity = paper.encode_photo(photo)
+    assert identity.units is None and identity.state["start"].shape == (1, 8, 7, 7)
+    out = paper.decode(identity, {n: v.expand(2, -1) for n, v in identity.own.items()})
+    assert out.frames.shape == (2, 3, SIZE, SIZE) and out.mask.shape == (2, 1, SIZE, SIZE)
+    outside = (out.mask == 0).expand_as(out.frames)
+    assert torch.equal(out.frames[outside], identity.image.expand_as(out.frames)[outside])
+    assert 0.1 < (out.mask == 1).float().mean() < 0.9
+    torch.testing.assert_close(out.frames[0], out.frames[1], atol=1e-4, rtol=0)
+
+
+def test_what_is_aligned_comes_back_to_its_place(paper, photo):
+    """A generator that paints the aligned photo itself gives the photo back."""
+    identity = paper.encode_photo(np.full_like(photo, 90))
+
+    class Same(torch.nn.Module):
+        def forward(self, latent, start):
+            return torch.atanh(torch.full((len(latent), 3, 224, 224), 90 / 127.5 - 1))
+
+    copy = PaperPdFgc(paper.guide, paper.appearance, paper.faces, paper.voice, Same(), paper.device)
+    out = copy.decode(identity, identity.own)
+    assert (out.frames - identity.image).abs().max() < 1e-5
+
+
+def test_released_gains_and_smoothing_apply_to_clips(paper, photo):
+    crops = [np.roll(photo, k, 1) for k in range(3)]
+    found = paper.encode_clip(iter(crops))
+    frames = torch.cat(list(paper._frames(crops)))
+    with torch.inference_mode():
+        codes = paper._codes(frames)
+    torch.testing.assert_close(found["expression"], 1.2 * codes["expression"])
+    torch.testing.assert_close(found["blink"], 1.2 * codes["blink"])
+    torch.testing.assert_close(found["pose"], smooth_pose(codes["pose"]))
+    torch.testing.assert_close(found["lip"], smooth_lips(1.5 * codes["lip"]))

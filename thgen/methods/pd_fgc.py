@@ -14,7 +14,7 @@ Deviations from the paper, with the reason. "Code" is what the authors released;
  2. G takes the latent directly; its mapping network and learned constant are never called (code).
  3. The voice's window lies 35 ms early (code); a frame is made for every 40 ms, where the code loses the first two.
  4. Of the eye's six numbers 0, 1, 4, 5 are blink and 2, 3 gaze (code; the paper never splits them). In our own training
-    the split is learned from mirrored eyes: see training.pd_fgc_eye.
+    the split is learned from mirrored eyes: see training.pd_fgc_stages.Eye.
  5. Gains 1.5, 1.2, 1.2 of lip, expression and eye belong to the released weights (code); ours have 1.
  6. Noise maps are drawn once and kept (code keeps them for a run; without it frames flicker).
  7. Eq. 2, 3, 4: cosines are divided by a temperature, 0.1; at the printed 1 the loss of eq. 2 cannot fall below 0.73.
@@ -25,11 +25,13 @@ Deviations from the paper, with the reason. "Code" is what the authors released;
 11. Compact preset: small backbones at 128 px; a motion head and the shared flow generator stand in G's place, so the
     photo's own pixels are kept. Most of the training compares keypoints; pictures come in at the end.
 12. Lips of a clip pass through the voice's embedding: eq. 2 and 3 make both features one, the code never uses it so.
+13. Rotation and scale of a clip's alignment come from its first frames, not from all: memory must not grow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +50,8 @@ from thgen.networks.keypoint_rig import Posed
 from thgen.networks.motion_head import MotionHead
 from thgen.networks.resnet_se import AudioLip
 from thgen.networks.resnext import Appearance
+from thgen.networks.stylegan2 import StyleGenerator
+from thgen.preprocess.align import SIDE, Aligner
 from thgen.preprocess.mel import mel_spectrogram, mel_windows
 
 TEMPERATURE = 0.1
@@ -222,46 +226,21 @@ def wrapped(track: Tensor, frames: int) -> Tensor:
     return track[torch.arange(frames, device=track.device) % len(track)]
 
 
-# ---- the method, compact preset
-class PdFgc(Method):
-    """Photo, voice and clips -> latents -> motion head -> the shared generator (deviation 11).
+# ---- the method: encoders of both presets
+class Encoders(Method):
+    """Photo, voice and clips -> latents. Factors are the method's own and have no units: lip 500, pose 6, gaze 2 and
+    blink 4 of the eye, expression 30. Zero is the canonical position (section B.2, figure 3)."""
 
-    Factors are the method's own latents and have no units: lip, pose 6, gaze 2 and blink 4 of the eye, expression 30.
-    Zero is the canonical position (section B.2, figure 3).
-    """
-
-    name = "pd_fgc"
     factors = ("lip", "pose", "gaze", "blink", "expression")
-    weights_name = "pd_fgc_head"
-    networks = ("analyser", "rig", "pd_fgc_appearance", "pd_fgc_motion", "pd_fgc_audio", "pd_fgc_head")
 
     def __init__(
-        self, guide: Guide, appearance: Appearance, faces: Motion, voice: AudioLip, head: MotionHead,
-        device: torch.device, gains: Gains | None = None,
-    ) -> None:  # fmt: skip
+        self, guide: Guide, appearance: Appearance, faces: Motion, voice: AudioLip, gains: Gains, device: torch.device
+    ) -> None:
         self.guide, self.appearance, self.faces, self.voice = guide, appearance, faces, voice
-        self.head, self.device, self.gains = head, device, gains or Gains()
-
-    @classmethod
-    def load(cls, device: torch.device) -> PdFgc:
-        """Verified weights on `device`. Raises WeightsError."""
-        analyser, rig, *own = (hub.load_network(name, device) for name in cls.networks)
-        return cls(Guide(analyser, rig, device), *own, device)  # type: ignore[arg-type,call-arg]
-
-    # ---- encode
-    @torch.inference_mode()
-    def encode_photo(self, crop: np.ndarray) -> Identity:
-        """crop uint8 RGB [S S 3], framed by preprocess.face."""
-        photo, seen = self.guide.read(crop)
-        small = self._small(crop[None])
-        vector, _ = self.appearance(small)
-        own = self._codes(small)
-        state = {"photo": photo, "appearance": vector}
-        state["source"] = self.head(self._latent(vector, own))
-        return Identity(photo.image, own, state, own_factors(seen))
+        self.gains, self.device = gains, device
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
-        """The lips' latent of a voice, [frames 500]: E_aud on windows of 0.2 s, gained, smoothed."""
+        """The lips' latent of a voice, [frames D]: E_aud on windows of 0.2 s, gained, smoothed."""
         windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), frames)).to(self.device)
         with torch.inference_mode():
             lips = torch.cat([self.voice(part)[1] for part in windows.split(BATCH)])
@@ -270,16 +249,15 @@ class PdFgc(Method):
     @torch.inference_mode()
     def encode_clip(self, crops: Iterable[np.ndarray]) -> Factors:
         """Every factor of a clip, [T D]; lip and pose smoothed, as the paper's authors do."""
-        rows = [self._codes(self._small(np.stack(part))) for part in in_batches(crops)]
+        rows = [self._codes(frames) for frames in self._frames(crops)]
         found = {name: torch.cat([row[name] for row in rows]).cpu() for name in self.factors}
         gains = {"lip": self.gains.lip, "expression": self.gains.expression, "pose": self.gains.pose}
         found = {name: gains.get(name, self.gains.eye) * track for name, track in found.items()}
         return found | {"lip": smooth_lips(found["lip"]), "pose": smooth_pose(found["pose"])}
 
-    def _small(self, crops: np.ndarray) -> Tensor:
-        """uint8 [B S S 3] -> what the encoders see, [B 3 side side]."""
-        side = self.faces.config["side"]
-        return torch.nn.functional.interpolate(self.guide.image(crops), size=(side, side), mode="area")  # type: ignore[arg-type]
+    @abstractmethod
+    def _frames(self, crops: Iterable[np.ndarray]) -> Iterator[Tensor]:
+        """What the encoders see of a clip's crops uint8 [S S 3], in batches [B 3 side side]."""
 
     def _codes(self, frames: Tensor) -> Factors:
         """E_lip, E_pose, E_eye, E_exp of frames [B 3 side side]."""
@@ -296,7 +274,46 @@ class PdFgc(Method):
         appearance = appearance.expand(len(eye), -1)
         return Latents.join(appearance, codes["lip"], codes["expression"], eye, codes["pose"])
 
-    # ---- decode
+
+# ---- compact preset
+class PdFgc(Encoders):
+    """Latents -> motion head -> the shared generator (deviation 11)."""
+
+    name = "pd_fgc"
+    weights_name = "pd_fgc_head"
+    networks = ("analyser", "rig", "pd_fgc_appearance", "pd_fgc_motion", "pd_fgc_audio", weights_name)
+
+    def __init__(
+        self, guide: Guide, appearance: Appearance, faces: Motion, voice: AudioLip, head: MotionHead,
+        device: torch.device, gains: Gains | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(guide, appearance, faces, voice, gains or Gains(), device)
+        self.head = head
+
+    @classmethod
+    def load(cls, device: torch.device) -> PdFgc:
+        """Verified weights on `device`. Raises WeightsError."""
+        analyser, rig, *own = (hub.load_network(name, device) for name in cls.networks)
+        return cls(Guide(analyser, rig, device), *own, device)  # type: ignore[arg-type,call-arg]
+
+    @torch.inference_mode()
+    def encode_photo(self, crop: np.ndarray) -> Identity:
+        """crop uint8 RGB [S S 3], framed by preprocess.face."""
+        photo, seen = self.guide.read(crop)
+        small = self._small(crop[None])
+        vector, _ = self.appearance(small)
+        own = self._codes(small)
+        state = {"photo": photo, "appearance": vector, "source": self.head(self._latent(vector, own))}
+        return Identity(photo.image, own, state, own_factors(seen))
+
+    def _frames(self, crops: Iterable[np.ndarray]) -> Iterator[Tensor]:
+        return (self._small(np.stack(part)) for part in in_batches(crops))
+
+    def _small(self, crops: np.ndarray) -> Tensor:
+        """uint8 [B S S 3] -> [B 3 side side]."""
+        side = self.faces.config["side"]
+        return torch.nn.functional.interpolate(self.guide.image(crops), size=(side, side), mode="area")  # type: ignore[arg-type]
+
     @torch.inference_mode()
     def decode(self, identity: Identity, factors: Factors) -> Decoded:
         """Frames [T 3 S S] and mask for latents [T D] of every factor, and what sliders add to them ("units.*")."""
@@ -310,3 +327,75 @@ class PdFgc(Method):
             move = move.and_then(unit_movement(self.guide.rig, photo, identity.units, units))
         out = self.guide.render(photo, move)
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)
+
+
+# ---- paper preset
+class PaperPdFgc(Encoders):
+    """The networks as released: pictures of 224 px in the aligned frame, put back into the photo's crop."""
+
+    name = "pd_fgc_paper"
+    weights_name = "pd_fgc_paper_generator"
+    networks = ("analyser", "rig", "pd_fgc_paper_appearance", "pd_fgc_paper_motion", "pd_fgc_paper_audio", weights_name)
+
+    def __init__(
+        self, guide: Guide, appearance: Appearance, faces: Motion, voice: AudioLip, generator: StyleGenerator,
+        device: torch.device, gains: Gains | None = RELEASED,
+    ) -> None:  # fmt: skip
+        super().__init__(guide, appearance, faces, voice, gains or Gains(), device)
+        self.generator = generator
+
+    @classmethod
+    def load(cls, device: torch.device) -> PaperPdFgc:
+        """Verified weights on `device`. Raises WeightsError."""
+        analyser, rig, *own = (hub.load_network(name, device) for name in cls.networks)
+        return cls(Guide(analyser, rig, device), *own, device)  # type: ignore[arg-type,call-arg]
+
+    @torch.inference_mode()
+    def encode_photo(self, crop: np.ndarray) -> Identity:
+        """crop uint8 RGB [S S 3], framed by preprocess.face."""
+        image = self.guide.image(crop[None])
+        points = self._landmarks(image, crop.shape[0])
+        aligned, matrix = Aligner(points).align(crop, points[0])
+        vector, start = self.appearance(self.guide.image(aligned[None]))
+        own = self._codes(self.guide.image(aligned[None]))
+        return Identity(image, own, {"appearance": vector, "start": start, "back": _inverse(matrix, crop.shape[0])})
+
+    def _frames(self, crops: Iterable[np.ndarray]) -> Iterator[Tensor]:
+        """Aligned frames in batches [B 3 224 224]. Rotation and scale are those of its first batch
+        (deviation 13)."""
+        aligner: Aligner | None = None
+        for part in in_batches(crops):
+            points = self._landmarks(self.guide.image(np.stack(part)), part[0].shape[0])
+            aligner = aligner or Aligner(points)
+            yield self.guide.image(np.stack([aligner.align(c, p)[0] for c, p in zip(part, points, strict=True)]))
+
+    def _landmarks(self, image: Tensor, size: int) -> np.ndarray:
+        """Of crops [B 3 S S], in pixels from the middle of the first one, [B 68 2]."""
+        points = self.guide.look_twice(image)[1][:, :68, :2]
+        return ((points + 1) / 2 * size - 0.5).detach().double().cpu().numpy()
+
+    @torch.inference_mode()
+    def decode(self, identity: Identity, factors: Factors) -> Decoded:
+        """Frames [T 3 S S] and mask for latents [T D] of every factor."""
+        codes = {name: values.to(self.device).float() for name, values in factors.items()}
+        latent = self._latent(identity.state["appearance"], codes)
+        made = torch.tanh(self.generator(latent, identity.state["start"].expand(len(latent), -1, -1, -1)))
+        where = identity.state["back"].to(made).expand(len(made), -1, -1)
+        photo = identity.image.expand(len(made), -1, -1, -1)
+        places = torch.nn.functional.affine_grid(where, list(photo.shape), align_corners=False)
+        put = torch.nn.functional.grid_sample(made, places, padding_mode="border", align_corners=False)
+        edge = (1 - places.abs().amax(3)) / EDGE  # how far inside the aligned frame
+        mask = edge.clamp(0, 1)[:, None]
+        return Decoded(torch.lerp(photo, put, mask), mask)
+
+
+EDGE = 0.12  # half-widths of the aligned frame over which it fades into the photo
+
+
+def _inverse(matrix: np.ndarray, size: int) -> Tensor:
+    """Matrix [2 3] from pixels of a crop of `size` to pixels of the aligned frame -> the same between coordinates from
+    -1 to 1, for affine_grid, [1 2 3]."""
+    to_pixels = np.array([[size / 2, 0, size / 2 - 0.5], [0, size / 2, size / 2 - 0.5], [0, 0, 1]])
+    to_unit = np.array([[2 / SIDE, 0, 1 / SIDE - 1], [0, 2 / SIDE, 1 / SIDE - 1]])
+    whole = np.concatenate([matrix, [[0, 0, 1]]]) @ to_pixels
+    return torch.from_numpy((to_unit @ whole).astype(np.float32))[None]

@@ -11,7 +11,7 @@ from thgen.recipe import Recipe, SourceFile
 from thgen.schema import Controls
 
 CONTROLS = Controls(
-    values={"pose.yaw": 10.0, "au.12": 3}, strength={"lip": 1.2}, live={"gaze": False}, motion="absolute"
+    values={"pose.yaw": 10.0, "au.12": 3}, strength={"lip": 1.2}, live={"gaze": False}, motion="absolute", others="zero"
 )
 
 

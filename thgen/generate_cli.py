@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from thgen import recipe as recipes
 from thgen.errors import ControlError, PhotoError
 from thgen.recipe import Recipe, SourceFile
-from thgen.schema import CONTROLS, FACTORS, MOTIONS, Controls
+from thgen.schema import CONTROLS, FACTORS, MOTIONS, OTHERS, Controls
 
 if TYPE_CHECKING:
     from thgen.pipeline import Request, Result
@@ -41,6 +41,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     p.add_argument("--no-live", action="append", default=[], choices=LIVE_FACTORS, metavar="FACTOR",
                    help=f"keep still when nothing drives it: {', '.join(LIVE_FACTORS)}")  # fmt: skip
     p.add_argument("--motion", choices=MOTIONS, help="a clip's motion is added to the photo's own, or replaces it")
+    p.add_argument("--others", choices=OTHERS, help="what nothing drives stays the photo's own, or is zero: the "
+                   "canonical position of methods with latents of their own")  # fmt: skip
     p.add_argument("--seed", type=int, metavar="N", help="of blinks, saccades and idle motion (default: 0)")
     p.add_argument("--face", type=int, metavar="N", help="which face of the photo, 0 = the largest (default)")
     p.add_argument("--size", type=int, metavar="PX", help="of the generated crop, a multiple of 32 (default: 512)")
@@ -93,6 +95,7 @@ def merged(args: argparse.Namespace) -> tuple[Recipe, dict[str, str]]:
         strength={**old.strength, **_pairs("--strength", args.strength)},
         live={**old.live, **dict.fromkeys(args.no_live, False)},
         motion=args.motion or old.motion,
+        others=args.others or old.others,
     )
     settings = Recipe(
         method=args.method or base.method,

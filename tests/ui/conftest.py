@@ -38,6 +38,9 @@ class FakeEngine:
     def methods(self) -> dict[str, tuple[str, ...]]:
         return {"rig": ("lip", "pose", "gaze", "blink", "expression"), "lips_only": ("lip",)}
 
+    def canonical(self, method: str) -> bool:
+        return method == "lips_only"
+
     def seconds(self, request: Request) -> float:
         return self._sound_seconds(request.audio)
 

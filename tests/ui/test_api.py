@@ -45,12 +45,13 @@ def test_generate_with_everything(client, server, photo, voice):
     client.predict(
         photo=photo, audio=voice, pose_clip=handle_file(str(server.media / "portrait_1.png")),
         controls={"pose.yaw": 10, "expression.happy": 0.7}, strength={"lip": 1.2}, live={"gaze": False},
-        motion="absolute", seed=7, size=256, paste_back=False, api_name="/generate",
+        motion="absolute", others="zero", seed=7, size=256, paste_back=False, api_name="/generate",
     )  # fmt: skip
     request = server.engine.calls[-1][1]
     assert dict(request.controls.values) == {"pose.yaw": 10, "expression.happy": 0.7}
     assert request.controls.gain("lip") == 1.2 and not request.controls.is_live("gaze")
-    assert request.controls.motion == "absolute" and list(request.drivers) == ["pose"]
+    assert request.controls.motion == "absolute" and request.controls.others == "zero"
+    assert list(request.drivers) == ["pose"]
     assert (request.seed, request.size, request.paste_back) == (7, 256, False)
 
 

@@ -13,13 +13,15 @@ NEUTRAL = {
     "gaze.live": True,
     "seed": 0,
     "motion": "relative",
+    "others": "stay",
 }
 
 
 def test_numbers_are_clamped_and_nonsense_is_dropped():
     query = {
         "pose.yaw": "900", "gaze.yaw": "-1e9", "gaze.pitch": "nan", "au.12": "x", "lip.strength": "7", "pose.live": "0",
-        "lip.live": "0", "seed": "-4", "face": "inf", "size": "9999", "motion": "up", "method": "../../etc",
+        "lip.live": "0", "seed": "-4", "face": "inf", "size": "9999", "motion": "up", "others": "gone",
+        "method": "../../etc",
         "photo": "/etc/passwd", "pose.clip": "/etc/passwd", "paste_back": "false", "max_side": "1", "__class__": "1",
     }  # fmt: skip
     assert read_query(query, ["rig"]) == {
@@ -29,8 +31,8 @@ def test_numbers_are_clamped_and_nonsense_is_dropped():
 
 
 def test_known_choices_pass():
-    query = {"method": "rig", "motion": "absolute", "size": "256"}
-    assert read_query(query, ["rig"]) == {"method": "rig", "motion": "absolute", "size": 256}
+    query = {"method": "rig", "motion": "absolute", "others": "zero", "size": "256"}
+    assert read_query(query, ["rig"]) == {"method": "rig", "motion": "absolute", "others": "zero", "size": 256}
 
 
 def test_written_links_read_back_and_hold_no_file():

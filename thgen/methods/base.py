@@ -41,6 +41,7 @@ class Method(ABC):
 
     name: str
     factors: tuple[str, ...]
+    canonical: bool = False  # factors are latents of the method's own, and zero is the canonical position of each
     weights_name: str  # entry of weights/manifest.json that runs
     networks: tuple[str, ...] = ()  # every such entry, where there are several; named in each result
 

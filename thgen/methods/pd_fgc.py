@@ -232,6 +232,7 @@ class Encoders(Method):
     blink 4 of the eye, expression 30. Zero is the canonical position (section B.2, figure 3)."""
 
     factors = ("lip", "pose", "gaze", "blink", "expression")
+    canonical = True
 
     def __init__(
         self, guide: Guide, appearance: Appearance, faces: Motion, voice: AudioLip, gains: Gains, device: torch.device

@@ -16,6 +16,8 @@ from thgen.schema import Controls
 from thgen.ui.form import Form, file_path
 from thgen.ui.session import Session
 
+SETTINGS = ("motion", "others", "method", "seed", "face", "size", "paste_back", "max_side")
+
 
 def _parameters(form: Form) -> dict[str, Any]:
     """Parameter name -> component. Few and named: sliders travel as one dictionary with the keys of `--set`."""
@@ -27,7 +29,7 @@ def _parameters(form: Form) -> dict[str, Any]:
         "controls": gr.JSON({}, visible=False, label="controls"),
         "strength": gr.JSON({}, visible=False, label="strength"),
         "live": gr.JSON({}, visible=False, label="live"),
-        **{name: form.widgets[name] for name in ("motion", "method", "seed", "face", "size", "paste_back", "max_side")},
+        **{name: form.widgets[name] for name in SETTINGS},
     }
 
 

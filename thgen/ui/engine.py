@@ -24,6 +24,9 @@ class Engine(Protocol):
     def methods(self) -> dict[str, tuple[str, ...]]:
         """Method name -> the factors it declares, in order. Needs no weights."""
 
+    def canonical(self, method: str) -> bool:
+        """Whether zero is a canonical position of the method's factors. Needs no weights."""
+
     def seconds(self, request: Request) -> float:
         """Length of the video that a request makes, from the headers of its files. Raises AudioError, ClipError."""
 
@@ -57,6 +60,12 @@ class PipelineEngine:
         from thgen.pipeline import method_class
 
         return {name: method_class(name).factors for name in METHODS}
+
+    def canonical(self, method: str) -> bool:
+        """Whether zero is a canonical position of the method's factors."""
+        from thgen.pipeline import method_class
+
+        return method_class(method).canonical
 
     def load(self, method: str, purpose: str = "video") -> LoadedMethod:
         """The method with its weights; `purpose` is "video" or "preview". Raises MethodError, WeightsError."""

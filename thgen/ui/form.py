@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from thgen.schema import CONTROLS, FACTORS, MOTIONS, STRENGTH_RANGE, Control
+from thgen.schema import CONTROLS, FACTORS, MOTIONS, OTHERS, STRENGTH_RANGE, Control
 from thgen.ui.session import FACES_MAX, MAX_SIDE_RANGE, SEED_MAX, SIZES, Session
 
 CLIP_TYPES = [".mp4", ".mov", ".webm", ".mkv", ".avi"]
@@ -72,6 +72,9 @@ def build_controls(session: Session, widgets: dict[str, Any]) -> Form:
             widgets["size"] = gr.Dropdown(list(SIZES), value=SIZES[-1], label="Size of the face (px)", min_width=120)
         widgets["motion"] = gr.Radio(list(MOTIONS), value=MOTIONS[0], label="Motion of driving clips",
                                      info="relative keeps the photo's own pose and expression as the zero")  # fmt: skip
+        widgets["others"] = gr.Radio(list(OTHERS), value=OTHERS[0], label="What nothing drives",
+                                     info="stays the photo's own, or takes the method's canonical position",
+                                     visible=session.canonical(default))  # fmt: skip
         with gr.Row():
             widgets["seed"] = gr.Number(0, label="Seed", info="of blinks, glances and idle motion", precision=0,
                                         minimum=0, maximum=SEED_MAX, min_width=120)  # fmt: skip

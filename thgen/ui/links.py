@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from thgen.schema import CONTROLS, FACTORS, MOTIONS, STRENGTH_RANGE
+from thgen.schema import CONTROLS, FACTORS, MOTIONS, OTHERS, STRENGTH_RANGE
 from thgen.ui.session import FACES_MAX, MAX_SIDE_RANGE, SEED_MAX, SIZES
 
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
@@ -46,6 +46,8 @@ def read_query(query: Mapping[str, str], methods: Iterable[str]) -> dict[str, An
             value = int(text) if text in map(str, SIZES) else None
         elif key == "motion":
             value = text if text in MOTIONS else None
+        elif key == "others":
+            value = text if text in OTHERS else None
         elif key == "method":
             value = text if text in methods else None
         if value is not None:

@@ -7,7 +7,7 @@ The page hands over a flat dictionary of fields, named once here and used by the
     <factor>.strength       gain on what drives the factor, 0 to 2
     <factor>.live           bool: moves by itself when nothing drives it
     <control key>           a slider's value, in the unit of schema.CONTROLS    e.g. "pose.yaw"
-    motion, method, seed, face, size, paste_back, max_side     as in pipeline.Request
+    motion, others, method, seed, face, size, paste_back, max_side     as in pipeline.Request
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 
 from thgen.errors import AudioError, ControlError, MethodError, PhotoError, ThgenError
 from thgen.recipe import Recipe
-from thgen.schema import CONTROLS, FACTORS, MOTIONS, Controls
+from thgen.schema import CONTROLS, FACTORS, MOTIONS, OTHERS, Controls
 from thgen.ui.engine import Engine, PipelineEngine
 
 if TYPE_CHECKING:
@@ -104,7 +104,13 @@ def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str
         "photo": Path(fields["photo"]),
         "audio": Path(fields["audio"]) if fields.get("audio") else None,
         "drivers": drivers,
-        "controls": Controls(values=values, strength=strength, live=live, motion=fields.get("motion") or MOTIONS[0]),
+        "controls": Controls(
+            values=values,
+            strength=strength,
+            live=live,
+            motion=fields.get("motion") or MOTIONS[0],
+            others=fields.get("others") or OTHERS[0],
+        ),
         "method": fields.get("method"),
         "seed": _whole("seed", fields.get("seed", 0), 0, SEED_MAX),
         "face": _whole("face", fields.get("face", 0), 0, FACES_MAX),
@@ -123,6 +129,7 @@ def recipe_fields(recipe: Recipe) -> dict[str, Any]:
         **{f"{name}.live": c.is_live(name) for name, factor in FACTORS.items() if factor.live},
         **{key: getattr(recipe, key) for key in ("method", "seed", "face", "size", "paste_back", "max_side")},
         "motion": c.motion,
+        "others": c.others,
     }
 
 
@@ -157,6 +164,10 @@ class Session:
     def methods(self) -> dict[str, tuple[str, ...]]:
         """Method name -> its factors; the first is the page's default."""
         return self.engine.methods()
+
+    def canonical(self, method: str) -> bool:
+        """Whether zero is a canonical position of the method's factors."""
+        return self.engine.canonical(method)
 
     def example_rows(self) -> list[dict[str, Any]]:
         """Fields of each one-click example, made of the files that lie in the examples folder; [] if there are none.

@@ -243,15 +243,16 @@ def _wire_form(
         fields = read_query(dict(request.query_params), session.methods())
         return [fields.get(name, gr.skip()) for name in form.settings]
 
-    def show_factors(method: str) -> list[gr.Column]:
+    def show_factors(method: str) -> list[Any]:
         declared = session.methods().get(method, ())
-        return [gr.Column(visible=name in declared) for name in form.blocks]
+        others = gr.Radio(visible=bool(declared) and session.canonical(method))
+        return [*(gr.Column(visible=name in declared) for name in form.blocks), others]
 
     reset.click(restore, None, settings, **QUIET)
     load.upload(from_recipe, load, settings, preprocess=False, **QUIET)
     page.load(from_query, None, settings, **QUIET)
     method = form.widgets["method"]
-    method.change(show_factors, method, list(form.blocks.values()), **QUIET)
+    method.change(show_factors, method, [*form.blocks.values(), form.widgets["others"]], **QUIET)
     if examples is not None:
         data, rows = examples
         nothing = dict.fromkeys(form.widgets)  # an example replaces the clips of the one before

@@ -164,7 +164,7 @@ def test_teeth_that_the_photo_shows_are_kept_and_the_rest_of_the_mouth_is_painte
     assert inside.sum() > 50
     photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
     for mouth, expected in ((shows, 0.8), (torch.zeros_like(shows), -1.0)):
-        scene = Scene(maps + 1, maps, mouth, photo, torch.zeros(1, 2, 64, 64), maps)
+        scene = Scene(maps + 1, maps, mouth, photo, photo, maps, torch.zeros(1, 2, 64, 64), maps)
         out = net(photo, opened, opened, torch.zeros(1, MOTION), photo, scene=scene).image.clamp(-1, 1)
         assert (out[:, :1][inside] - expected).abs().max() < 0.05
         assert out[0, 0, BASE // 4, BASE // 2] == -1, "a cheek is painted, whatever the mouth shows"
@@ -191,3 +191,22 @@ def test_what_lies_beyond_the_crop_is_its_mirror_image_not_its_last_row_drawn_ou
     flow[:, 1] = -2 * 10 / 64  # ten rows from above
     picture = GuidedFlow.compose(full, flow, torch.zeros(1, 3, 64, 64), maps, maps, None).image
     assert torch.allclose(picture[0, 0, :10, 5], full[0, 0, :10, 5].flip(0), atol=1e-4)
+
+
+def test_a_lid_that_closes_shows_skin_and_an_open_eye_does_not(generator, keypoints):
+    net = copy.deepcopy(generator).eval()
+    rest = torch.zeros(1, 2, 2), torch.zeros(1, 3)
+    shut = torch.zeros(1, len(COEFFICIENTS))
+    shut[:, [COEFFICIENT_INDEX[f"eyeBlink_{side}"] for side in "LR"]] = 1.0
+    closed = net.rig.targets(net.rig.unpose(keypoints), shut, rest[0], rest[1], rest[1])
+    photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
+    scene = Scene(maps + 1, maps, maps, photo, -photo, maps + 1, torch.zeros(1, 2, 64, 64), maps + 20)
+    x, y = ((keypoints[0, 36:42, :2].mean(0) + 1) / 2 * BASE).long().tolist()
+    above = y - round(float(keypoints[0, 40, 1] - keypoints[0, 37, 1]) / 4 * BASE) - 2
+    blinked, still = (
+        net(photo, keypoints, target, torch.zeros(1, MOTION), photo, scene=scene).image
+        for target in (closed, keypoints)
+    )
+    assert (blinked[0, :, above : y - 1, x] < -0.5).any(), "skin"
+    assert (still[0] > 0.5).all(), "nobody blinks"
+    assert (blinked[0, :, 5, 5] > 0.5).all(), "a corner has no lids"

@@ -17,7 +17,7 @@ def scene():
     photo[..., 32:96, 32:96] = 1
     none = torch.zeros(1, 1, 64, 64)
     plate = torch.full((1, 3, SIZE, SIZE), -1.0)
-    return Scene(moving, none, none, plate, torch.zeros(1, 2, 64, 64), none), photo
+    return Scene(moving, none, none, plate, plate, none, torch.zeros(1, 2, 64, 64), none), photo
 
 
 def lay(parts, turned, inner, photo, flow):

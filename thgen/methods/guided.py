@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.keypoint_rig import KeypointRig, Posed
 from thgen.networks.layers import Scene
 from thgen.networks.motion_head import FaceState
-from thgen.preprocess.scene import behind, grow_head
+from thgen.preprocess.scene import behind, grow_head, without_eyes
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENTS, SEGMENTS
 
 # The crop that preprocess.face gives has its landmarks' box centred at (0, 0.16) with extent 1 (half-widths).
@@ -213,7 +214,10 @@ class Guide:
             return torch.from_numpy(values).to(image)[None, None]
 
         plate = F.interpolate(self.image(behind(crop, moving)[None]), size=image.shape[-2:], mode="bilinear")
-        return Scene(tensor(moving), tensor(hair), mouth, plate, *_unknown(image))
+        skin, eyes = without_eyes(crop, keypoints[0, :68].float().cpu().numpy(), among("face", "eyes"))
+        eyes = cv2.resize(eyes, (BASE, BASE), interpolation=cv2.INTER_AREA)
+        lids = self.image(skin[None])
+        return Scene(tensor(moving), tensor(hair), mouth, plate, lids, tensor(eyes), *_unknown(image))
 
 
 def _unknown(image: Tensor) -> tuple[Tensor, Tensor]:

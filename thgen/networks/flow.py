@@ -34,6 +34,7 @@ DECISION = 2.0  # gain on the logits of `keep` and `head` outside training
 OWN = 0.03  # half-widths beside the head's turn up to which a tooth belongs to the upper row
 TEETH = 16.0  # added to them where open mouth comes to lie on open mouth
 TRUST = 3.0  # added to those of `keep`: on photos, unlike renders, the network doubts pixels that are right
+LASH, SHUTTING = 0.012, 0.15  # half-widths of lashes along a lid's edge; closed share from which skin covers the eye
 EDGE = 0.006  # half-widths over which the edge of an opening is softened
 MARGIN, FAR = 0.08, -1.0  # half-widths around an opening in which its distance is measured; what it is elsewhere
 MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
@@ -305,7 +306,7 @@ class GuidedFlow(nn.Module):
         # A lid that closes shows skin of which the photo has little: there the network's doubt stands.
         lids = self.rig.closing_lids(source.float(), target.float(), BASE) * (1 - _eyes(coarse))
         keep = DECISION * keep + TRUST * (1 - lids)
-        layers = None
+        layers = skin = None
         if scene is not None and along is not None:
             keep = keep + resize(warp(scene.doubt, flow), BASE)
             # Renders taught it to paint the inside of every mouth; upper teeth in the photo are the person's own.
@@ -315,15 +316,17 @@ class GuidedFlow(nn.Module):
             upper = (1.5 - away / own).clamp(0, 1)  # they move with the head, the lower ones with the jaw
             keep = keep + TEETH * resize(inside * resize(upper, inside.shape[-1]), BASE)
             layers = place(scene, along.flow, flow, out.shape[-1])
-        return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", layers)
+            below = self.rig.below_lids(target.float(), BASE, EDGE)
+            skin = _lid_skin(scene, along.flow, lids, coarse, below)
+        return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", layers, skin)
 
     @staticmethod
     def compose(
         full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse, mode: str = "bilinear",
-        layers: Layers | None = None,
+        layers: Layers | None = None, lids: LidSkin | None = None,
     ) -> Generated:  # fmt: skip
         """Warp the crop at its own resolution, paint what it does not show, leave alone what is not head: as `head`
-        says, or as `layers` do, which also spare the work where it is not."""
+        says, or as `layers` do, which also spare the work where it is not. lids: skin that closing lids show."""
         size = full.shape[-1]
         flow, paint, keep, head = flow.float(), paint.float(), keep.float(), head.float()
         window = layers.window if layers else (slice(0, size), slice(0, size))
@@ -334,12 +337,37 @@ class GuidedFlow(nn.Module):
         # Hair goes on beyond the crop: mirrored it stays hair, where its last row would be drawn out into streaks.
         warped = warp(full, cut(flow), mode, "reflection", window)
         inner = torch.lerp(cut(paint), warped, torch.sigmoid(cut(keep)))
+        if lids:
+            shown = warp(lids.skin, cut(lids.flow), "bilinear", "border", window)
+            inner = torch.lerp(inner, shown, cut(lids.weight))
         if layers:
             image, mask = layers.lay(full, inner)
         else:
             mask = torch.sigmoid(resize(head, size))
             image = torch.lerp(full, inner, mask)
         return Generated(image, mask, warped, paint, keep, head, flow, coarse)
+
+
+@dataclass(frozen=True)
+class LidSkin:
+    """skin [B 3 S S] of the photo without eyes; flow [B 2 H W] with which it turns; weight [B 1 256 256] of it."""
+
+    skin: Tensor
+    flow: Tensor
+    weight: Tensor
+
+
+def _lid_skin(scene: Scene, turned: Tensor, closing: Tensor, coarse: Coarse, below: Tensor) -> LidSkin | None:
+    """Where lids come down over eyes they show skin that the photo has none of; their lashes stay the photo's own.
+
+    closing [B 1 256 256]: how far lids have come down where no eye is open; below: 1 below the lower lids' edges. None
+    where nobody blinks.
+    """
+    down = (closing / SHUTTING).clamp(0, 1)
+    if float(down.detach().amax()) < 0.05:
+        return None
+    lashes = torch.exp(-((resize(coarse.distance[:, :2], BASE).amax(1, keepdim=True) / LASH) ** 2))
+    return LidSkin(scene.lids, turned, down * (1 - lashes * (1 - below)) * warp(scene.eyes, resize(turned, BASE)))
 
 
 def _eyes(coarse: Coarse) -> Tensor:

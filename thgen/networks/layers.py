@@ -20,19 +20,22 @@ STIR = (0.004, 0.02)  # half-widths of motion from which the plate begins to sho
 class Scene:
     """What a photo shows besides keypoints, each map [B 1 H W] from 0 to 1: moving, how sure it is that a place moves
     with the head; hair, that it is hair or worn; mouth, how far it lies inside the parted lips. plate [B 3 S S] in
-    [-1, 1]: what stands behind the head, in the size of the crop. drift [B 2 H W], doubt [B 1 H W]: the flow and the
-    lack of trust in the photo's pixels with which the network answers when nothing moves: its error on this photo."""
+    [-1, 1]: what stands behind the head, in the size of the crop. lids [B 3 S S]: the photo with skin where its eyes
+    are, and eyes [B 1 H W]: where that is. drift [B 2 H W], doubt [B 1 H W]: the flow and the lack of trust in the
+    photo's pixels with which the network answers when nothing moves: its error on this photo."""
 
     moving: Tensor
     hair: Tensor
     mouth: Tensor
     plate: Tensor
+    lids: Tensor
+    eyes: Tensor
     drift: Tensor
     doubt: Tensor
 
     def expand(self, count: int) -> Scene:
         """The same for `count` frames."""
-        maps = (self.moving, self.hair, self.mouth, self.plate, self.drift, self.doubt)
+        maps = (getattr(self, name) for name in self.__dataclass_fields__)
         return Scene(*(m.expand(count, -1, -1, -1) for m in maps))
 
 

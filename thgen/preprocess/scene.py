@@ -13,6 +13,10 @@ ROUNDS = 3  # of GrabCut
 STRAY = 0.05  # of the crop: so far beyond the head the background is filled in, for stray hair
 REACH = 9.0  # px of the filling's neighbourhood
 
+EYES, BROWS = (range(36, 42), range(42, 48)), (range(17, 22), range(22, 27))  # landmarks
+LASHES, BROW_HAIR = 0.26, 0.14  # of an eye's width: how far lashes and creases reach beyond it, and hair beyond a brow
+SKIN_NEAR, SKIN_FAR = 0.22, 0.8  # of an eye's width: from how far around its skin is taken
+
 
 def grow_head(crop: np.ndarray, moving: np.ndarray, held: np.ndarray) -> np.ndarray:
     """`moving` float32 [H W], 0 to 1, with what looks like it and touches it: soft dark hair that the network lost.
@@ -51,3 +55,41 @@ def behind(crop: np.ndarray, moving: np.ndarray) -> np.ndarray:
     if hole.all():  # there is nothing to fill from
         return small
     return cv2.inpaint(small, hole, REACH, cv2.INPAINT_TELEA)
+
+
+def without_eyes(crop: np.ndarray, landmarks: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The crop uint8 RGB [S S 3] with skin in the place of the eyes, lashes and creases, as it is around them: uint8
+    [S S 3]; and where that is, float32 [S S], 0 to 1. landmarks [68 2+] in crop coordinates; face [H W], 0 to 1: how
+    sure it is that a place is the face's skin.
+
+    What a closed lid looks like is not in a photo of open eyes, but the skin around them is: each pixel is the mean of
+    that, nearer skin counting more; brows are no skin.
+    """
+    size = crop.shape[0]
+    points = (np.asarray(landmarks, np.float64)[:, :2] + 1) / 2 * size
+    width = float(np.mean([np.linalg.norm(points[eye[3]] - points[eye[0]]) for eye in EYES]))
+    eyes, hair = (
+        _region(points, groups, reach * width, size) for groups, reach in ((EYES, LASHES), (BROWS, BROW_HAIR))
+    )
+    seen = cv2.resize(face.astype(np.float32), (size, size))
+    skin = ((eyes == 0) & (hair == 0) & (seen > HEAD)).astype(np.float32)
+    colours = np.concatenate([crop * skin[..., None], skin[..., None]], 2).astype(np.float32)
+    filled = np.zeros_like(crop, np.float32)
+    for reach in (SKIN_FAR, SKIN_NEAR):
+        around = cv2.GaussianBlur(colours, (0, 0), max(reach * width, 0.5))
+        share = around[..., 3:]
+        near = around[..., :3] / np.maximum(share, 1e-4)
+        filled += (1 if reach == SKIN_FAR else np.minimum(share * 8, 1)) * (near - filled)
+    soft = cv2.GaussianBlur(np.stack([eyes, 1 - hair], 2).astype(np.float32), (0, 0), max(0.06 * width, 0.5))
+    where = (soft.prod(2) * np.clip(2 * seen, 0, 1)).astype(np.float32)
+    out = crop + where[..., None] * (filled - crop)
+    return np.rint(out).clip(0, 255).astype(np.uint8), where
+
+
+def _region(points: np.ndarray, groups: tuple[range, ...], reach: float, size: int) -> np.ndarray:
+    """uint8 [size size]: 1 inside the hulls of groups of points [68 2], and up to `reach` px beyond."""
+    mask = np.zeros((size, size), np.uint8)
+    for group in groups:
+        cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points[list(group)]).astype(np.int32)), 1)
+    step = max(1, round(reach))
+    return cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * step + 1, 2 * step + 1)))

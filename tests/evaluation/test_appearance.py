@@ -7,7 +7,8 @@ from skimage import data
 from torchmetrics.functional.image import peak_signal_noise_ratio as reference_psnr
 from torchmetrics.functional.image import structural_similarity_index_measure as reference_ssim
 
-from thgen.evaluation.appearance import face_mask, gradient_energy, psnr, region_mask, ssim
+from thgen.evaluation.appearance import face_mask, gradient_energy, psnr, region_mask, skin_mask, ssim
+from thgen.synth.ellipsoid import ellipsoid_head
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +92,12 @@ def test_gradient_energy_of_a_ramp_and_of_its_face() -> None:
     points = np.zeros((68, 2))
     points[:4] = [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]
     assert face_mask(points, 64).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_skin_is_the_face_without_eyes_and_mouth():
+    mesh = ellipsoid_head()
+    points = mesh.vertices[mesh.landmarks][:, :2] * [1, -1] / 14
+    skin, face = skin_mask(points, 128), face_mask(points, 128)
+    assert 0.3 < skin.sum() / face.sum() < 0.9 and not (skin & ~face).any()
+    for region in ("eyes", "mouth"):
+        assert not (skin & region_mask(points, region, 128)).any()

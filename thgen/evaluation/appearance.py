@@ -68,6 +68,12 @@ def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     return mask.astype(bool)
 
 
+def skin_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """bool [size size]: the face without eyes, brows and mouth, which lose their edges when they close."""
+    eyes, mouth = (region_mask(landmarks, region, size) for region in ("eyes", "mouth"))
+    return face_mask(landmarks, size) & ~eyes & ~mouth
+
+
 def region_mask(landmarks: np.ndarray, region: str, size: int) -> np.ndarray:
     """bool [size size]: the mouth or the eyes (with brows) of landmarks [68 2+] in normalised coordinates."""
     points = (np.asarray(landmarks, np.float64)[:, :2] + 1) / 2 * size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from thgen import hub, media
 from thgen.errors import OutputError, PhotoError
-from thgen.evaluation.appearance import face_mask, gradient_energy
+from thgen.evaluation.appearance import face_mask, gradient_energy, skin_mask
 from thgen.evaluation.report import Report, Value
 from thgen.pipeline import Request, Session, preview
 from thgen.preprocess.crop import ANALYSER, landmark_square
@@ -70,14 +71,18 @@ def run(args: argparse.Namespace) -> Report:
         stills = [_still(session, image, args.method, sliders, args.size) for sliders in columns.values()]
         crop = session.prepare(_request(image, args.method, {}, args.size)).crop
         pictures.append([crop.image, *stills])
-        kept = sharpness(looker, crop.image, stills)
+        kept, whole = (sharpness(looker, crop.image, stills, mask) for mask in (skin_mask, face_mask))
         worst = min(range(len(stills)), key=lambda i: kept[i])
         rows.append({
             "photo": name, "face score": float(crop.analysis.face.sigmoid()), "warnings": len(crop.warnings),
             "sharpness": float(np.mean(kept)), "least": kept[worst], "at": list(columns)[worst],
+            "with eyes and mouth": float(np.mean(whole)),
         })  # fmt: skip
     path = save_sheet(pictures, ["photo", *columns], args.cell, Path(args.sheet))
-    note = f"Written to {path}. Sharpness: gradient energy inside the face, relative to the photo's; 1 is no blur."
+    note = (
+        f"Written to {path}. Sharpness: gradient energy of the face's skin, relative to the photo's; 1 is no blur. "
+        "With eyes and mouth: of the whole face, which loses edges when eyes close."
+    )
     return Report("sheet", "Contact sheet", rows, note, {"size": args.size})
 
 
@@ -92,14 +97,16 @@ def choose(names: str) -> dict[str, dict[str, float]]:
     return out or COLUMNS
 
 
-def sharpness(looker: Looker, photo: np.ndarray, stills: list[np.ndarray]) -> list[float]:
-    """Gradient energy inside the face of each still uint8 [S S 3], relative to the photo's own."""
+def sharpness(
+    looker: Looker, photo: np.ndarray, stills: list[np.ndarray], mask: Callable[[np.ndarray, int], np.ndarray]
+) -> list[float]:
+    """Gradient energy of each still uint8 [S S 3], relative to the photo's own, within `mask` of its landmarks."""
     size = photo.shape[0]
     middle = np.array([[-0.5, -0.34], [0.5, 0.66]])  # where preprocess.face puts the landmarks' box
     energies = []
     for image in (photo, *stills):
         look = looker.looks(image, [landmark_square((middle + 1) / 2 * size, ANALYSER)])[0]
-        energies.append(gradient_energy(image, face_mask(look.keypoints[:68] / size * 2 - [1, 1, 0], size)))
+        energies.append(gradient_energy(image, mask(look.keypoints[:68] / size * 2 - [1, 1, 0], size)))
     return [energy / energies[0] for energy in energies[1:]]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from thgen.networks.hair import Mass, mass
 from thgen.networks.keypoint_rig import KeypointRig
 from thgen.networks.layers import Layers, Scene, place
-from thgen.networks.sampling import grid, resize, warp
+from thgen.networks.sampling import grid, resize, smoothstep, warp
 from thgen.networks.teeth import Teeth
 from thgen.schema import COEFFICIENTS
 
@@ -34,7 +34,8 @@ DECISION = 2.0  # gain on the logits of `keep` and `head` outside training
 OWN = 0.03  # half-widths beside the head's turn up to which a tooth belongs to the upper row
 TEETH = 16.0  # added to them where open mouth comes to lie on open mouth
 TRUST = 3.0  # added to those of `keep`: on photos, unlike renders, the network doubts pixels that are right
-LASH, SHUTTING = 0.012, 0.15  # half-widths of lashes along a lid's edge; closed share from which skin covers the eye
+LASH = 0.012  # half-widths of lashes along a lid's edge
+SHUTTING = (0.06, 0.2)  # shares of the eye's opening from which skin begins to cover it, and does
 EDGE = 0.006  # half-widths over which the edge of an opening is softened
 MARGIN, FAR = 0.08, -1.0  # half-widths around an opening in which its distance is measured; what it is elsewhere
 MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
@@ -316,8 +317,9 @@ class GuidedFlow(nn.Module):
             upper = (1.5 - away / own).clamp(0, 1)  # they move with the head, the lower ones with the jaw
             keep = keep + TEETH * resize(inside * resize(upper, inside.shape[-1]), BASE)
             layers = place(scene, along.flow, flow, out.shape[-1])
-            below = self.rig.below_lids(target.float(), BASE, EDGE)
-            skin = _lid_skin(scene, along.flow, lids, coarse, below)
+            if float(lids.detach().amax()) > SHUTTING[0]:
+                below = self.rig.below_lids(target.float(), BASE, EDGE)
+                skin = _lid_skin(scene, along.flow, lids, coarse, below)
         return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", layers, skin)
 
     @staticmethod
@@ -357,15 +359,12 @@ class LidSkin:
     weight: Tensor
 
 
-def _lid_skin(scene: Scene, turned: Tensor, closing: Tensor, coarse: Coarse, below: Tensor) -> LidSkin | None:
+def _lid_skin(scene: Scene, turned: Tensor, closing: Tensor, coarse: Coarse, below: Tensor) -> LidSkin:
     """Where lids come down over eyes they show skin that the photo has none of; their lashes stay the photo's own.
 
-    closing [B 1 256 256]: how far lids have come down where no eye is open; below: 1 below the lower lids' edges. None
-    where nobody blinks.
+    closing [B 1 256 256]: how far lids have come down where no eye is open; below: 1 below the lower lids' edges.
     """
-    down = (closing / SHUTTING).clamp(0, 1)
-    if float(down.detach().amax()) < 0.05:
-        return None
+    down = smoothstep(closing, *SHUTTING)
     lashes = torch.exp(-((resize(coarse.distance[:, :2], BASE).amax(1, keepdim=True) / LASH) ** 2))
     return LidSkin(scene.lids, turned, down * (1 - lashes * (1 - below)) * warp(scene.eyes, resize(turned, BASE)))
 

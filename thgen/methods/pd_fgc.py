@@ -33,6 +33,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -240,6 +241,12 @@ class Encoders(Method):
         self.guide, self.appearance, self.faces, self.voice = guide, appearance, faces, voice
         self.gains, self.device = gains, device
 
+    @classmethod
+    def load(cls, device: torch.device) -> Self:
+        """Verified weights on `device`: `networks` in the order of the constructor. Raises WeightsError."""
+        analyser, rig, *own = (hub.load_network(name, device) for name in cls.networks)
+        return cls(Guide(analyser, rig, device), *own, device)  # type: ignore[arg-type,call-arg]
+
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
         """The lips' latent of a voice, [frames D]: E_aud on windows of 0.2 s, gained, smoothed."""
         windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), frames)).to(self.device)
@@ -291,12 +298,6 @@ class PdFgc(Encoders):
         super().__init__(guide, appearance, faces, voice, gains or Gains(), device)
         self.head = head
 
-    @classmethod
-    def load(cls, device: torch.device) -> PdFgc:
-        """Verified weights on `device`. Raises WeightsError."""
-        analyser, rig, *own = (hub.load_network(name, device) for name in cls.networks)
-        return cls(Guide(analyser, rig, device), *own, device)  # type: ignore[arg-type,call-arg]
-
     @torch.inference_mode()
     def encode_photo(self, crop: np.ndarray) -> Identity:
         """crop uint8 RGB [S S 3], framed by preprocess.face."""
@@ -344,12 +345,6 @@ class PaperPdFgc(Encoders):
     ) -> None:  # fmt: skip
         super().__init__(guide, appearance, faces, voice, gains or Gains(), device)
         self.generator = generator
-
-    @classmethod
-    def load(cls, device: torch.device) -> PaperPdFgc:
-        """Verified weights on `device`. Raises WeightsError."""
-        analyser, rig, *own = (hub.load_network(name, device) for name in cls.networks)
-        return cls(Guide(analyser, rig, device), *own, device)  # type: ignore[arg-type,call-arg]
 
     @torch.inference_mode()
     def encode_photo(self, crop: np.ndarray) -> Identity:

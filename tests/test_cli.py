@@ -223,6 +223,7 @@ def test_a_killed_process_leaves_nothing(tmp_path, number):
         "from thgen import generate_cli\n"
         "generate_cli.run = run\n"
         "signal.signal(signal.SIGTERM, __main__._stop)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where tests run in the background
         "sys.exit(__main__.main(['generate']))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "o.mp4")], stdout=subprocess.PIPE,

@@ -110,6 +110,7 @@ def test_no_stage_knows_a_true_factor_but_pose(talk):
     allowed = {"keypoints_s", "keypoints_t", "coefficients_s", "gaze_s", "pose"}
     pictures = {"photo", "frame", "frame_s", "full_s", "full_t", "frames", "mel", "window", "by_sight"}
     pictures |= {"first", "second", "anchor", "mirrored", "turned"}
+    pictures |= {"seen", "seen_s", "seen_t", "appearance"}  # what frozen encoders made of them
     for stage in MOVED:
         task = build_task(config(talk, stage))
         batch = task.batch(task.store, np.random.default_rng(0), True, 1)
@@ -171,3 +172,38 @@ def test_players_name_only_what_moves(talk):
         named = {m for names in players_of(task).values() for m in names}
         assert named == moved - {"bank"}
     assert issubclass(type(task), Expression)
+
+
+@pytest.mark.parametrize("stage", ["2a", "2b", "2c"])
+def test_kept_features_are_those_of_the_frames(talk, stage):
+    """Unaugmented, a stage that keeps what it saw has the losses of one that looks again."""
+    terms = []
+    for keep in (0, 2):
+        torch.manual_seed(0)
+        task = build_task(config(talk, stage, **{"data.keep": keep}))
+        for module in task.modules.values():
+            module.eval()
+        batch = task.batch(task.store, np.random.default_rng(3), False)
+        pictures = any(v.ndim == 4 for k, v in batch.items() if k != "mel")
+        assert pictures == (keep == 0), "features in their place"
+        with torch.no_grad():
+            terms.append(task.losses("main", batch))
+    for name, value in terms[0].items():
+        assert float(value) == pytest.approx(float(terms[1][name]), rel=2e-2, abs=1e-3), name
+
+
+def test_each_kept_view_of_a_clip_is_its_own(talk):
+    task = build_task(config(talk, "3", **{"data.keep": 2}))
+    for module in task.modules.values():
+        module.eval()
+    first, again, other, plain = (task.kept.clip(task.store, 0, v) for v in (1, 1, 2, 0))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other) and not torch.allclose(first, plain)
+    few = [3, 7]
+    assert np.array_equal(task.kept.truth(task.store, 0, few).keypoints,
+                          task.store.load(0, few)[1]["keypoints"][few])  # fmt: skip
+
+
+def test_the_paper_preset_looks_at_every_photo_again(talk):
+    with pytest.raises(Exception, match="keeps no appearance maps"):
+        build_task(config(talk, "3", "paper", **{"data.keep": 2}))

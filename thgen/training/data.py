@@ -120,6 +120,11 @@ class ClipStore:
         images = [cv2.imdecode(np.frombuffer(j, np.uint8), mode) for j in jpegs]
         return np.stack(images)[..., ::-1], decode_truth(truth, names)  # type: ignore[arg-type]
 
+    def truth(self, number: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """The truth of all frames of clip `number`."""
+        clip = self.clips[number]
+        return decode_truth(self._read(clip.shard, [clip.truth])[0], names)
+
 
 def colour_jitter(generator: torch.Generator, *images: Tensor, strength: float = 1.0) -> list[Tensor]:
     """The same random gain, offset, gamma, tint and grey for each [B 3 H W] in [-1, 1] of a pair."""

@@ -22,6 +22,7 @@ from thgen.networks.stylegan2 import StyleGenerator
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore
 from thgen.training.frames import Moments, jittered, perspective, resized, tensor
+from thgen.training.kept import Kept
 from thgen.training.pictures import Stand, first, rows
 from thgen.training.priors import MotionPrior, Prior, choose_motion_prior, choose_prior
 from thgen.training.stage import StageConfig
@@ -32,7 +33,8 @@ PICTURE = 256  # px at which the compact preset draws
 
 class PdFgcStage(Task):
     """data: {train, val, head, prior, motion_prior, pictures: how many of a batch are drawn, pictures_from: since which
-    step}; model: arguments of the networks appearance, motion, audio, head (a MotionHead) or style (a StyleGenerator).
+    step, keep: so many views of each clip are seen once by what is frozen (0: new ones in each step)}; model: arguments
+    of the networks appearance, motion, audio, head (a MotionHead) or style (a StyleGenerator).
 
     modules: appearance; motion = E_mot; lip, eye, pose, expression = E_* on its feature; audio = E_aud and embed, which
     makes its feature the latent; painter0, painter = G_0, G; bank (eq. 6); discriminator.
@@ -68,6 +70,8 @@ class PdFgcStage(Task):
         self.stand = Stand(dict(config.data)) if self.compact else None
         self.prior: Prior | None = None
         self.motions: MotionPrior | None = None
+        self.views = int(config.data.get("keep", 0))
+        self.kept = Kept(self.side, self.see, self.augmented) if self.views else None
         self._choose_priors()
         self.helpers = {
             n: m for n, m in (("stand", self.stand), ("prior", self.prior), ("motions", self.motions)) if m is not None
@@ -120,7 +124,6 @@ class PdFgcStage(Task):
         count = min(pictures, len(found))
         full = [np.stack([resized(m.images[k : k + 1], self.picture_side)[0] for m in found[:count]]) for k in (0, 1)
                 ] if count else []  # fmt: skip
-        small = tensor(resized(np.stack([m.images[0] for m in found]), self.side))
         labels: Batch = {
             "keypoints_s": np.stack([m.keypoints[0] for m in found]),
             "keypoints_t": np.stack([m.keypoints[1] for m in found]),
@@ -130,7 +133,8 @@ class PdFgcStage(Task):
         if self.stand:
             self.stand.check(labels["keypoints_s"].shape[1])
         out: Batch = {n: torch.from_numpy(v.astype(np.float32)) for n, v in labels.items()}
-        out["photo"] = small
+        if self.kept is None:
+            out["photo"] = tensor(resized(np.stack([m.images[0] for m in found]), self.side))
         if count:
             out["full_s"], out["full_t"] = (tensor(images) for images in full)
         return out
@@ -141,15 +145,18 @@ class PdFgcStage(Task):
         return PICTURE if self.compact else self.side
 
     # ---- pictures
-    def draw(self, painter: nn.Module, own: Tensor, latent: Tensor, start: Tensor, batch: Batch) -> dict[str, Any]:
+    def draw(
+        self, painter: nn.Module, own: Tensor, latent: Tensor, start: Tensor | None, batch: Batch
+    ) -> dict[str, Any]:
         """Latents of photo and target [B D] -> {"made": pictures [P 3 S S] of the first P, "keypoints": their error}.
 
         Compact: a movement of the photo. Paper: the picture of the target's latents, from the appearance map `start`.
         """
         count = len(batch["full_s"]) if "full_s" in batch else 0
         if self.stand is None:
+            assert start is not None
             return {"made": torch.tanh(painter(latent[:count], start[:count]).float())} if count else {}
-        image = batch["full_s"] if count else batch["photo"][:1]
+        image = batch["full_s"] if count else latent.new_zeros(1, 3, 1, 1)
         with torch.autocast(latent.device.type, enabled=False):
             blank = image[:1].expand(len(latent), -1, -1, -1)
             photo = self.stand.photo(blank, batch["keypoints_s"], batch["coefficients_s"], batch["gaze_s"])
@@ -169,7 +176,7 @@ class PdFgcStage(Task):
         if "keypoints" in drawn:
             terms["keypoints"] = drawn["keypoints"]
         made, true = drawn.get("made"), batch.get("full_t")
-        zero = batch["photo"].new_zeros(())
+        zero = batch["keypoints_s"].new_zeros(())
         if made is None or true is None:
             return terms | {n: zero for n in ("image", "vgg", "motion", "adversarial", "matching") if n in wanted}
         made = made.float()
@@ -219,6 +226,20 @@ class PdFgcStage(Task):
         raise NotImplementedError
 
     # ---- codes
+    @torch.no_grad()
+    def see(self, frames: Tensor) -> Tensor:
+        """E_mot, which only stage 1 moves, of frames [B 3 side side]: [B F]."""
+        with self.autocast():
+            return self.faces(frames.to(self.device)).float()  # type: ignore[no-any-return]
+
+    def autocast(self) -> torch.autocast:
+        """Batches are made outside that of the loop."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def version(self, rng: np.random.Generator, train: bool) -> int:
+        """Which view of a clip is looked at: 0 as it is, the others augmented."""
+        return 1 + int(rng.integers(self.views)) if train else 0
+
     def appearance_of(self, photo: Tensor) -> tuple[Tensor, Tensor]:
         """Vector [B A] and map of photos [B 3 side side]."""
         vector, start = self.appearance(photo)

@@ -6,6 +6,7 @@ but pose supervises a latent: keypoints of the whole target frame teach the pain
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,9 @@ from thgen.training.stage import StageConfig
 from thgen.training.task import Batch
 
 NEGATIVES = 8  # K of eq. 2 and 3
+VIEWS = ("first", "second", "anchor", "mirrored", "turned")  # of eq. 4: v_1, v_2, v_a, and those with mirrored eyes
 VALIDATION = 6  # batches
+EVERY = 5  # frames of a clip from one that may be the photo to the next
 
 
 def mean_scores(batches: list[dict[str, float]]) -> dict[str, float]:
@@ -88,7 +91,7 @@ class AppearanceMotion(PdFgcStage):
     def _copy(self, batch: Batch) -> dict[str, float]:
         if self.stand is None:
             return {}
-        error = (batch["keypoints_s"] - batch["keypoints_t"]).abs() * batch["photo"].new_tensor([1.0, 1.0, 0.3])
+        error = (batch["keypoints_s"] - batch["keypoints_t"]).abs() * batch["keypoints_s"].new_tensor([1.0, 1.0, 0.3])
         return {"copy": float(100 * (error.sum(2) * self.stand.weight).mean() / self.stand.weight.mean())}
 
 
@@ -102,20 +105,23 @@ class Lip(PdFgcStage):
         self.voices = Voices()
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
-        images, mels = [], []
+        images, seen, mels = [], [], []
         versions = int(self.config.data.get("versions", 3)) if train else 1
         for _ in range(self.config.batch_size):
             number = store.draw(rng)
             total, least = len(store.clips[number].frames), int(self.config.data.get("apart", 3))
             frames = apart(rng, total, NEGATIVES + 1, least)
-            images += list(moments(store, number, frames, half=True).images)
+            if self.kept:
+                seen.append(self.kept.clip(store, number, self.version(rng, train))[frames])
+            else:
+                images += list(moments(store, number, frames, half=True).images)
             mels.append(self.voices.windows(store, number, frames, int(rng.integers(versions))))
-        return {"frames": self.augmented(rng, images, train), "mel": torch.from_numpy(np.concatenate(mels))}
+        faces = {"seen": torch.cat(seen)} if self.kept else {"frames": self.augmented(rng, images, train)}
+        return faces | {"mel": torch.from_numpy(np.concatenate(mels))}
 
     def heard_and_seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of voice and lips, [B K+1 D] each."""
-        with torch.no_grad():
-            seen = self.faces(batch["frames"]).float()
+        seen = batch["seen"] if "seen" in batch else self.see(batch["frames"])
         moments_of = (-1, NEGATIVES + 1)
         voice, _ = self.voice(batch["mel"])
         return voice.float().unflatten(0, moments_of), self.faces.lip_feature(seen).float().unflatten(0, moments_of)
@@ -154,19 +160,29 @@ class Eye(PdFgcStage):
         self.temperature = float(config.data.get("temperature", 0.1))
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
-        views: dict[str, list[np.ndarray]] = {n: [] for n in ("first", "second", "anchor", "mirrored", "turned")}
+        rows = []
         for _ in range(self.config.batch_size):
             number = store.draw(rng)
-            found = self._small(store, number, rng, 2)
-            one, other = (found.images[k] for k in (0, 1))
-            points = found.keypoints
-            views["first"].append(one)
-            views["second"].append(other)
-            views["anchor"].append(swap_eyes(one, other, points[0], points[1]))
-            views["mirrored"].append(swap_eyes(one, one, points[0], points[0], mirror=True))
-            views["turned"].append(swap_eyes(one, other, points[0], points[1], mirror=True))
+            if self.kept and train:
+                version = self.version(rng, train)
+                make = partial(self._views, store, number, np.random.default_rng((number, version)), train)
+                rows.append(self.kept.rows("eyes", store, number, version, make, self.see))
+            else:
+                views = self._views(store, number, rng, train)
+                rows.append(self.see(views) if self.kept else views)
+        return dict(zip(VIEWS, torch.stack(rows, 1), strict=True))
+
+    def _views(self, store: ClipStore, number: int, rng: np.random.Generator, train: bool) -> Tensor:
+        """VIEWS of two frames of a clip, [5 3 side side]."""
+        found = self._small(store, number, rng, 2)
+        one, other, points = *(found.images[k] for k in (0, 1)), found.keypoints
+        pictures = tensor([
+            one, other, swap_eyes(one, other, points[0], points[1]),
+            swap_eyes(one, one, points[0], points[0], mirror=True),
+            swap_eyes(one, other, points[0], points[1], mirror=True),
+        ])  # fmt: skip
         # The colours of each view are its own, its frame is not: a corner moved here would part eyes from face.
-        return {n: jittered(rng, tensor(v)) if train else tensor(v) for n, v in views.items()}
+        return jittered(rng, pictures) if train else pictures
 
     def _small(self, store: ClipStore, number: int, rng: np.random.Generator, count: int) -> Moments:
         frames = rng.choice(len(store.clips[number].frames), count, replace=False).tolist()
@@ -174,8 +190,8 @@ class Eye(PdFgcStage):
         return Moments(resized(found.images, self.side), found.keypoints, found.coefficients, found.gaze)
 
     def latents_of(self, batch: Batch) -> dict[str, Tensor]:
-        with torch.no_grad():
-            seen = self.faces(torch.cat(list(batch.values()))).float()
+        seen = torch.cat(list(batch.values()))
+        seen = seen if self.kept else self.see(seen)
         return dict(zip(batch, self.faces.eye(seen).float().chunk(len(batch)), strict=True))
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
@@ -212,20 +228,24 @@ class Pose(PdFgcStage):
         self.rig = load_generator(dict(config.data)).rig  # batches are made on the CPU
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
-        images, points = [], []
+        images, points, seen = [], [], []
         for _ in range(self.config.batch_size):
             number = store.draw(rng)
-            found = moments(store, number, [int(rng.integers(len(store.clips[number].frames)))], half=True)
-            images.append(found.images[0])
-            points.append(found.keypoints[0])
+            frame = [int(rng.integers(len(store.clips[number].frames)))]
+            if self.kept:
+                seen.append(self.kept.clip(store, number, self.version(rng, train))[frame])
+            else:
+                images.append(moments(store, number, frame, half=True).images[0])
+            points.append(store.truth(number, ("keypoints",))["keypoints"][frame[0]])
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             true = pose_target(self.rig.unpose(torch.from_numpy(np.stack(points))))
+        if self.kept:
+            return {"seen": torch.cat(seen), "pose": true}
         small = tensor(resized(np.stack(images), self.side))
         return {"frame": jittered(rng, small) if train else small, "pose": true}
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
-        with torch.no_grad():
-            seen = self.faces(batch["frame"]).float()
+        seen = batch["seen"] if "seen" in batch else self.see(batch["frame"])
         return {"pose": pose_regression(self.faces.pose(seen).float(), batch["pose"])}
 
     def validate(self) -> dict[str, float]:
@@ -252,45 +272,85 @@ class Expression(AppearanceMotion):
         if "discriminator" in config.losses:
             self.players["discriminator"] = ["discriminator"]
         self.voices = Voices()
+        if self.kept and not self.compact:
+            raise TrainingError("data.keep keeps no appearance maps, which the paper preset starts from: leave it out.")
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
-        found, around, mels = [], [], []
-        for _ in range(self.config.batch_size):
+        found, mels = [], []
+        views: dict[str, list[Any]] = {"window": [], "seen_s": [], "seen_t": [], "appearance": []}
+        for row in range(self.config.batch_size):
             number = store.draw(rng)
             total, half = len(store.clips[number].frames), self.window // 2
             if total < self.window:
                 raise TrainingError(f"The clips in {store.folder} have {total} frames, the window {self.window}.")
-            centre, photo = int(rng.integers(half, total - half)), int(rng.integers(total))
-            found.append(moments(store, number, [photo, centre]))
-            window = moments(store, number, list(range(centre - half, centre + half + 1)), half=True)
-            views = resized(window.images, self.side)
-            around += [turned(rng, view) for view in views] if train else list(views)
+            step = EVERY if self.kept else 1
+            centre, photo = int(rng.integers(half, total - half)), step * int(rng.integers(-(-total // step)))
+            around = list(range(centre - half, centre + half + 1))
+            if self.kept:
+                seen = self.kept.clip(store, number, 0)
+                views["window"].append(self.kept.clip(store, number, self.version(rng, train))[around])
+                views["seen_s"].append(seen[[photo]])
+                views["seen_t"].append(seen[[centre]])
+                views["appearance"].append(self._photos(store, number)[[photo // EVERY]])
+                shown = row < pictures
+                found.append((moments if shown else self.kept.truth)(store, number, [photo, centre]))
+            else:
+                found.append(moments(store, number, [photo, centre]))
+                views["window"].append(list(moments(store, number, around, half=True).images))
             version = int(rng.integers(int(self.config.data.get("versions", 3)))) if train else 0
             mels.append(self.voices.windows(store, number, [centre], version))
-        rows = len(found)
-        small = tensor(resized(np.stack([m.images[1] for m in found]), self.side))
-        by_sight = rng.random(rows) < float(self.config.data.get("seen", 0.3))
-        return {
-            **self.pairs(found, pictures), "frame": small, "mel": torch.from_numpy(np.concatenate(mels)),
-            "window": jittered(rng, tensor(around)) if train else tensor(around),
+        by_sight = rng.random(len(found)) < float(self.config.data.get("seen", 0.3))
+        batch = self.pairs(found, pictures) | {
+            "mel": torch.from_numpy(np.concatenate(mels)),
             "by_sight": torch.from_numpy(by_sight.astype(np.float32))[:, None],
-        }  # fmt: skip
+        }
+        if self.kept:
+            return batch | {name: torch.cat(rows) for name, rows in views.items()}
+        batch["window"] = torch.cat([self.augmented(rng, images, train) for images in views["window"]])
+        batch["frame"] = tensor(resized(np.stack([m.images[1] for m in found]), self.side))
+        return batch
 
-    @torch.no_grad()
-    def codes(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Of frames [B 3 side side]: unified feature, lip feature, eye and pose, none of which this stage moves."""
-        seen = self.faces(frame).float()
-        return seen, *(f(seen).float() for f in (self.faces.lip_feature, self.faces.eye, self.faces.pose))
+    def augmented(self, rng: np.random.Generator, images: list[np.ndarray], train: bool) -> Tensor:
+        """The window's frames, turned and in other colours; [n 3 side side]."""
+        small = resized(np.stack(images), self.side)
+        return jittered(rng, tensor([turned(rng, image) for image in small])) if train else tensor(small)
 
-    def drawn(self, batch: Batch) -> dict[str, Any]:
+    def _photos(self, store: ClipStore, number: int) -> Tensor:
+        """Appearance vectors of every EVERY-th frame of a clip, kept."""
+        assert self.kept
+
+        def make() -> Tensor:
+            return tensor(resized(store.load(number, names=("gaze",), half=True)[0][::EVERY], self.side))
+
+        @torch.no_grad()
+        def see(photos: Tensor) -> Tensor:
+            with self.autocast():
+                return self.appearance_of(photos.to(self.device))[0]
+
+        return self.kept.rows("appearance", store, number, 0, make, see)
+
+    def seen(self, batch: Batch) -> tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor]:
+        """What nothing of this stage moves: appearance's vector and map; features of photo, target and window."""
+        if "appearance" in batch:
+            return batch["appearance"], None, batch["seen_s"], batch["seen_t"], batch["window"]
         with torch.no_grad():
             vector, start = self.appearance_of(batch["photo"])
+        return vector, start, self.see(batch["photo"]), self.see(batch["frame"]), self.see(batch["window"])
+
+    @torch.no_grad()
+    def codes(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of features [B F]: lip feature, eye and pose, none of which this stage moves."""
+        lip, eye, pose = (f(seen).float() for f in (self.faces.lip_feature, self.faces.eye, self.faces.pose))
+        return lip, eye, pose
+
+    def drawn(self, batch: Batch) -> dict[str, Any]:
+        vector, start, seen_s, seen_t, around = self.seen(batch)
+        with torch.no_grad():
             voice, _ = self.voice(batch["mel"])
-            around = self.faces(batch["window"]).float()
         expression = window_average(self.faces.expression(around).float().unflatten(0, (-1, self.window)))
-        seen, lip_s, eye_s, pose_s = self.codes(batch["photo"])
-        _, lip_t, eye_t, pose_t = self.codes(batch["frame"])
-        expression_s = self.faces.expression(seen).float()
+        lip_s, eye_s, pose_s = self.codes(seen_s)
+        lip_t, eye_t, pose_t = self.codes(seen_t)
+        expression_s = self.faces.expression(seen_s).float()
         by_sight = batch["by_sight"]
         heard = by_sight * self.voice.embed(lip_t) + (1 - by_sight) * self.voice.embed(voice.float())
         own = self.latents.join(vector, self.voice.embed(lip_s).float(), expression_s, eye_s, pose_s)
@@ -311,6 +371,6 @@ class Expression(AppearanceMotion):
             made = drawn.get("made")
             terms["consistency"] = (
                 self.consistency_loss(made.float(), batch, drawn["voice"][: len(made)])
-                if made is not None else batch["photo"].new_zeros(())
+                if made is not None else batch["keypoints_s"].new_zeros(())
             )  # fmt: skip
         return terms

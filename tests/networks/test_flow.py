@@ -6,10 +6,15 @@ import math
 import pytest
 import torch
 
+from thgen.networks.dentition import Bite, bite_lift
 from thgen.networks.flow import BASE, FAR, FLOW_SIZE, MOTION, GuidedFlow, open_share, polygon_distance
+from thgen.networks.geometry import to_head_axes
 from thgen.networks.layers import Scene
 from thgen.networks.sampling import warp
+from thgen.networks.teeth import ARC, TEETH_LAYER
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
+
+NO_TEETH = Bite(torch.ones(1, 3, 1, 1), torch.zeros(1, 2), torch.zeros(1), torch.zeros(1))
 
 
 def square(side: float) -> torch.Tensor:
@@ -164,7 +169,7 @@ def test_teeth_that_the_photo_shows_are_kept_and_the_rest_of_the_mouth_is_painte
     assert inside.sum() > 50
     photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
     for mouth, expected in ((shows, 0.8), (torch.zeros_like(shows), -1.0)):
-        scene = Scene(maps + 1, maps, mouth, photo, photo, maps, torch.zeros(1, 2, 64, 64), maps)
+        scene = Scene(maps + 1, maps, mouth, photo, photo, maps, NO_TEETH, torch.zeros(1, 2, 64, 64), maps)
         out = net(photo, opened, opened, torch.zeros(1, MOTION), photo, scene=scene).image.clamp(-1, 1)
         assert (out[:, :1][inside] - expected).abs().max() < 0.05
         assert out[0, 0, BASE // 4, BASE // 2] == -1, "a cheek is painted, whatever the mouth shows"
@@ -200,7 +205,7 @@ def test_a_lid_that_closes_shows_skin_and_an_open_eye_does_not(generator, keypoi
     shut[:, [COEFFICIENT_INDEX[f"eyeBlink_{side}"] for side in "LR"]] = 1.0
     closed = net.rig.targets(net.rig.unpose(keypoints), shut, rest[0], rest[1], rest[1])
     photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
-    scene = Scene(maps + 1, maps, maps, photo, -photo, maps + 1, torch.zeros(1, 2, 64, 64), maps + 20)
+    scene = Scene(maps + 1, maps, maps, photo, -photo, maps + 1, NO_TEETH, torch.zeros(1, 2, 64, 64), maps + 20)
     x, y = ((keypoints[0, 36:42, :2].mean(0) + 1) / 2 * BASE).long().tolist()
     above = y - round(float(keypoints[0, 40, 1] - keypoints[0, 37, 1]) / 4 * BASE) - 2
     blinked, still = (
@@ -210,3 +215,49 @@ def test_a_lid_that_closes_shows_skin_and_an_open_eye_does_not(generator, keypoi
     assert (blinked[0, :, above : y - 1, x] < -0.5).any(), "skin"
     assert (still[0] > 0.5).all(), "nobody blinks"
     assert (blinked[0, :, 5, 5] > 0.5).all(), "a corner has no lids"
+
+
+def with_teeth(generator, keypoints):
+    """The generator and keypoints of a head with two rows of teeth behind its lips, in the place of other keypoints."""
+    net, points = copy.deepcopy(generator).eval(), keypoints.clone()
+    rig = net.rig
+    free = torch.ones_like(rig.layer, dtype=torch.bool)
+    free[:68] = False
+    free[rig.mouth_loop.long()] = False
+    chosen = (free & (rig.layer == 0)).nonzero()[-12:, 0]
+    lips = rig.canonical[60:68].mean(0)
+    x = torch.tensor([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]).repeat(2)
+    rig.canonical[chosen] = torch.stack([x, lips[1].expand(12), lips[2] - 0.4 - ARC * x**2], 1)
+    rig.layer[chosen], rig.rigid[chosen], rig.follow[chosen] = TEETH_LAYER, 0.0, 1.0
+    rig.basis[:, chosen] = 0
+    posed = rig.unpose(keypoints)
+    points[:, chosen] = to_head_axes(posed.scale * rig.canonical[chosen] @ posed.rotation[0].T + posed.shift)
+    return net, points
+
+
+def test_a_mouth_that_opens_shows_teeth_where_the_photo_shows_none(generator, keypoints):
+    net, keypoints = with_teeth(generator, keypoints)
+    net.to_maps.weight.zero_()
+    net.to_maps.bias.fill_(-30.0)  # all that is painted is black, and only that is shown
+    jaw, still = torch.zeros(1, len(COEFFICIENTS)), torch.zeros(1, 3)
+    posed = net.rig.unpose(keypoints)
+    jaw[:, COEFFICIENT_INDEX["jawOpen"]] = 0.8
+    opened = net.rig.targets(posed, jaw, torch.zeros(1, 2, 2), still, still)
+    lips, sense = net.rig.openings(opened)[2]
+    inside = open_share(polygon_distance(lips, sense, BASE))[0, 0] > 0.99
+    photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
+    light = torch.tensor([0.9, 0.8, 0.6]).reshape(1, 3, 1, 1)
+    lift = bite_lift(net.rig, posed, torch.zeros(1, len(COEFFICIENTS)))
+
+    def look(target, hidden):
+        bite = Bite(light, lift, torch.full((1,), hidden), net.rig.lip_gap(posed.shape))
+        scene = Scene(maps + 1, maps, maps, photo, photo, maps, bite, torch.zeros(1, 2, 64, 64), maps)
+        return net(photo, keypoints, target, torch.zeros(1, MOTION), photo, scene=scene).image
+
+    bare, shown = look(opened, 0.0), look(opened, 1.0)
+    changed = (shown - bare).abs().amax((0, 1)) > 0.2
+    assert changed.sum() > 30 and not (changed & ~torch.nn.functional.max_pool2d(
+        inside[None, None].float(), 15, 1, 7)[0, 0].bool()).any(), "teeth stay behind the lips"  # fmt: skip
+    brightest = shown[0, :, changed].amax(1)
+    assert brightest[0] > brightest[1] > brightest[2] > -0.2, "in the light of the photo"
+    assert (look(keypoints, 1.0) - look(keypoints, 0.0)).abs().max() < 1e-6, "a photo at rest stays itself"

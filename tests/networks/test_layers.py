@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from thgen.networks.dentition import Bite
 from thgen.networks.layers import Scene, place
 
 SIZE = 128
@@ -17,7 +18,8 @@ def scene():
     photo[..., 32:96, 32:96] = 1
     none = torch.zeros(1, 1, 64, 64)
     plate = torch.full((1, 3, SIZE, SIZE), -1.0)
-    return Scene(moving, none, none, plate, plate, none, torch.zeros(1, 2, 64, 64), none), photo
+    bite = Bite(torch.ones(1, 3, 1, 1), torch.zeros(1, 2), torch.zeros(1), torch.zeros(1))
+    return Scene(moving, none, none, plate, plate, none, bite, torch.zeros(1, 2, 64, 64), none), photo
 
 
 def lay(parts, turned, inner, photo, flow):

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from thgen.preprocess.scene import PLATE, behind, grow_head, without_eyes
+from thgen.preprocess.scene import PLATE, behind, grow_head, teeth_light, without_eyes
 
 
 def test_the_head_is_filled_with_what_is_around_it():
@@ -99,3 +99,18 @@ def test_nothing_is_taken_for_skin_that_is_not_seen_as_a_face():
     crop, points = drawn_face()
     skin, where = without_eyes(crop, points, np.zeros((64, 64), np.float32))
     assert where.max() == 0 and (skin == crop).all()
+
+
+def test_teeth_are_as_bright_as_the_brightest_of_skin_and_eyes():
+    crop = np.full((128, 128, 3), 20, np.uint8)
+    crop[32:96, 32:96] = (120, 80, 60)
+    crop[40:48, 40:88] = (210, 205, 200)
+    face, eyes = np.zeros((64, 64), np.float32), np.zeros((64, 64), np.float32)
+    face[16:48, 16:48] = 1
+    skin_alone = teeth_light(crop, face, eyes)
+    face[20:24, 20:44], eyes[20:24, 20:44] = 0, 1
+    light = teeth_light(crop, face, eyes)
+    assert light.min() > 1.3 * skin_alone.max() and light.max() <= 1
+    assert light[0] > light[1] > light[2], "with a little of the skin's hue"
+    assert light[0] / light[2] < 120 / 60
+    assert np.isfinite(teeth_light(crop, 0 * face, 0 * eyes)).all()

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from thgen.training.frames import apart, jittered, perspective, resized, tensor, turned
+from thgen.preprocess.crop import resized
+from thgen.training.frames import apart, jittered, perspective, tensor, turned
 
 SIDE = 64
 

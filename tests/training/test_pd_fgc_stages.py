@@ -130,6 +130,7 @@ def test_equal_latents_leave_the_photo_alone(talk):
 
 
 def test_painter_learns_keypoints_through_the_latents(talk):
+    torch.manual_seed(0)
     task = build_task(config(talk, "1"))
     batch = task.batch(task.store, np.random.default_rng(1), False, 0)
     moved = [p for n in ("appearance", "motion", "painter0") for p in task.modules[n].parameters()]

@@ -17,12 +17,14 @@ from torch import Tensor
 
 from thgen.networks.analyser import INPUT_SIZE, Analyser, Analysis, framing, look
 from thgen.networks.coefficients import pick, place
+from thgen.networks.dentition import Bite, bite_lift
 from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code, open_share, polygon_distance
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.keypoint_rig import KeypointRig, Posed
 from thgen.networks.layers import Scene
 from thgen.networks.motion_head import FaceState
-from thgen.preprocess.scene import behind, grow_head, without_eyes
+from thgen.networks.sampling import smoothstep
+from thgen.preprocess.scene import behind, grow_head, teeth_light, without_eyes
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENTS, SEGMENTS
 
 # The crop that preprocess.face gives has its landmarks' box centred at (0, 0.16) with extent 1 (half-widths).
@@ -34,6 +36,7 @@ BATCH = 32  # frames of a clip that are looked at together
 LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
 CREASE = 0.3  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
 LEAST_OPEN = 0.25  # of the canonical eye: a photo with lids further closed than this counts as this far open
+PARTED = (0.4, 0.65)  # cm between the lips from which a photo may show teeth, and does
 SURE = 6.0  # logit of trust in the photo's pixels where nothing moves
 
 
@@ -153,7 +156,7 @@ class Guide:
         seen, keypoints = self._look_around(image)
         keypoints = self._lift_lids(keypoints)
         photo = photo_of(self.rig, image, keypoints, seen.coefficients, seen.gaze)
-        return self.settled(replace(photo, scene=self._scene(crop, image, keypoints))), seen
+        return self.settled(replace(photo, scene=self._scene(crop, photo))), seen
 
     @torch.inference_mode()
     def settled(self, photo: GuidedPhoto) -> GuidedPhoto:
@@ -193,8 +196,9 @@ class Guide:
         lift = place(-LASHES * self.rig.lid_scale(posed), BLINK_COEFFICIENTS)
         return self.rig.targets(posed, lift, keypoints.new_zeros(1, 2, 2), still, still)
 
-    def _scene(self, crop: np.ndarray, image: Tensor, keypoints: Tensor) -> Scene:
+    def _scene(self, crop: np.ndarray, photo: GuidedPhoto) -> Scene:
         """Head, hair and parted lips of the photo, and what may stand behind them."""
+        image, keypoints = photo.image, photo.keypoints
         small = F.interpolate(image, size=(INPUT_SIZE, INPUT_SIZE), mode="area")
         looks = [((small + 1) / 2).clamp(0, 1) ** gamma * 2 - 1 for gamma in GAMMAS]
         seen = self.analyser.segment(torch.cat([*looks, *(look.flip(3) for look in looks)])).softmax(1)
@@ -207,17 +211,23 @@ class Guide:
         seen_moving = 1 - among("background", "body")
         moving = grow_head(crop, seen_moving, among("neck", "body"))
         hair = np.maximum(among("hair", "worn"), moving - seen_moving)
-        lips, sense = self.rig.openings(keypoints)[2]
-        mouth = open_share(polygon_distance(lips, sense, BASE))
 
         def tensor(values: np.ndarray) -> Tensor:
             return torch.from_numpy(values).to(image)[None, None]
+
+        lips, sense = self.rig.openings(keypoints)[2]
+        mouth = open_share(polygon_distance(lips, sense, BASE))
+        gap = self.rig.lip_gap(photo.posed.shape)
+        parted = smoothstep(gap, *PARTED)
+        mouth = mouth * parted[:, None, None, None]
+        lift = bite_lift(self.rig, photo.posed, photo.coefficients)
+        bite = Bite(tensor(teeth_light(crop, among("face"), among("eyes"))).reshape(1, 3, 1, 1), lift, 1 - parted, gap)
 
         plate = F.interpolate(self.image(behind(crop, moving)[None]), size=image.shape[-2:], mode="bilinear")
         skin, eyes = without_eyes(crop, keypoints[0, :68].float().cpu().numpy(), among("face", "eyes"))
         eyes = cv2.resize(eyes, (BASE, BASE), interpolation=cv2.INTER_AREA)
         lids = self.image(skin[None])
-        return Scene(tensor(moving), tensor(hair), mouth, plate, lids, tensor(eyes), *_unknown(image))
+        return Scene(tensor(moving), tensor(hair), mouth, plate, lids, tensor(eyes), bite, *_unknown(image))
 
 
 def _unknown(image: Tensor) -> tuple[Tensor, Tensor]:

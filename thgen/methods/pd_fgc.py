@@ -22,8 +22,8 @@ Deviations from the paper, with the reason. "Code" is what the authors released;
  9. Eq. 5: Euler angles in radians, place in half-widths, logarithm of scale, each divided by POSE_SPREAD: the paper's
     3-D prior has another parametrisation, and no normalisation is published. The six released numbers are opaque.
 10. Weights of the losses are not printed: those of the configs are ours.
-11. Compact preset: small backbones at 128 px; a motion head and the shared flow generator stand in G's place, so the
-    photo's own pixels are kept. Most of the training compares keypoints; pictures come in at the end.
+11. Compact preset: small backbones at 128 px of the crop's middle; a motion head and the shared flow generator stand in
+    G's place, so the photo's pixels are kept. Most training compares keypoints; pictures come in at the end.
 12. Lips of a clip pass through the voice's embedding: eq. 2 and 3 make both features one, the code never uses it so.
 13. Rotation and scale of a clip's alignment come from its first frames, not from all: memory must not grow.
 """
@@ -53,6 +53,7 @@ from thgen.networks.resnet_se import AudioLip
 from thgen.networks.resnext import Appearance
 from thgen.networks.stylegan2 import StyleGenerator
 from thgen.preprocess.align import SIDE, Aligner
+from thgen.preprocess.crop import face_view
 from thgen.preprocess.mel import mel_spectrogram, mel_windows
 
 TEMPERATURE = 0.1
@@ -313,8 +314,7 @@ class PdFgc(Encoders):
 
     def _small(self, crops: np.ndarray) -> Tensor:
         """uint8 [B S S 3] -> [B 3 side side]."""
-        side = self.faces.config["side"]
-        return torch.nn.functional.interpolate(self.guide.image(crops), size=(side, side), mode="area")  # type: ignore[arg-type]
+        return self.guide.image(face_view(crops, self.faces.config["side"]))  # type: ignore[arg-type]
 
     @torch.inference_mode()
     def decode(self, identity: Identity, factors: Factors) -> Decoded:

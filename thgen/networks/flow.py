@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from thgen.networks.dentition import Dentition, lips_shadow
 from thgen.networks.hair import Mass, mass
 from thgen.networks.keypoint_rig import KeypointRig
 from thgen.networks.layers import Layers, Scene, place
@@ -246,7 +247,7 @@ class GuidedFlow(nn.Module):
         self.encode = nn.ModuleList(Modulated(c, code) for c in channels)
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
         self.decode = nn.ModuleList(Modulated(c, code) for c in channels)
-        self.teeth = Teeth()
+        self.teeth, self.dentition = Teeth(), Dentition()
         self.grow = nn.Conv2d(channels[0], 4 * fine, 1)
         context = 12 + 12 + 2 + 1 + 3 + 8 * self.teeth.channels  # photo and its warp, coarse maps, teeth
         self.mix = nn.Sequential(
@@ -306,8 +307,9 @@ class GuidedFlow(nn.Module):
         # Half a warped pixel and half a painted one is blur: outside training the network decides.
         # A lid that closes shows skin of which the photo has little: there the network's doubt stands.
         lids = self.rig.closing_lids(source.float(), target.float(), BASE) * (1 - _eyes(coarse))
-        keep = DECISION * keep + TRUST * (1 - lids)
-        layers = skin = None
+        unseen = self._unseen_mouth(scene, target, coarse)
+        keep = DECISION * keep + TRUST * (1 - lids) * (1 - unseen)
+        layers = skin = bite = None
         if scene is not None and along is not None:
             keep = keep + resize(warp(scene.doubt, flow), BASE)
             # Renders taught it to paint the inside of every mouth; upper teeth in the photo are the person's own.
@@ -317,18 +319,45 @@ class GuidedFlow(nn.Module):
             upper = (1.5 - away / own).clamp(0, 1)  # they move with the head, the lower ones with the jaw
             keep = keep + TEETH * resize(inside * resize(upper, inside.shape[-1]), BASE)
             layers = place(scene, along.flow, flow, out.shape[-1])
+            bite = self._bite(scene, target, coarse.distance[:, 2:], resize(unseen, out.shape[-1]))
             if float(lids.detach().amax()) > SHUTTING[0]:
                 below = self.rig.below_lids(target.float(), BASE, EDGE)
                 skin = _lid_skin(scene, along.flow, lids, coarse, below)
-        return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", layers, skin)
+        return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", layers, skin, bite)
+
+    def _unseen_mouth(self, scene: Scene | None, target: Tensor, coarse: Coarse) -> Tensor:
+        """How far each place lies in an open mouth whose inside the photo does not show, [B 1 256 256]."""
+        inside = resize(open_share(coarse.distance[:, 2:]), BASE)
+        if scene is None:
+            return torch.zeros_like(inside)
+        share = scene.bite.share(self.rig.lip_gap(self.rig.unpose(target).shape))
+        return inside * share[:, None, None, None]
+
+    def _bite(self, scene: Scene, target: Tensor, distance: Tensor, shown: Tensor) -> Tensor | None:
+        """Teeth where the mouth is open and the photo shows none (`shown` [B 1 S S]), [B 4 S S]: colour in [0, 1] times
+        cover, and cover; None if all mouths are shut. distance [B 1 H W] to the lips."""
+        size = shown.shape[-1]
+        held = shown.amax((0, 1)) > 1 / 255
+        if not bool(held.any()):
+            return None
+        with torch.autocast(target.device.type, enabled=False):
+            rows, columns = (slice(int(i.min()), int(i.max()) + 1) for i in held.nonzero().unbind(1))
+            axis = grid(size, target.device)
+            pixels = torch.stack(torch.meshgrid(axis[columns], axis[rows], indexing="xy"), -1)
+            drawn = self.dentition(self.rig, target.float(), scene.bite.lift, pixels)
+            light = scene.bite.light * lips_shadow(resize(distance, size)[..., rows, columns])
+            out = shown.new_zeros(len(shown), 4, size, size)
+            out[..., rows, columns] = torch.cat([drawn[:, :3] * light, drawn[:, 3:]], 1) * shown[..., rows, columns]
+            return out
 
     @staticmethod
     def compose(
         full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse, mode: str = "bilinear",
-        layers: Layers | None = None, lids: LidSkin | None = None,
+        layers: Layers | None = None, lids: LidSkin | None = None, bite: Tensor | None = None,
     ) -> Generated:  # fmt: skip
         """Warp the crop at its own resolution, paint what it does not show, leave alone what is not head: as `head`
-        says, or as `layers` do, which also spare the work where it is not. lids: skin that closing lids show."""
+        says, or as `layers` do, which also spare the work where it is not. lids: skin that closing lids show; bite:
+        teeth that the photo does not show, [B 4 S S]."""
         size = full.shape[-1]
         flow, paint, keep, head = flow.float(), paint.float(), keep.float(), head.float()
         window = layers.window if layers else (slice(0, size), slice(0, size))
@@ -342,6 +371,9 @@ class GuidedFlow(nn.Module):
         if lids:
             shown = warp(lids.skin, cut(lids.flow), "bilinear", "border", window)
             inner = torch.lerp(inner, shown, cut(lids.weight))
+        if bite is not None:
+            colour, cover = cut(bite).split((3, 1), 1)
+            inner = (inner + 1) * (1 - cover) + 2 * colour - 1
         if layers:
             image, mask = layers.lay(full, inner)
         else:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from thgen.networks.dentition import Bite
 from thgen.networks.sampling import resize, smoothstep, warp
 
 STRAY = 3  # places of a 64 x 64 map by which the plate reaches beyond the head: stray hair
@@ -21,8 +22,9 @@ class Scene:
     """What a photo shows besides keypoints, each map [B 1 H W] from 0 to 1: moving, how sure it is that a place moves
     with the head; hair, that it is hair or worn; mouth, how far it lies inside the parted lips. plate [B 3 S S] in
     [-1, 1]: what stands behind the head, in the size of the crop. lids [B 3 S S]: the photo with skin where its eyes
-    are, and eyes [B 1 H W]: where that is. drift [B 2 H W], doubt [B 1 H W]: the flow and the lack of trust in the
-    photo's pixels with which the network answers when nothing moves: its error on this photo."""
+    are, and eyes [B 1 H W]: where that is. bite: how teeth would look that the photo does not show. drift [B 2 H W],
+    doubt [B 1 H W]: the flow and the lack of trust in the photo's pixels with which the network answers when nothing
+    moves: its error on this photo."""
 
     moving: Tensor
     hair: Tensor
@@ -30,13 +32,14 @@ class Scene:
     plate: Tensor
     lids: Tensor
     eyes: Tensor
+    bite: Bite
     drift: Tensor
     doubt: Tensor
 
     def expand(self, count: int) -> Scene:
         """The same for `count` frames."""
-        maps = (getattr(self, name) for name in self.__dataclass_fields__)
-        return Scene(*(m.expand(count, -1, -1, -1) for m in maps))
+        maps = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "bite"}
+        return Scene(**{n: m.expand(count, -1, -1, -1) for n, m in maps.items()}, bite=self.bite.expand(count))
 
 
 @dataclass(frozen=True)

@@ -34,26 +34,29 @@ class Teeth(nn.Module):
             posed = rig.unpose(target)
             maps = []
             for row, points in enumerate(chosen.chunk(2)):
-                place = self._place(rig.canonical[points], to_head_axes(target[:, points].float()), posed, PLACES)
+                axis = grid(PLACES, target.device)
+                pixels = torch.stack(torch.meshgrid(axis, -axis, indexing="xy"), -1)  # head axes: y up
+                place = bent_place(rig.canonical[points], to_head_axes(target[:, points].float()), posed, pixels)
                 place = F.interpolate(place, size=(size, size), mode="bilinear", align_corners=False).movedim(1, 3)
                 picture = self.picture[row].float()[None].expand(len(target), -1, -1, -1)
                 maps.append(F.grid_sample(picture, place, padding_mode="zeros", align_corners=False))
             return torch.cat(maps, 1)
 
-    @staticmethod
-    def _place(canonical: Tensor, seen: Tensor, posed: Posed, size: int) -> Tensor:
-        """Where in a row's picture each pixel lies, [B 2 size size], -1 to 1. canonical [n 3] cm, seen [B n 3]."""
-        axis = grid(size, seen.device)
-        pixels = torch.stack(torch.meshgrid(axis, -axis, indexing="xy"), -1)  # head axes: y up
-        turn, scale = posed.rotation, posed.scale[:, None, None, None]
-        middle = canonical.mean(0)
-        away = (pixels[None] - seen[:, None, None, :, :2].mean(3)) / scale
-        inverse = torch.linalg.inv(turn[:, :2, :2] + 1e-4 * torch.eye(2, device=turn.device))
-        front = canonical[:, 2] + ARC * canonical[:, 0] ** 2  # depth of the row's foremost point, by each keypoint
-        local = torch.einsum("bij,bhwj->bhwi", inverse, away)
-        for _ in range(ROUNDS):
-            depth = front.mean() - ARC * (local[..., 0] + middle[0]).clamp(-WIDTH, WIDTH) ** 2 - middle[2]
-            shifted = away - depth[..., None] * turn[:, None, None, :2, 2]
-            local = torch.einsum("bij,bhwj->bhwi", inverse, shifted)
-        x, y = (local[..., 0] + middle[0]) / WIDTH, local[..., 1] / HEIGHT
-        return torch.stack([x, -y], 1)
+
+def bent_place(canonical: Tensor, seen: Tensor, posed: Posed, pixels: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Where in a row's picture each pixel lies, [B 2 h w], -1 to 1. canonical [n 3] cm, seen [B n 3], pixels [h w 2]
+    in head axes; weight [n], in sum 1: how much each keypoint says of where the centre is, by default all the same."""
+    weight = canonical.new_full((len(canonical),), 1 / len(canonical)) if weight is None else weight
+    turn, scale = posed.rotation, posed.scale[:, None, None, None]
+    middle = (weight[:, None] * canonical).sum(0)
+    centre = (weight[:, None] * seen[..., :2]).sum(1)
+    away = (pixels[None] - centre[:, None, None]) / scale
+    inverse = torch.linalg.inv(turn[:, :2, :2] + 1e-4 * torch.eye(2, device=turn.device))
+    front = canonical[:, 2] + ARC * canonical[:, 0] ** 2  # depth of the row's foremost point, by each keypoint
+    local = torch.einsum("bij,bhwj->bhwi", inverse, away)
+    for _ in range(ROUNDS):
+        depth = (weight * front).sum() - ARC * (local[..., 0] + middle[0]).clamp(-WIDTH, WIDTH) ** 2 - middle[2]
+        shifted = away - depth[..., None] * turn[:, None, None, :2, 2]
+        local = torch.einsum("bij,bhwj->bhwi", inverse, shifted)
+    x, y = (local[..., 0] + middle[0]) / WIDTH, local[..., 1] / HEIGHT
+    return torch.stack([x, -y], 1)

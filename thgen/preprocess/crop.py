@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -26,6 +27,7 @@ class Framing:
 
 CROP = Framing(2.0, 0.08)  # what methods see and generate: the whole head with some neck
 ANALYSER = Framing(1.6, 0.06)  # what the analyser sees: the face, a little tighter
+FACE = (0.0, 0.1, 0.72)  # of CROP, in half-widths: centre and half-side of what holds a face, whichever way it turns
 
 
 @dataclass(frozen=True)
@@ -136,3 +138,25 @@ def limit_side(photo: np.ndarray, longest: int, shortest: int = 0) -> tuple[np.n
     new = (max(1, round(width * scale)), max(1, round(height * scale)))
     resized = Image.fromarray(photo).resize(new, Image.Resampling.BICUBIC, reducing_gap=3.0)
     return np.asarray(resized), scale
+
+
+def face_window(size: int) -> tuple[slice, slice]:
+    """Rows and columns of FACE in a crop of `size` px."""
+    x, y, half = FACE
+    side = round(half * size)
+    top, left = (round((middle + 1) / 2 * size - side / 2) for middle in (y, x))
+    return slice(top, top + side), slice(left, left + side)
+
+
+def face_view(crops: np.ndarray, side: int) -> np.ndarray:
+    """Crops uint8 [B S S 3] -> FACE of them, [B side side 3]: what the encoders of compact methods see."""
+    return resized(crops[(slice(None), *face_window(crops.shape[1]))], side)
+
+
+def resized(images: np.ndarray, side: int) -> np.ndarray:
+    """uint8 [B S S 3] -> [B side side 3], averaged over areas where that is smaller."""
+    size = images.shape[1]
+    if size == side:
+        return images
+    how = cv2.INTER_AREA if size > side else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(image, (side, side), interpolation=how) for image in images])

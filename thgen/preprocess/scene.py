@@ -15,6 +15,9 @@ REACH = 9.0  # px of the filling's neighbourhood
 
 EYES, BROWS = (range(36, 42), range(42, 48)), (range(17, 22), range(22, 27))  # landmarks
 LASHES, BROW_HAIR = 0.26, 0.14  # of an eye's width: how far lashes and creases reach beyond it, and hair beyond a brow
+BRIGHT, WHITE = 75, 85  # percentiles of brightness: of skin in the light, and of an eye's white
+TINT = 0.8  # of the skin's colour that teeth have
+LIT = 1.05  # brightness of teeth beside that of bright skin or the white of eyes
 SKIN_NEAR, SKIN_FAR = 0.22, 0.8  # of an eye's width: from how far around its skin is taken
 
 
@@ -93,3 +96,21 @@ def _region(points: np.ndarray, groups: tuple[range, ...], reach: float, size: i
         cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points[list(group)]).astype(np.int32)), 1)
     step = max(1, round(reach))
     return cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * step + 1, 2 * step + 1)))
+
+
+def teeth_light(crop: np.ndarray, face: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+    """Colour float32 [3], 0 to 1, that white teeth would have in the light of this photo: as bright as its skin where
+    that is bright, or as the white of the eyes beside dark skin, with a little of the skin's hue.
+
+    crop uint8 RGB [S S 3]; face, eyes [H W], 0 to 1: how sure it is that a place is skin, and an eye.
+    """
+    small = cv2.resize(crop, face.shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    grey = small @ np.array([0.299, 0.587, 0.114], np.float32)
+    skin, white = face > HEAD, eyes > HEAD
+    if not skin.any():
+        skin = np.ones_like(skin)
+    bright = float(np.percentile(grey[skin], BRIGHT))
+    colour = small[skin & (grey >= bright)].mean(0)
+    level = max(bright, float(np.percentile(grey[white], WHITE)) if white.any() else 0.0)
+    hue = colour / max(float(colour @ np.array([0.299, 0.587, 0.114], np.float32)), 1e-3)
+    return (LIT * level * (1 + TINT * (hue - 1))).clip(0, 1).astype(np.float32)

@@ -31,9 +31,9 @@ class Moments:
     gaze: np.ndarray
 
 
-def moments(store: ClipStore, number: int, frames: list[int], half: bool = False) -> Moments:
-    """Frames of clip `number`; half: at half the size they are stored in."""
-    images, truth = store.load(number, frames, LABELS, half)
+def moments(store: ClipStore, number: int, frames: list[int]) -> Moments:
+    """Frames of clip `number`."""
+    images, truth = store.load(number, frames, LABELS)
     return Moments(images, *(truth[name][frames] for name in LABELS))
 
 
@@ -54,13 +54,6 @@ class Voices:
         """Mel windows float32 [n 1 80 20] of frames of a clip. version 0 is clean, others are recorded elsewhere."""
         mel = self._spectrogram(store, number, version).astype(np.float32)
         return mel_windows(mel, max(frames) + 1)[frames]
-
-
-def resized(images: np.ndarray, side: int) -> np.ndarray:
-    """uint8 [n S S 3] -> [n side side 3], averaged over areas."""
-    if images.shape[1] == side:
-        return images
-    return np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in images])
 
 
 def perspective(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:

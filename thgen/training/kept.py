@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thgen.training.data import ClipStore
-from thgen.training.frames import LABELS, Moments, resized
+from thgen.training.frames import LABELS, Moments
 
 TOGETHER = 128  # views that are seen at once
 
@@ -23,8 +23,8 @@ class Kept:
     see: gives features, in evaluation mode and without gradients; view: prepares frames for it.
     """
 
-    def __init__(self, side: int, see: See, view: View) -> None:
-        self.side, self.see, self.view = side, see, view
+    def __init__(self, see: See, view: View) -> None:
+        self.see, self.view = see, view
         self._features: dict[tuple[str, str, int, int], Tensor] = {}
         self._truth: dict[tuple[str, int], Moments] = {}
 
@@ -42,7 +42,7 @@ class Kept:
         """Features [T F] of all frames of a clip."""
 
         def make() -> Tensor:
-            images = resized(store.load(number, names=LABELS[-1:], half=True)[0], self.side)
+            images = store.load(number, names=LABELS[-1:])[0]
             return self.view(np.random.default_rng((number, version)), list(images), version > 0)
 
         return self.rows("motion", store, number, version, make)

@@ -19,9 +19,10 @@ from thgen.networks.motion_head import MotionHead
 from thgen.networks.resnet_se import AudioLip
 from thgen.networks.resnext import Appearance
 from thgen.networks.stylegan2 import StyleGenerator
+from thgen.preprocess.crop import face_view, face_window, resized
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore
-from thgen.training.frames import Moments, jittered, perspective, resized, tensor
+from thgen.training.frames import Moments, jittered, perspective, tensor
 from thgen.training.kept import Kept
 from thgen.training.pictures import Stand, first, rows
 from thgen.training.priors import MotionPrior, Prior, choose_motion_prior, choose_prior
@@ -67,11 +68,11 @@ class PdFgcStage(Task):
             "discriminator": PatchDiscriminator(),
         }
         self.store, self.val_store = (ClipStore(config.data[split]) for split in ("train", "val"))
-        self.stand = Stand(dict(config.data)) if self.compact else None
+        self.stand = Stand(dict(config.data), self.store) if self.compact else None
         self.prior: Prior | None = None
         self.motions: MotionPrior | None = None
         self.views = int(config.data.get("keep", 0))
-        self.kept = Kept(self.side, self.see, self.augmented) if self.views else None
+        self.kept = Kept(self.see, self.augmented) if self.views else None
         self._choose_priors()
         self.helpers = {
             n: m for n, m in (("stand", self.stand), ("prior", self.prior), ("motions", self.motions)) if m is not None
@@ -111,9 +112,13 @@ class PdFgcStage(Task):
         """One batch, augmented if `train`, of which so many rows are to be drawn."""
         raise NotImplementedError
 
+    def small(self, images: np.ndarray) -> np.ndarray:
+        """What the encoders see of pictures uint8 [n S S 3]: [n side side 3]."""
+        return (face_view if self.compact else resized)(images, self.side)
+
     def augmented(self, rng: np.random.Generator, images: list[np.ndarray], train: bool) -> Tensor:
         """The motion branch's view of pictures uint8 [S S 3]: other colours and perspective; [n 3 side side]."""
-        small = resized(np.stack(images), self.side)
+        small = self.small(np.stack(images))
         if not train:
             return tensor(small)
         return jittered(rng, tensor([perspective(rng, image) for image in small]))
@@ -134,7 +139,7 @@ class PdFgcStage(Task):
             self.stand.check(labels["keypoints_s"].shape[1])
         out: Batch = {n: torch.from_numpy(v.astype(np.float32)) for n, v in labels.items()}
         if self.kept is None:
-            out["photo"] = tensor(resized(np.stack([m.images[0] for m in found]), self.side))
+            out["photo"] = tensor(self.small(np.stack([m.images[0] for m in found])))
         if count:
             out["full_s"], out["full_t"] = (tensor(images) for images in full)
         return out
@@ -148,7 +153,7 @@ class PdFgcStage(Task):
     def draw(
         self, painter: nn.Module, own: Tensor, latent: Tensor, start: Tensor | None, batch: Batch
     ) -> dict[str, Any]:
-        """Latents of photo and target [B D] -> {"made": pictures [P 3 S S] of the first P, "keypoints": their error}.
+        """Latents of photo and target [B D] -> {"made": pictures [P 3 S S] of P rows; "keypoints", "shape": errors}.
 
         Compact: a movement of the photo. Paper: the picture of the target's latents, from the appearance map `start`.
         """
@@ -163,6 +168,8 @@ class PdFgcStage(Task):
             states = painter(own.float()), painter(latent.float())
             move = self.stand.move(photo, *states)
             out: dict[str, Any] = {"keypoints": self.stand.keypoint_error(photo, move, batch["keypoints_t"])}
+            if "shape" in self.config.losses:
+                out["shape"] = self.stand.shape_error(photo, move, batch["keypoints_t"])
             if count:
                 few = rows(photo, count)
                 few = self.stand.photo(image, few.keypoints, few.coefficients, few.gaze)
@@ -172,9 +179,8 @@ class PdFgcStage(Task):
     def picture_losses(self, drawn: dict[str, Any], batch: Batch) -> dict[str, Tensor]:
         """Those of the stage's losses that look at pictures: image, vgg (eq. 7), motion (eq. 1), adversarial, matching.
         A loss whose prior is missing is 0."""
-        wanted, terms = self.config.losses, {}
-        if "keypoints" in drawn:
-            terms["keypoints"] = drawn["keypoints"]
+        wanted = self.config.losses
+        terms: dict[str, Tensor] = {name: drawn[name] for name in ("keypoints", "shape") if name in drawn}
         made, true = drawn.get("made"), batch.get("full_t")
         zero = batch["keypoints_s"].new_zeros(())
         if made is None or true is None:
@@ -202,7 +208,8 @@ class PdFgcStage(Task):
 
     def consistency_loss(self, made: Tensor, batch: Batch, voice: Tensor) -> Tensor:
         """Eq. 8 of pictures [P 3 S S]; voice [P D], features of what is said there."""
-        small = F.interpolate(made, size=(self.side, self.side), mode="area")
+        seen = made[(..., *face_window(made.shape[-1]))] if self.compact else made
+        small = F.interpolate(seen, size=(self.side, self.side), mode="area")
         lips = self.faces.lip_feature(self.faces(small))
         prior, true = self.motions, batch["full_t"]
         if prior is None:
@@ -230,7 +237,8 @@ class PdFgcStage(Task):
     def see(self, frames: Tensor) -> Tensor:
         """E_mot, which only stage 1 moves, of frames [B 3 side side]: [B F]."""
         with self.autocast():
-            return self.faces(frames.to(self.device)).float()  # type: ignore[no-any-return]
+            frames = frames.to(self.device).contiguous(memory_format=torch.channels_last)  # half the time on a CPU
+            return self.faces(frames).float()  # type: ignore[no-any-return]
 
     def autocast(self) -> torch.autocast:
         """Batches are made outside that of the loop."""

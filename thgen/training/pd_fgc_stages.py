@@ -29,7 +29,7 @@ from thgen.methods.pd_fgc import (
 )
 from thgen.preprocess.composite import swap_eyes
 from thgen.training.data import ClipStore
-from thgen.training.frames import Moments, Voices, apart, jittered, moments, resized, tensor, turned
+from thgen.training.frames import Voices, apart, jittered, moments, tensor, turned
 from thgen.training.pd_fgc_parts import PdFgcStage
 from thgen.training.pictures import load_generator
 from thgen.training.stage import StageConfig
@@ -114,7 +114,7 @@ class Lip(PdFgcStage):
             if self.kept:
                 seen.append(self.kept.clip(store, number, self.version(rng, train))[frames])
             else:
-                images += list(moments(store, number, frames, half=True).images)
+                images += list(moments(store, number, frames).images)
             mels.append(self.voices.windows(store, number, frames, int(rng.integers(versions))))
         faces = {"seen": torch.cat(seen)} if self.kept else {"frames": self.augmented(rng, images, train)}
         return faces | {"mel": torch.from_numpy(np.concatenate(mels))}
@@ -174,20 +174,15 @@ class Eye(PdFgcStage):
 
     def _views(self, store: ClipStore, number: int, rng: np.random.Generator, train: bool) -> Tensor:
         """VIEWS of two frames of a clip, [5 3 side side]."""
-        found = self._small(store, number, rng, 2)
+        found = moments(store, number, rng.choice(len(store.clips[number].frames), 2, replace=False).tolist())
         one, other, points = *(found.images[k] for k in (0, 1)), found.keypoints
-        pictures = tensor([
+        pictures = tensor(self.small(np.stack([
             one, other, swap_eyes(one, other, points[0], points[1]),
             swap_eyes(one, one, points[0], points[0], mirror=True),
             swap_eyes(one, other, points[0], points[1], mirror=True),
-        ])  # fmt: skip
+        ])))  # fmt: skip
         # The colours of each view are its own, its frame is not: a corner moved here would part eyes from face.
         return jittered(rng, pictures) if train else pictures
-
-    def _small(self, store: ClipStore, number: int, rng: np.random.Generator, count: int) -> Moments:
-        frames = rng.choice(len(store.clips[number].frames), count, replace=False).tolist()
-        found = moments(store, number, frames, half=True)
-        return Moments(resized(found.images, self.side), found.keypoints, found.coefficients, found.gaze)
 
     def latents_of(self, batch: Batch) -> dict[str, Tensor]:
         seen = torch.cat(list(batch.values()))
@@ -235,13 +230,13 @@ class Pose(PdFgcStage):
             if self.kept:
                 seen.append(self.kept.clip(store, number, self.version(rng, train))[frame])
             else:
-                images.append(moments(store, number, frame, half=True).images[0])
+                images.append(moments(store, number, frame).images[0])
             points.append(store.truth(number, ("keypoints",))["keypoints"][frame[0]])
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             true = pose_target(self.rig.unpose(torch.from_numpy(np.stack(points))))
         if self.kept:
             return {"seen": torch.cat(seen), "pose": true}
-        small = tensor(resized(np.stack(images), self.side))
+        small = tensor(self.small(np.stack(images)))
         return {"frame": jittered(rng, small) if train else small, "pose": true}
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
@@ -296,7 +291,7 @@ class Expression(AppearanceMotion):
                 found.append((moments if shown else self.kept.truth)(store, number, [photo, centre]))
             else:
                 found.append(moments(store, number, [photo, centre]))
-                views["window"].append(list(moments(store, number, around, half=True).images))
+                views["window"].append(list(moments(store, number, around).images))
             version = int(rng.integers(int(self.config.data.get("versions", 3)))) if train else 0
             mels.append(self.voices.windows(store, number, [centre], version))
         by_sight = rng.random(len(found)) < float(self.config.data.get("seen", 0.3))
@@ -307,12 +302,12 @@ class Expression(AppearanceMotion):
         if self.kept:
             return batch | {name: torch.cat(rows) for name, rows in views.items()}
         batch["window"] = torch.cat([self.augmented(rng, images, train) for images in views["window"]])
-        batch["frame"] = tensor(resized(np.stack([m.images[1] for m in found]), self.side))
+        batch["frame"] = tensor(self.small(np.stack([m.images[1] for m in found])))
         return batch
 
     def augmented(self, rng: np.random.Generator, images: list[np.ndarray], train: bool) -> Tensor:
         """The window's frames, turned and in other colours; [n 3 side side]."""
-        small = resized(np.stack(images), self.side)
+        small = self.small(np.stack(images))
         return jittered(rng, tensor([turned(rng, image) for image in small])) if train else tensor(small)
 
     def _photos(self, store: ClipStore, number: int) -> Tensor:
@@ -320,7 +315,7 @@ class Expression(AppearanceMotion):
         assert self.kept
 
         def make() -> Tensor:
-            return tensor(resized(store.load(number, names=("gaze",), half=True)[0][::EVERY], self.side))
+            return tensor(self.small(store.load(number, names=("gaze",))[0][::EVERY]))
 
         @torch.no_grad()
         def see(photos: Tensor) -> Tensor:

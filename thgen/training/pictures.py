@@ -17,9 +17,12 @@ from thgen.networks.motion_head import FaceState
 from thgen.synth.clip import head_mesh
 from thgen.synth.head import neck_weight
 from thgen.synth.keypoints import build_layout
+from thgen.training.data import ClipStore
 from thgen.training.generator_stage import fill_rig
 
 CLOSE = 4.0  # weight of keypoints on lids, irises and lips, beside 1 of all others
+CLIPS, FRAMES = 64, 8  # from which the spread of keypoints is measured
+LEAST = 0.02  # cm of it
 DEPTH = 0.3  # of an error in depth, beside one in the picture
 
 
@@ -42,12 +45,14 @@ def load_generator(data: dict[str, Any]) -> GuidedFlow:
 class Stand(nn.Module):
     """The frozen generator with all that training asks of it."""
 
-    def __init__(self, data: dict[str, Any]):
+    weight: Tensor
+    spread: Tensor
+
+    def __init__(self, data: dict[str, Any], store: ClipStore):
         super().__init__()
         self.net = load_generator(data)
         self.register_buffer("weight", keypoint_weight(self.net.rig), persistent=False)
-
-    weight: Tensor
+        self.register_buffer("spread", keypoint_spread(self.net.rig, store), persistent=False)
 
     def check(self, keypoints: int) -> None:
         """Raises TrainingError where clips have another layout of keypoints than the generator."""
@@ -72,6 +77,14 @@ class Stand(nn.Module):
         error = (found - true).abs() * found.new_tensor([1.0, 1.0, DEPTH])
         return 100 * (error.sum(2) * self.weight).mean() / self.weight.mean()
 
+    def shape_error(self, photo: GuidedPhoto, move: Movement, true: Tensor) -> Tensor:
+        """Mean distance of keypoints whose pose was taken out, each in units of how much it moves in the clips: here a
+        lid counts as much as a jaw, where in `keypoint_error` the pose drowns both. 1 or so if nothing moves."""
+        rig = self.net.rig
+        away = (rig.move(photo.posed, move.change, move.gaze) - rig.unpose(true).shape).abs()
+        error = (away * away.new_tensor([1.0, 1.0, DEPTH])).sum(2) / self.spread
+        return (error * (self.weight > 0)).mean() / (self.weight > 0).float().mean()
+
     def draw(self, photo: GuidedPhoto, move: Movement) -> Tensor:
         """Pictures [B 3 S S]."""
         return render(self.net, photo, move).image
@@ -86,6 +99,18 @@ def keypoint_weight(rig: KeypointRig) -> Tensor:
     for layer in EYE_LAYERS:
         close |= rig.layer == layer
     return torch.where(close, CLOSE, 1.0) * (rig.layer <= 3)
+
+
+def keypoint_spread(rig: KeypointRig, store: ClipStore) -> Tensor:
+    """[K] cm: how far each keypoint moves on the head from one frame of a clip to another, root mean square."""
+    rng, found = np.random.default_rng(0), []
+    for number in rng.choice(len(store), min(CLIPS, len(store)), replace=False):
+        points = store.truth(int(number), ("keypoints",))["keypoints"]
+        frames = rng.choice(len(points), min(FRAMES, len(points)), replace=False)
+        shape = rig.unpose(torch.from_numpy(points[frames].astype(np.float32))).shape
+        found.append((shape - shape.mean(0)).square().mean(0))
+    moved = torch.stack(found).mean(0) * torch.tensor([1.0, 1.0, DEPTH]) ** 2
+    return (2 * moved.sum(1)).sqrt().clamp_min(LEAST)
 
 
 def rows(photo: GuidedPhoto, count: int) -> GuidedPhoto:

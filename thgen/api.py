@@ -32,6 +32,7 @@ def generate(
     size: int = 512,
     paste_back: bool = True,
     max_side: int = 1080,
+    toward: Mapping[str, PathLike] | None = None,
     session: Session | None = None,
 ) -> Iterator[Window]:
     """Frames of a talking video, in windows of at most 8; see `pipeline.Request` for the arguments.
@@ -41,5 +42,6 @@ def generate(
     """
     if not isinstance(controls, Controls):
         controls = Controls(values=controls or {})
-    request = Request(photo, audio, drivers or {}, controls, method, seed, face, size, paste_back, max_side)
+    sources = drivers or {}, toward or {}
+    request = Request(photo, audio, sources[0], controls, method, seed, face, size, paste_back, max_side, sources[1])
     return pipeline.generate(request, session)

@@ -6,13 +6,15 @@ Per factor, in this order:
        pose, gaze          its start (median of the first 5 frames)
        blink               its open eye (90th percentile); lids are scaled by driver / rest
        lip, expression     its resting face (10th percentile of each shape weight); from a voice: the closed mouth
+   A still has no rest of its own: it is counted from a face at rest that looks straight ahead.
    The head's translation is always relative: where a driver sat in its own picture says nothing about the photo.
 2. *Lips* start from a closed mouth: as far as the photo's own is open it fades out, so that an open smile speaks and
    still closes on b, m and p. An almost closed mouth keeps its own shape. Smile and cheeks belong to the expression and
    stay.
 3. The *strength* scales all of this: 0 is the photo's own value, 1 the driver, 2 twice as far.
 4. A factor that nothing drives *lives* (thgen.live), unless switched off; strength scales that too.
-5. *Offsets* of the sliders are added (degrees; action units and emotions as shape weights) or multiplied (openness).
+5. A factor with *two sources* lies between what either makes of the photo, along the path of `Controls.blend`.
+6. *Offsets* of the sliders are added (degrees; action units and emotions as shape weights) or multiplied (openness).
 Methods whose factors are *latents* of their own (no units) take a driver's values as they are: strength leads from the
 photo's own latent (0) through the driver's (1) and beyond; "others: zero" puts the canonical position in the photo's
 place, for driven factors and for those that nothing drives. Sliders and life, which have units, are added beside them.
@@ -23,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
 import torch
 
 from thgen import live
@@ -34,11 +37,13 @@ from thgen.schema import (
     CONTROLS,
     EMOTIONS,
     FACTORS,
+    FPS,
     Controls,
     au_factor,
 )
 
 START_FRAMES = 5
+OPEN = 100.0  # % of the open eye
 # Shape weights that tell how far a mouth is open, and up to where it still counts as closed (analyser noise and all).
 OPENING = ("jawOpen", "mouthFunnel", "mouthLowerDown_L", "mouthLowerDown_R", "mouthUpperUp_L", "mouthUpperUp_R")
 NEARLY_CLOSED, CLEARLY_OPEN = 0.08, 0.30
@@ -53,17 +58,17 @@ LIMITS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 
 def apply(own: Factors, driven: Factors, controls: Controls, seed: int, frames: int, *, start: int = 0,
-          voiced: Collection[str] = ()) -> Factors:  # fmt: skip
+          voiced: Collection[str] = (), toward: Factors | None = None) -> Factors:  # fmt: skip
     """Target values for frames [start, start + frames) of a video.
 
     own:    the photo's values, each [1 D]; the result has the same factors
     driven: a subset, each [N D] at 25 fps from the video's first frame on
     voiced: the driven factors that came from a voice, whose values count from the closed mouth
+    toward: second sources, [N D]: what the first makes of the photo (itself, where there is none) is led towards what
+            they make of it, as far as `controls.blend` says
     Returns each factor as float32 [frames D]. Raises ControlError for a driver of a factor that the method lacks.
     """
-    unknown = [name for name in driven if name not in own]
-    if unknown:
-        raise ControlError(f"This method has no factor {unknown[0]!r}; it has {', '.join(own)}.")
+    _known(own, driven, toward or {})
     result: Factors = {}
     for name, photo in own.items():
         base = photo.float().expand(frames, -1)
@@ -73,29 +78,50 @@ def apply(own: Factors, driven: Factors, controls: Controls, seed: int, frames: 
             target = _live(name, base, controls.gain(name), seed, start, frames)
         else:
             target = base
+        if toward and name in toward:
+            second = _driven(name, photo.float(), toward[name].to(photo), controls, start, frames, False)
+            target = _between(name, target, second, controls, start)
         target = _offset(name, target, controls)
         low, high = (torch.as_tensor(limit, dtype=torch.float32, device=base.device) for limit in LIMITS[name])
         result[name] = torch.maximum(torch.minimum(target, torch.maximum(high, base)), torch.minimum(low, base))
     return result
 
 
-def apply_latents(own: Factors, driven: Factors, controls: Controls, frames: int, *, start: int = 0) -> Factors:
-    """Target latents for frames [start, start + frames); own, driven and errors as of `apply`.
+def apply_latents(own: Factors, driven: Factors, controls: Controls, frames: int, *, start: int = 0,
+                  toward: Factors | None = None) -> Factors:  # fmt: skip
+    """Target latents for frames [start, start + frames); own, driven, toward and errors as of `apply`.
 
     own: the photo's latents, each [1 D]; driven: a subset, each [N D]. Returns each as float32 [frames D].
     """
-    unknown = [name for name in driven if name not in own]
-    if unknown:
-        raise ControlError(f"This method has no factor {unknown[0]!r}; it has {', '.join(own)}.")
+    _known(own, driven, toward or {})
     result: Factors = {}
     for name, photo in own.items():
         rest = (photo.float() if controls.others == "stay" else torch.zeros_like(photo.float())).expand(frames, -1)
-        if name in driven:
-            track = driven[name].to(rest)
-            window = track[loop_index(len(track), start, frames).to(track.device)]
-            rest = rest + controls.gain(name) * (window - rest)
-        result[name] = rest
+        led = [
+            rest + controls.gain(name) * (_window(tracks[name].to(rest), start, frames) - rest)
+            if name in tracks else rest for tracks in (driven, toward or {})
+        ]  # fmt: skip
+        between = toward is not None and name in toward
+        result[name] = _between(name, led[0], led[1], controls, start) if between else led[0]
     return result
+
+
+def _known(own: Factors, *tracks: Factors) -> None:
+    unknown = [name for track in tracks for name in track if name not in own]
+    if unknown:
+        raise ControlError(f"This method has no factor {unknown[0]!r}; it has {', '.join(own)}.")
+
+
+def _between(name: str, first: torch.Tensor, second: torch.Tensor, controls: Controls, start: int) -> torch.Tensor:
+    """From one source to another [frames D], along the path of the factor's blend."""
+    seconds, shares = zip(*controls.path(name), strict=True)
+    now = np.arange(start, start + len(first)) / FPS
+    return torch.lerp(first, second, torch.from_numpy(np.interp(now, seconds, shares)).to(first)[:, None])
+
+
+def _window(track: torch.Tensor, start: int, frames: int) -> torch.Tensor:
+    """A driver's values [N D] for frames [start, start + frames)."""
+    return track[loop_index(len(track), start, frames).to(track.device)]
 
 
 def loop_index(length: int, start: int, frames: int) -> torch.Tensor:
@@ -108,7 +134,7 @@ def loop_index(length: int, start: int, frames: int) -> torch.Tensor:
 def _driven(name: str, photo: torch.Tensor, track: torch.Tensor, controls: Controls, start: int, frames: int,
             voiced: bool) -> torch.Tensor:  # fmt: skip
     """The driver's part for one window: photo [1 D], track [N D] -> [frames D]."""
-    window = track[loop_index(len(track), start, frames).to(track.device)]
+    window = _window(track, start, frames)
     gain = controls.gain(name)
     absolute = controls.motion == "absolute" and not voiced
     if name == "lip" and not absolute:
@@ -128,6 +154,8 @@ def _driven(name: str, photo: torch.Tensor, track: torch.Tensor, controls: Contr
 
 def _rest(name: str, track: torch.Tensor) -> torch.Tensor:
     """The driver's own zero, [1 D]; see the head of this file."""
+    if len(track) == 1:
+        return torch.full_like(track, OPEN if name == "blink" else 0.0)
     if name in ("pose", "gaze"):
         return track[:START_FRAMES].median(dim=0, keepdim=True).values
     return torch.quantile(track.float(), 0.9 if name == "blink" else 0.1, dim=0, keepdim=True)

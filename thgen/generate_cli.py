@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from thgen.pipeline import Request, Result
 
 CLIP_FACTORS = tuple(name for name, factor in FACTORS.items() if "clip" in factor.drivers)
+BLEND_FACTORS = tuple(name for name, factor in FACTORS.items() if factor.blends)
 LIVE_FACTORS = tuple(name for name, factor in FACTORS.items() if factor.live)
 T = TypeVar("T")
 
@@ -34,10 +35,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     p.add_argument("--photo", metavar="P", help="photo of one or more people")
     p.add_argument("--audio", metavar="A", help="voice: wav, mp3, m4a, flac, ogg, ... or a video with sound")
     for name in CLIP_FACTORS:
-        p.add_argument(f"--{name}", metavar="CLIP", help=f"video that drives: {FACTORS[name].label.lower()}")
+        p.add_argument(f"--{name}", metavar="CLIP", help=f"video or picture that drives: {FACTORS[name].label.lower()}")
+    for name in BLEND_FACTORS:
+        p.add_argument(f"--{name}-to", metavar="CLIP", help=f"a second source for {name}, see --blend")
     p.add_argument("--method", help="how to animate (default: rig)")
     p.add_argument("--set", action="append", default=[], metavar="CONTROL=VALUE", help="e.g. --set pose.yaw=10")
     p.add_argument("--strength", action="append", default=[], metavar="FACTOR=GAIN", help="e.g. --strength lip=1.2")
+    p.add_argument("--blend", action="append", default=[], metavar="FACTOR=T", help="how far between two sources, 0 to "
+                   "1, or keyframes second:t, e.g. --blend expression=0:0,2:1 (default: 0.5)")  # fmt: skip
     p.add_argument("--no-live", action="append", default=[], choices=LIVE_FACTORS, metavar="FACTOR",
                    help=f"keep still when nothing drives it: {', '.join(LIVE_FACTORS)}")  # fmt: skip
     p.add_argument("--motion", choices=MOTIONS, help="a clip's motion is added to the photo's own, or replaces it")
@@ -96,6 +101,7 @@ def merged(args: argparse.Namespace) -> tuple[Recipe, dict[str, str]]:
         live={**old.live, **dict.fromkeys(args.no_live, False)},
         motion=args.motion or old.motion,
         others=args.others or old.others,
+        blend={**old.blend, **_texts("--blend", args.blend)},
     )
     settings = Recipe(
         method=args.method or base.method,
@@ -131,12 +137,20 @@ def _pairs(flag: str, items: Sequence[str]) -> dict[str, float]:
     return result
 
 
+def _texts(flag: str, items: Sequence[str]) -> dict[str, str]:
+    """["expression=0:0,2:1", ...] -> {"expression": "0:0,2:1"}, which Controls checks. Raises ControlError."""
+    if wrong := [item for item in items if "=" not in item]:
+        raise ControlError(f"{flag} takes FACTOR=T, for example expression=0.5, not {wrong[0]!r}.")
+    return {key.strip(): value for key, _, value in (item.partition("=") for item in items)}
+
+
 def _request(recipe: Recipe, files: dict[str, str]) -> Request:
     from thgen.pipeline import Request
 
     drivers = {role: path for role, path in files.items() if role in FACTORS}
+    toward = {role.removesuffix(recipes.TOWARD): path for role, path in files.items() if role.endswith(recipes.TOWARD)}
     return Request(files["photo"], files.get("audio"), drivers, recipe.controls, recipe.method, recipe.seed,
-                   recipe.face, recipe.size, recipe.paste_back, recipe.max_side)  # fmt: skip
+                   recipe.face, recipe.size, recipe.paste_back, recipe.max_side, toward)  # fmt: skip
 
 
 def _render(request: Request, session: object, out: str) -> Result:

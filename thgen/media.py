@@ -23,7 +23,8 @@ import numpy as np
 
 from thgen.errors import AudioError, ClipError, OutputError, ThgenError
 from thgen.photo import PathLike, regular_file
-from thgen.photo import read_photo as read_photo  # the door to everything that is read
+from thgen.photo import is_photo as is_photo  # the door to everything that is read
+from thgen.photo import read_photo as read_photo
 from thgen.schema import FPS, SAMPLE_RATE
 
 AUDIO_MAX_BYTES = 256 << 20

@@ -43,6 +43,23 @@ def regular_file(path: PathLike, error: type[ThgenError], what: str, max_bytes: 
     return path
 
 
+def is_photo(path: PathLike) -> bool:
+    """Whether a file is a picture that `read_photo` may open, by its header and not by its name."""
+    import pillow_heif
+    from PIL import Image
+
+    pillow_heif.register_heif_opener()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path, formats=PHOTO_FORMATS):
+                return True
+        except Image.DecompressionBombError:
+            return True  # too large a picture is one all the same: `read_photo` says so
+        except Exception:  # Pillow's parsers raise anything at all on crafted headers
+            return False
+
+
 def read_photo(photo: PathLike | np.ndarray) -> np.ndarray:
     """A photo as uint8 RGB [H W 3], turned as its EXIF says; transparency lies over white.
 

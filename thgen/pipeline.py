@@ -14,7 +14,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from itertools import islice
@@ -56,7 +56,8 @@ class Request:
 
     photo:      path, or uint8 RGB [H W 3]
     audio:      path (sound, or a video with sound), float32 [L] at 16 kHz, or None: as long as the longest driver
-    drivers:    factor -> path of a driving clip
+    drivers:    factor -> path of a driving clip, or of a still picture
+    toward:     factor that may lie between two sources -> path of the second one; `controls.blend` says how far
     face:       which face of the photo, 0 = the largest
     size:       px of the generated square crop
     paste_back: put the crop back into the photo (its longer side then limited to max_side), or give the crop alone
@@ -72,11 +73,15 @@ class Request:
     size: int = 512
     paste_back: bool = True
     max_side: int = 1080
+    toward: Mapping[str, PathLike] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in self.drivers:
+        for name in (*self.drivers, *self.toward):
             if name not in FACTORS or "clip" not in FACTORS[name].drivers:
                 raise ControlError(f"A clip cannot drive {name!r}; choose one of: {', '.join(FACTORS)}.")
+        for name in self.toward:
+            if not FACTORS[name].blends:
+                raise ControlError(f"{FACTORS[name].label} cannot lie between two sources; give one clip.")
         low, high = SIZE_RANGE
         if not low <= self.size <= high or self.size % SIZE_STEP:
             raise ControlError(f"The size must be a multiple of {SIZE_STEP} from {low} to {high}, not {self.size}.")
@@ -214,6 +219,7 @@ class Plan:
 
     prepared: Prepared
     driven: Factors  # per driven factor [N D]
+    toward: Factors  # the second sources, likewise
     voiced: tuple[str, ...]
     frames: int
     warnings: list[str]
@@ -222,44 +228,52 @@ class Plan:
 def plan(request: Request, session: Session, progress: Progress | None = None) -> Plan:
     """Read and encode everything. Raises every typed error that an input can cause, before a frame is made."""
     report = progress or (lambda fraction, text: None)
-    absent = [name for name in request.drivers if name not in session.method.factors]
+    sources = [*request.drivers.items(), *request.toward.items()]
+    absent = [name for name, _ in sources if name not in session.method.factors]
     if absent:
         raise ControlError(f"The method {session.method.name} has no factor {absent[0]!r} that a clip could drive.")
-    if request.audio is None and not request.drivers:
+    if request.audio is None and not sources:
         raise AudioError("There is nothing to animate: give a voice, or a driving clip.")
+    if request.audio is None and all(media.is_photo(path) for _, path in sources):
+        raise AudioError("A still picture does not say how long the video is: give a voice, or a driving clip too.")
     report(0.0, "Finding the face")
     prepared = session.prepare(request)
     warnings = list(prepared.crop.warnings)
     report(0.03, "Reading the voice")
     samples = None if request.audio is None else media.read_audio(request.audio)
     frames = None if samples is None else math.ceil(samples.size / SAMPLES_PER_FRAME)
-    driven: Factors = {}
     clips: dict[Path, Factors] = {}  # one clip may drive several factors
-    for name, path in request.drivers.items():
-        path = Path(path)
-        if path not in clips:
-            clips[path] = _encode_clip(path, frames, session, report, warnings)
-        if name not in clips[path]:
-            raise ControlError(f"With {session.method.name} a clip cannot drive {name!r}.")
-        driven[name] = clips[path][name]
+    for _, path in sources:
+        if Path(path) not in clips:
+            clips[Path(path)] = _encode_clip(Path(path), frames, session, report, warnings)
+    driven, toward = (_tracks(given, clips, session.method) for given in (request.drivers, request.toward))
     if samples is None or frames is None:
-        return Plan(prepared, driven, (), max(len(track) for track in driven.values()), warnings)
+        frames = max(len(track) for track in (*driven.values(), *toward.values()))
+        return Plan(prepared, driven, toward, (), frames, warnings)
     report(0.1, "Listening")
     voice = session.method.encode_audio(samples, frames)
     voiced = tuple(name for name in voice if name not in driven)
-    return Plan(prepared, {**driven, **{name: voice[name] for name in voiced}}, voiced, frames, warnings)
+    return Plan(prepared, {**driven, **{name: voice[name] for name in voiced}}, toward, voiced, frames, warnings)
+
+
+def _tracks(sources: Mapping[str, PathLike], clips: Mapping[Path, Factors], method: Method) -> Factors:
+    """What drives each factor, [N D]. Raises ControlError."""
+    for name, path in sources.items():
+        if name not in clips[Path(path)]:
+            raise ControlError(f"With {method.name} a clip cannot drive {name!r}.")
+    return {name: clips[Path(path)][name] for name, path in sources.items()}
 
 
 def _encode_clip(path: Path, wanted: int | None, session: Session, report: Progress, warnings: list[str]) -> Factors:
-    """Factors of the first `wanted` frames of a driving clip (None: all), each [N D]; short gaps without a face are
-    interpolated. Raises ClipError."""
+    """Factors of the first `wanted` frames of a driving clip (None: all) or of a still, each [N D]; short gaps without
+    a face are interpolated. Raises ClipError, PhotoError."""
     found: list[bool] = []
-    frames = media.read_clip(path)
+    frames = _still(path) if media.is_photo(path) else media.read_clip(path)
     try:
         factors = session.method.encode_clip(_faces(path.name, islice(frames, wanted), session, report, found))
     finally:
         frames.close()
-    if wanted and len(found) < wanted - 1:
+    if wanted and 1 < len(found) < wanted - 1:
         warnings.append(f"{path.name} is shorter than the video: it plays forwards and backwards in turn.")
     lost = found.count(False)
     if not lost:
@@ -267,6 +281,11 @@ def _encode_clip(path: Path, wanted: int | None, session: Session, report: Progr
     warnings.append(f"{path.name} shows no face in {lost} of its frames; the motion is interpolated there.")
     seen = np.array(found)
     return {name: torch.from_numpy(fill_gaps(v.cpu().numpy(), seen)).to(v) for name, v in factors.items()}
+
+
+def _still(path: Path) -> Generator[np.ndarray]:
+    """A still picture as a clip of one frame. Raises PhotoError."""
+    yield limit_side(media.read_photo(path), media.CLIP_MAX_SIDE)[0]
 
 
 def _faces(name: str, frames: Iterable[np.ndarray], session: Session, report: Progress,
@@ -291,18 +310,21 @@ def _faces(name: str, frames: Iterable[np.ndarray], session: Session, report: Pr
 
 def frames_of(plan: Plan, request: Request, session: Session) -> Iterator[Window]:
     """Decode a plan window by window. Only the target factors, 200 bytes per frame, exist for the whole video."""
-    target = _targets(plan.prepared.identity, plan.driven, request, plan.frames, plan.voiced)
+    target = _targets(plan.prepared.identity, plan, request)
     for start in range(0, plan.frames, WINDOW):
         window = {name: values[start : start + WINDOW] for name, values in target.items()}
         yield Window(_render(plan.prepared, window, session.method), start, plan.frames)
 
 
-def _targets(identity: Identity, driven: Factors, request: Request, frames: int, voiced: tuple[str, ...]) -> Factors:
-    """Target values of every factor, [frames D]; of latents, those of the factors with units beside them."""
+def _targets(identity: Identity, plan: Plan | None, request: Request) -> Factors:
+    """Target values of every factor, [frames D]; of latents, those of the factors with units beside them. Without a
+    plan those of one still that nothing drives."""
     controls, seed = request.controls, request.seed
+    driven, toward, frames = (plan.driven, plan.toward, plan.frames) if plan else ({}, {}, 1)
     if identity.units is None:
-        return factor_controls.apply(identity.own, driven, controls, seed, frames, voiced=voiced)
-    latents = factor_controls.apply_latents(identity.own, driven, controls, frames)
+        voiced = plan.voiced if plan else ()
+        return factor_controls.apply(identity.own, driven, controls, seed, frames, voiced=voiced, toward=toward)
+    latents = factor_controls.apply_latents(identity.own, driven, controls, frames, toward=toward)
     # What is driven does not live beside its driver.
     still = replace(controls, live={**controls.live, **{n: False for n in driven if FACTORS[n].live}})
     units = factor_controls.apply(identity.units, {}, still, seed, frames)
@@ -345,7 +367,7 @@ def generate(request: Request, session: Session | None = None, progress: Progres
 def preview(request: Request, session: Session) -> np.ndarray:
     """One still, uint8 RGB [H W 3]: the photo with the sliders applied; voice and clips are not looked at."""
     prepared = session.prepare(request)
-    target = _targets(prepared.identity, {}, request, 1, ())
+    target = _targets(prepared.identity, None, request)
     return _render(prepared, target, session.method)[0]
 
 

@@ -22,7 +22,8 @@ from thgen.schema import FACTORS, Controls
 
 VERSION = 1
 MAX_BYTES = 1 << 20
-ROLES = ("photo", "audio", *FACTORS)  # what a recorded file may be
+TOWARD = "_to"  # after the name of a factor: its second source
+ROLES = ("photo", "audio", *FACTORS, *(name + TOWARD for name, f in FACTORS.items() if f.blends))  # of recorded files
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Recipe:
         kinds = {"method": str, "seed": int, "face": int, "size": int, "paste_back": bool, "max_side": int}
         settings = {key: _typed(key, data[key], kind) for key, kind in kinds.items() if key in data}
         controls = _mapping(data.get("controls", {}), "recipe's controls", {f.name for f in fields(Controls)})
-        for name in ("values", "strength", "live"):
+        for name in ("values", "strength", "live", "blend"):
             _mapping(controls.get(name, {}), f"recipe's {name}", None)
         for name, on in controls.get("live", {}).items():
             _typed(f"live.{name}", on, bool)

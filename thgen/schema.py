@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
+from typing import Any
 
 from thgen.errors import ControlError
 
@@ -133,6 +135,7 @@ class Factor:
     unit: str
     drivers: tuple[str, ...]  # what may drive it: "audio", "clip"; empty driver = the photo's own
     live: bool = False  # moves by itself (seeded) when nothing drives it
+    blends: bool = False  # may lie between two sources
     info: str = ""
 
     @property
@@ -150,7 +153,7 @@ FACTORS: dict[str, Factor] = {
         Factor("gaze", "Gaze", ("yaw", "pitch"), "degrees", ("clip",), live=True, info="where the eyes look"),
         Factor("blink", "Blink", ("openness_L", "openness_R"), "% of the open eye", ("clip",), live=True,
                info="how far the lids are open"),
-        Factor("expression", "Expression", EXPRESSION_COEFFICIENTS, "shape weight", ("clip",),
+        Factor("expression", "Expression", EXPRESSION_COEFFICIENTS, "shape weight", ("clip",), blends=True,
                info="brows, cheeks, nose and mouth corners"),
     )
 }  # fmt: skip
@@ -181,8 +184,42 @@ def _controls() -> dict[str, Control]:
 
 CONTROLS: dict[str, Control] = _controls()
 STRENGTH_RANGE = (0.0, 2.0)
+BLEND_RANGE, BLEND = (0.0, 1.0), 0.5  # from the first source to the second; where nobody says
+KEYFRAMES_MAX, KEYFRAME_SECONDS = 100, 600.0
 MOTIONS = ("relative", "absolute")
 OTHERS = ("stay", "zero")
+
+
+BlendPath = tuple[tuple[float, float], ...]  # (second, t) in the order of time
+
+
+def blend_path(factor: str, value: object) -> BlendPath:
+    """How far between its two sources a factor lies: a number, keyframes [[second, t], ...], or their text "0:0, 2:1".
+
+    Between keyframes t runs straight, before the first and after the last it stays. Raises ControlError.
+    """
+    example = f"Between two sources, {factor} takes a number from 0 to 1 or keyframes like 0:0, 2:1 (second:t)"
+    keys: Any = value
+    if isinstance(value, str):
+        keys = [part.split(":") for part in value.replace(";", ",").split(",") if part.strip()]
+        keys = keys[0][0] if len(keys) == 1 and len(keys[0]) == 1 else keys
+    if not isinstance(keys, (list, tuple)):
+        return ((0.0, _checked("The blend of", factor, keys, *BLEND_RANGE)),)
+    if not 1 <= len(keys) <= KEYFRAMES_MAX or any(not isinstance(k, (list, tuple)) or len(k) != 2 for k in keys):
+        raise ControlError(f"{example}, at most {KEYFRAMES_MAX} of them, not {value!r}.")
+    path = tuple(
+        (_checked("A keyframe's second of", factor, second, 0, KEYFRAME_SECONDS),
+         _checked("A keyframe of", factor, t, *BLEND_RANGE))
+        for second, t in keys
+    )  # fmt: skip
+    if any(b[0] <= a[0] for a, b in pairwise(path)):
+        raise ControlError(f"{example}; each keyframe must lie after the one before, not {value!r}.")
+    return path
+
+
+def path_text(path: BlendPath) -> str:
+    """Keyframes as `blend_path` reads them."""
+    return ", ".join(f"{second:g}:{t:g}" for second, t in path)
 
 
 def _checked(kind: str, key: str, value: object, low: float, high: float) -> float:
@@ -205,6 +242,7 @@ class Controls:
     motion:   "relative" (the photo's own pose and expression stay the zero) or "absolute" (the driver's own values)
     others:   what stands where nothing drives: "stay" (the photo's own) or "zero" (the canonical position; only methods
               with latents of their own have one: PD-FGC, figure 3)
+    blend:    factor -> how far it lies between its two sources, see `blend_path`; missing = BLEND
     Raises ControlError.
     """
 
@@ -213,6 +251,7 @@ class Controls:
     live: Mapping[str, bool] = field(default_factory=dict)
     motion: str = "relative"
     others: str = "stay"
+    blend: Mapping[str, BlendPath | float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, value in self.values.items():
@@ -228,6 +267,10 @@ class Controls:
                 raise ControlError(f"The factor {factor!r} never moves by itself, so it cannot be switched.")
         if self.motion not in MOTIONS:
             raise ControlError(f"Motion must be one of {', '.join(MOTIONS)}, not {self.motion!r}.")
+        for factor in self.blend:
+            if not self._factor(factor).blends:
+                raise ControlError(f"The factor {factor!r} has one source only, so nothing lies between two.")
+        object.__setattr__(self, "blend", {f: blend_path(f, value) for f, value in self.blend.items()})
         if self.others not in OTHERS:
             raise ControlError(f"Others must be one of {', '.join(OTHERS)}, not {self.others!r}.")
 
@@ -242,6 +285,10 @@ class Controls:
 
     def gain(self, factor: str) -> float:
         return float(self.strength.get(factor, 1.0))
+
+    def path(self, factor: str) -> BlendPath:
+        """Keyframes of how far the factor lies between its two sources."""
+        return self.blend.get(factor, ((0.0, BLEND),))  # type: ignore[return-value]
 
     def is_live(self, factor: str) -> bool:
         return FACTORS[factor].live and bool(self.live.get(factor, True))

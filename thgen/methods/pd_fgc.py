@@ -262,6 +262,8 @@ class Encoders(Method):
         found = {name: torch.cat([row[name] for row in rows]).cpu() for name in self.factors}
         gains = {"lip": self.gains.lip, "expression": self.gains.expression, "pose": self.gains.pose}
         found = {name: gains.get(name, self.gains.eye) * track for name, track in found.items()}
+        if len(found["lip"]) == 1:  # a still: there is nothing to smooth it with
+            return found
         return found | {"lip": smooth_lips(found["lip"]), "pose": smooth_pose(found["pose"])}
 
     @abstractmethod

@@ -36,7 +36,7 @@ class ConvBlock(nn.Module):
 class HourGlass(nn.Module):
     """[B C H W] -> the same shape, seen at H/2 ... H/16 and back."""
 
-    def __init__(self, channels: int, depth: int = DEPTH):
+    def __init__(self, channels: int, dropout: float = 0.5, depth: int = DEPTH):
         super().__init__()
         self.depth = depth
         for level in range(depth, 0, -1):
@@ -45,7 +45,7 @@ class HourGlass(nn.Module):
         self.add_module("b2_plus_1", ConvBlock(channels, channels))
         for level in range(1, depth + 1):
             self.add_module(f"b3_{level}", ConvBlock(channels, channels))
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = nn.Dropout(dropout)
 
     def _level(self, level: int, x: Tensor) -> Tensor:
         skip = self.dropout(self.get_submodule(f"b1_{level}")(x))
@@ -61,24 +61,24 @@ class HourGlass(nn.Module):
 class FanEncoder(nn.Module):
     """[B 3 side side] -> feature [B features]: 68 maps, which nothing supervises, squeezed through one channel.
 
-    width: channels of the hourglass, the stem has a quarter of it.
+    width: channels of the hourglass, the stem has a quarter of it; squeeze: channels, where one is too few.
     """
 
-    def __init__(self, width: int, side: int, features: int, maps: int):
+    def __init__(self, width: int, side: int, features: int, maps: int, dropout: float, squeeze: int = 1):
         super().__init__()
         self.conv1 = nn.Conv2d(3, width // 4, 7, 2, 3)
         self.bn1 = nn.BatchNorm2d(width // 4)
         self.conv2 = ConvBlock(width // 4, width // 2)
         self.conv3 = ConvBlock(width // 2, width // 2)
         self.conv4 = ConvBlock(width // 2, width)
-        self.m0 = HourGlass(width)
+        self.m0 = HourGlass(width, dropout)
         self.top_m_0 = ConvBlock(width, width)
         self.conv_last0 = nn.Conv2d(width, width, 1)
         self.bn_end0 = nn.BatchNorm2d(width)
         self.l0 = nn.Conv2d(width, maps, 1)
         self.bn5 = nn.BatchNorm2d(maps)
-        self.conv6 = nn.Conv2d(maps, 1, 3, 2, 1)
-        self.fc = nn.Linear((side // 8) ** 2, features)
+        self.conv6 = nn.Conv2d(maps, squeeze, 3, 2, 1)
+        self.fc = nn.Linear(squeeze * (side // 8) ** 2, features)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
@@ -105,19 +105,19 @@ def embedding(features: int, size: int) -> nn.Sequential:
 class Motion(nn.Module):
     """The unified motion feature of a frame and the factors' heads on it (PD-FGC, section 3.2 and figure 2).
 
-    width, side, maps: of FanEncoder; the others are sizes of the feature and of the latents.
+    width, side, maps, squeeze, dropout (of the hourglass, in training): of FanEncoder; the others are sizes of latents.
     """
 
     def __init__(
         self, width: int = 256, side: int = 224, features: int = 512, maps: int = 68, lip: int = 500, pose: int = 6,
-        eye: int = 6, expression: int = 30,
+        eye: int = 6, expression: int = 30, dropout: float = 0.5, squeeze: int = 1,
     ):  # fmt: skip
         super().__init__()
         self.config = {
             "class": "pd_fgc_motion", "width": width, "side": side, "features": features, "maps": maps, "lip": lip,
-            "pose": pose, "eye": eye, "expression": expression,
+            "pose": pose, "eye": eye, "expression": expression, "dropout": dropout, "squeeze": squeeze,
         }  # fmt: skip
-        self.model = FanEncoder(width, side, features, maps)
+        self.model = FanEncoder(width, side, features, maps, dropout, squeeze)
         self.to_mouth, self.mouth_embed = head(features), embedding(features, lip)
         self.to_headpose, self.headpose_embed = head(features), embedding(features, pose)
         self.to_eye, self.eye_embed = head(features), embedding(features, eye)

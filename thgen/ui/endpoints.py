@@ -12,16 +12,17 @@ import gradio as gr
 import numpy as np
 
 from thgen.errors import ControlError, ThgenError
-from thgen.schema import Controls
-from thgen.ui.form import Form, file_path
+from thgen.schema import FACTORS, Controls
+from thgen.ui.form import SOURCES, Form, file_path
 from thgen.ui.session import Session
 
+DICTIONARIES = ("controls", "strength", "live", "blend")
 SETTINGS = ("motion", "others", "method", "seed", "face", "size", "paste_back", "max_side")
 
 
 def _parameters(form: Form) -> dict[str, Any]:
     """Parameter name -> component. Few and named: sliders travel as one dictionary with the keys of `--set`."""
-    clips = {k.replace(".", "_"): w for k, w in form.widgets.items() if k.endswith(".clip")}
+    clips = {k.replace(".", "_"): w for k, w in form.widgets.items() if k.endswith(SOURCES)}
     return {
         "photo": form.widgets["photo"],
         "audio": form.widgets["audio"],
@@ -29,17 +30,19 @@ def _parameters(form: Form) -> dict[str, Any]:
         "controls": gr.JSON({}, visible=False, label="controls"),
         "strength": gr.JSON({}, visible=False, label="strength"),
         "live": gr.JSON({}, visible=False, label="live"),
+        "blend": gr.JSON({}, visible=False, label="blend"),
         **{name: form.widgets[name] for name in SETTINGS},
     }
 
 
 def api_fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of an endpoint -> fields of the page. Raises ControlError on an unknown or malformed entry."""
-    fields = {k.removesuffix("_clip") + ".clip" if k.endswith("_clip") else k: file_path(v)
-              for k, v in arguments.items() if k not in ("controls", "strength", "live")}  # fmt: skip
-    given = {name: _dictionary(name, arguments.get(name)) for name in ("controls", "strength", "live")}
-    Controls(values=given["controls"], strength=given["strength"], live=given["live"])  # refuses unknown keys
+    named = {f"{factor}{what}".replace(".", "_"): factor + what for factor in FACTORS for what in SOURCES}
+    fields = {named.get(k, k): file_path(v) for k, v in arguments.items() if k not in DICTIONARIES}
+    given = {name: _dictionary(name, arguments.get(name)) for name in DICTIONARIES}
+    Controls(given["controls"], given["strength"], given["live"], blend=given["blend"])  # refuses unknown keys
     fields |= given["controls"]
+    fields |= {f"{factor}.path": value for factor, value in given["blend"].items()}
     for name in ("strength", "live"):
         fields |= {f"{factor}.{name}": value for factor, value in given[name].items()}
     return fields
@@ -68,8 +71,10 @@ def _endpoint(fn: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
 
 GENERATE_DOC = """Make a talking video from a photo and a voice.
 
-photo, audio: files. <factor>_clip: a video that drives this factor alone. controls: sliders by the names of --set, e.g.
-{"pose.yaw": 10, "expression.happy": 0.7, "au.12": 3}. strength: factor -> 0 to 2. live: factor -> false keeps it still.
+photo, audio: files. <factor>_clip: a video or picture that drives this factor alone; <factor>_to: a second one, and
+blend: factor -> how far between the two, 0 to 1, or keyframes [[second, t], ...]. controls: sliders by the names of
+--set, e.g. {"pose.yaw": 10, "expression.happy": 0.7, "au.12": 3}. strength: factor -> 0 to 2. live: factor -> false
+keeps it still.
 Returns the mp4 and {method, weights, seed, warnings, seconds, frames, fps, elapsed, recipe}."""
 
 PREVIEW_DOC = """One still with the given settings. The arguments are those of /generate; audio may be left out.

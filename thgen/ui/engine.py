@@ -82,7 +82,8 @@ class PipelineEngine:
 
         if request.audio is not None:
             return media.probe(Path(request.audio), AudioError).seconds or 0.0  # type: ignore[arg-type]
-        return max((media.probe(clip).seconds or 0.0 for clip in request.drivers.values()), default=0.0)
+        clips = [c for c in (*request.drivers.values(), *request.toward.values()) if not media.is_photo(c)]
+        return max((media.probe(clip).seconds or 0.0 for clip in clips), default=0.0)
 
     def preview(self, request: Request) -> np.ndarray:
         from thgen import pipeline

@@ -13,10 +13,11 @@ from typing import Any
 
 import gradio as gr
 
-from thgen.schema import CONTROLS, FACTORS, MOTIONS, OTHERS, STRENGTH_RANGE, Control
+from thgen.schema import BLEND, BLEND_RANGE, CONTROLS, FACTORS, MOTIONS, OTHERS, STRENGTH_RANGE, Control
 from thgen.ui.session import FACES_MAX, MAX_SIDE_RANGE, SEED_MAX, SIZES, Session
 
-CLIP_TYPES = [".mp4", ".mov", ".webm", ".mkv", ".avi"]
+CLIP_TYPES = [".mp4", ".mov", ".webm", ".mkv", ".avi", ".jpg", ".jpeg", ".png", ".webp", ".heic"]
+SOURCES = (".clip", ".to")  # endings of the fields that hold what drives a factor
 MANY_SLIDERS = 3  # more than this lie in two columns, and without the line that explains each
 
 
@@ -34,7 +35,7 @@ class Form:
     @property
     def settings(self) -> dict[str, Any]:
         """The widgets that hold no file: what a link, an example or Reset may set."""
-        return {k: w for k, w in self.widgets.items() if k not in ("photo", "audio") and not k.endswith(".clip")}
+        return {k: w for k, w in self.widgets.items() if k not in ("photo", "audio") and not k.endswith(SOURCES)}
 
     @property
     def neutral(self) -> dict[str, Any]:
@@ -115,8 +116,9 @@ def _factor_block(name: str) -> dict[str, Any]:
     with gr.Row(elem_classes="driver", equal_height=True):
         if "clip" in factor.drivers:
             instead = ", not the voice" if "audio" in factor.drivers else ""
-            widgets[f"{name}.clip"] = gr.File(label=f"Driving clip{instead}", file_types=CLIP_TYPES, height=76,
-                                              scale=3, min_width=180, elem_id=_id(f"{name}.clip"))  # fmt: skip
+            widgets[f"{name}.clip"] = gr.File(label=f"Driving clip or picture{instead}", file_types=CLIP_TYPES,
+                                              height=76, scale=3, min_width=180,
+                                              elem_id=_id(f"{name}.clip"))  # fmt: skip
         with gr.Column(scale=3, min_width=170, elem_classes="gain"):
             low, high = STRENGTH_RANGE
             widgets[f"{name}.strength"] = gr.Slider(low, high, value=1.0, step=0.05, label="Strength (×)",
@@ -124,8 +126,26 @@ def _factor_block(name: str) -> dict[str, Any]:
             if factor.live:
                 widgets[f"{name}.live"] = gr.Checkbox(True, label="Moves by itself without a clip",
                                                       elem_id=_id(f"{name}.live"), container=False)  # fmt: skip
+    if factor.blends:
+        widgets |= _between(name)
     if units:
         with gr.Accordion("Action units (FACS, 0 to 5)", open=False), gr.Column(elem_classes="sliders"):
             for control in units:
                 widgets[control.key] = _slider(control, with_info=False)
+    return widgets
+
+
+def _between(name: str) -> dict[str, Any]:
+    """A second source, and how far the factor lies between the two."""
+    widgets: dict[str, Any] = {}
+    with gr.Accordion("Between two sources", open=False), gr.Row(elem_classes="driver", equal_height=True):
+        widgets[f"{name}.to"] = gr.File(label="Second clip or picture", file_types=CLIP_TYPES, height=76, scale=3,
+                                        min_width=180, elem_id=_id(f"{name}.to"))  # fmt: skip
+        with gr.Column(scale=3, min_width=170, elem_classes="gain"):
+            low, high = BLEND_RANGE
+            widgets[f"{name}.t"] = gr.Slider(low, high, value=BLEND, step=0.05, min_width=150,
+                                             label="From the first (0) to the second (1)",
+                                             elem_id=_id(f"{name}.t"))  # fmt: skip
+            widgets[f"{name}.path"] = gr.Textbox("", label="Or keyframes, second:t", placeholder="0:0, 2:1, 4:0",
+                                                 max_lines=1, elem_id=_id(f"{name}.path"))  # fmt: skip
     return widgets

@@ -5,12 +5,14 @@ What comes in is a stranger's text: unknown names are dropped, numbers are clamp
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from thgen.schema import CONTROLS, FACTORS, MOTIONS, OTHERS, STRENGTH_RANGE
+from thgen.errors import ControlError
+from thgen.schema import BLEND_RANGE, CONTROLS, FACTORS, MOTIONS, OTHERS, STRENGTH_RANGE, blend_path, path_text
 from thgen.ui.session import FACES_MAX, MAX_SIDE_RANGE, SEED_MAX, SIZES
 
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
@@ -34,6 +36,11 @@ def read_query(query: Mapping[str, str], methods: Iterable[str]) -> dict[str, An
             value = _number(text, CONTROLS[key].low, CONTROLS[key].high)
         elif factor in FACTORS and what == "strength":
             value = _number(text, *STRENGTH_RANGE)
+        elif factor in FACTORS and FACTORS[factor].blends and what == "t":
+            value = _number(text, *BLEND_RANGE)
+        elif factor in FACTORS and FACTORS[factor].blends and what == "path":
+            with contextlib.suppress(ControlError):
+                value = path_text(blend_path(factor, text))
         elif (factor in FACTORS and what == "live" and FACTORS[factor].live) or key == "paste_back":
             value = _FLAGS.get(text.lower())
         elif key in ("seed", "face"):

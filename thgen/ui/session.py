@@ -3,7 +3,10 @@
 The page hands over a flat dictionary of fields, named once here and used by the widgets, the share links and the API:
 
     photo, audio            paths (str) or None
-    <factor>.clip           path of a driving clip or None      e.g. "pose.clip"
+    <factor>.clip           path of a driving clip or picture, or None      e.g. "pose.clip"
+    <factor>.to             path of a second one, of factors that may lie between two
+    <factor>.t              how far between them, 0 to 1
+    <factor>.path           the same by keyframes, e.g. "0:0, 2:1"; if given, it counts
     <factor>.strength       gain on what drives the factor, 0 to 2
     <factor>.live           bool: moves by itself when nothing drives it
     <control key>           a slider's value, in the unit of schema.CONTROLS    e.g. "pose.yaw"
@@ -27,7 +30,7 @@ import numpy as np
 
 from thgen.errors import AudioError, ControlError, MethodError, PhotoError, ThgenError
 from thgen.recipe import Recipe
-from thgen.schema import CONTROLS, FACTORS, MOTIONS, OTHERS, Controls
+from thgen.schema import BLEND, CONTROLS, FACTORS, MOTIONS, OTHERS, Controls, path_text
 from thgen.ui.engine import Engine, PipelineEngine
 
 if TYPE_CHECKING:
@@ -85,7 +88,7 @@ def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str
     """
     if not fields.get("photo"):
         raise PhotoError("There is no photo yet: upload one, or click an example.")
-    values, strength, live, drivers = {}, {}, {}, {}
+    values, strength, live, drivers, toward, blend = {}, {}, {}, {}, {}, {}
     for key, control in CONTROLS.items():
         value = fields.get(key)
         if value is not None and value != control.neutral:
@@ -98,18 +101,27 @@ def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str
             live[name] = False
         if clip:
             drivers[name] = Path(clip)
-    if need_motion and not fields.get("audio") and not drivers:
+        second, t, path = (fields.get(f"{name}.{what}") for what in ("to", "t", "path"))
+        if second:
+            toward[name] = Path(second)
+        if factor.blends and path not in (None, ""):
+            blend[name] = path
+        elif factor.blends and t is not None and t != BLEND:
+            blend[name] = t
+    if need_motion and not fields.get("audio") and not drivers and not toward:
         raise AudioError("There is no voice yet: upload or record one, click an example, or give a driving clip.")
     return {
         "photo": Path(fields["photo"]),
         "audio": Path(fields["audio"]) if fields.get("audio") else None,
         "drivers": drivers,
+        "toward": toward,
         "controls": Controls(
             values=values,
             strength=strength,
             live=live,
             motion=fields.get("motion") or MOTIONS[0],
             others=fields.get("others") or OTHERS[0],
+            blend=blend,
         ),
         "method": fields.get("method"),
         "seed": _whole("seed", fields.get("seed", 0), 0, SEED_MAX),
@@ -126,11 +138,22 @@ def recipe_fields(recipe: Recipe) -> dict[str, Any]:
     return {
         **{key: c.value(key) for key in CONTROLS},
         **{f"{name}.strength": c.gain(name) for name in FACTORS},
+        **_blends(c),
         **{f"{name}.live": c.is_live(name) for name, factor in FACTORS.items() if factor.live},
         **{key: getattr(recipe, key) for key in ("method", "seed", "face", "size", "paste_back", "max_side")},
         "motion": c.motion,
         "others": c.others,
     }
+
+
+def _blends(controls: Controls) -> dict[str, Any]:
+    """How far between its two sources each factor lies, as the page's slider and its line of keyframes."""
+    fields: dict[str, Any] = {}
+    for name in (name for name, factor in FACTORS.items() if factor.blends):
+        path = controls.path(name)
+        constant = len(path) == 1
+        fields |= {f"{name}.t": path[0][1] if constant else BLEND, f"{name}.path": "" if constant else path_text(path)}
+    return fields
 
 
 def _whole(name: str, value: object, low: int, high: int) -> int:
@@ -194,7 +217,8 @@ class Session:
         read["method"] = read["method"] or next(iter(methods))
         if read["method"] not in methods:
             raise MethodError(f"There is no method {read['method']!r}; choose one of: {', '.join(methods)}.")
-        undriven = [f for f in read["drivers"] if "clip" not in FACTORS[f].drivers or f not in methods[read["method"]]]
+        given = (*read["drivers"], *read["toward"])
+        undriven = [f for f in given if "clip" not in FACTORS[f].drivers or f not in methods[read["method"]]]
         if undriven:
             raise ControlError(f"{FACTORS[undriven[0]].label} cannot be driven by a clip with {read['method']}.")
         return Request(**read)

@@ -51,14 +51,16 @@ def test_flags_reach_the_request(folder, monkeypatch):
     flags = (
         "--photo p.png --audio a.wav --pose d.mp4 --gaze d.mp4 --set pose.yaw=10 --set gaze.pitch=-5 --set au.12=3 "
         "--set blink.openness=80 --set expression.happy=0.7 --strength lip=1.2 --no-live blink --motion absolute "
-        "--others zero --seed 9 --face 1 --max-side 720 --no-paste-back --out o.mp4"
+        "--others zero --expression-to p.png --blend expression=0:0,2:1 --seed 9 --face 1 --max-side 720 "
+        "--no-paste-back --out o.mp4"
     )
     assert generate(*flags.split()) == 0
     values = {"pose.yaw": 10, "gaze.pitch": -5, "au.12": 3, "blink.openness": 80, "expression.happy": 0.7}
-    controls = Controls(values, {"lip": 1.2}, {"blink": False}, "absolute", "zero")
+    controls = Controls(values, {"lip": 1.2}, {"blink": False}, "absolute", "zero", {"expression": "0:0, 2:1"})
     assert seen[0] == pipeline.Request(
-        "p.png", "a.wav", {"pose": "d.mp4", "gaze": "d.mp4"}, controls, "rig", 9, 1, 128, False, 720
-    )
+        "p.png", "a.wav", {"pose": "d.mp4", "gaze": "d.mp4"}, controls, "rig", 9, 1, 128, False, 720,
+        {"expression": "p.png"},
+    )  # fmt: skip
 
 
 def test_recipe_makes_the_video_again(folder):

@@ -5,7 +5,17 @@ import torch
 
 from thgen.controls import apply, apply_latents, au_weights, loop_index
 from thgen.errors import ControlError
-from thgen.schema import ACTION_UNITS, CONTROLS, EMOTIONS, FACTORS, LIP_COEFFICIENTS, Controls, au_factor
+from thgen.schema import (
+    ACTION_UNITS,
+    CONTROLS,
+    EMOTIONS,
+    FACTORS,
+    LIP_COEFFICIENTS,
+    Controls,
+    au_factor,
+    blend_path,
+    path_text,
+)
 
 STILL = {"pose": False, "gaze": False, "blink": False}
 JAW = LIP_COEFFICIENTS.index("jawOpen")
@@ -284,3 +294,67 @@ def test_latents_come_in_windows_and_unknown_ones_are_refused():
         apply_latents(photo, {"gaze": latents(2, 2)}, Controls(), 3)
     with pytest.raises(ControlError, match="Others must be one of stay, zero"):
         Controls(others="wild")
+
+
+def test_between_two_sources_along_keyframes(own):
+    first, second = ({"expression": track("expression", 60, change)} for change in (0.2, 0.8))
+    alone, other = (apply(own, driven, Controls(live=STILL), 0, 60)["expression"] for driven in (first, second))
+    path = Controls(live=STILL, blend={"expression": "0:0, 1:1, 2:0.5"})
+    found = apply(own, first, path, 0, 60, toward=second)["expression"]
+    share = torch.cat([torch.arange(25) / 25, 1 - 0.5 * torch.arange(25) / 25, torch.full((10,), 0.5)])[:, None]
+    torch.testing.assert_close(found, alone + share * (other - alone))
+    part = apply(own, first, path, 0, 10, start=20, toward=second)["expression"]
+    torch.testing.assert_close(part, found[20:30])
+
+
+def test_with_a_second_source_alone_the_photo_is_the_first(own):
+    second = {"expression": track("expression", 40, 0.6)}
+    whole = apply(own, second, Controls(live=STILL), 0, 40)["expression"]
+    half = apply(own, {}, Controls(live=STILL), 0, 40, toward=second)["expression"]
+    torch.testing.assert_close(half, (own["expression"] + whole) / 2)
+
+
+def test_latents_between_two_sources():
+    photo, first, second = {"expression": latents(1, 9)}, {"expression": latents(4, 9)}, {"expression": latents(6, 9)}
+    for t in (0.0, 0.25, 1.0):
+        found = apply_latents(photo, first, Controls(blend={"expression": t}), 4, toward=second)["expression"]
+        expected = (1 - t) * first["expression"] + t * second["expression"][:4]
+        torch.testing.assert_close(found, expected)
+    with pytest.raises(ControlError, match="no factor 'gaze'"):
+        apply_latents(photo, first, Controls(), 3, toward={"gaze": latents(2, 2)})
+
+
+def test_a_still_is_counted_from_a_face_at_rest(own):
+    still = {"pose": torch.tensor([[10.0, 5.0, 0.0, 0.0, 0.0, 0.0]]), "blink": torch.full((1, 2), 40.0)}
+    found = apply(own, still, Controls(live=STILL), 0, 5)
+    torch.testing.assert_close(found["pose"], (own["pose"] + still["pose"]).expand(5, -1))
+    torch.testing.assert_close(found["blink"], (own["blink"] * 0.4).expand(5, -1))
+
+
+def test_paths_are_read_as_they_are_written():
+    path = blend_path("expression", [[0, 0], [1.5, 1], [4, 0.25]])
+    assert path == ((0, 0), (1.5, 1), (4, 0.25)) == blend_path("expression", path_text(path))
+    assert blend_path("expression", 0.3) == ((0, 0.3),) == blend_path("expression", "0.3")
+    assert Controls(blend={"expression": "0:0, 2:1"}).path("expression") == ((0, 0), (2, 1))
+    assert Controls().path("expression") == ((0, 0.5),)
+
+
+@pytest.mark.parametrize(
+    ("blend", "words"),
+    [
+        ({"expression": 1.5}, "from 0 to 1"),
+        ({"expression": "x"}, "needs a number"),
+        ({"expression": "0:0, 0:1"}, "after the one before"),
+        ({"expression": "1:0:2"}, "keyframes like"),
+        ({"expression": "0:0, 1"}, "keyframes like"),
+        ({"expression": "0:0, 900:1"}, "from 0 to 600"),
+        ({"expression": []}, "keyframes like"),
+        ({"expression": [[0, 0]] * 101}, "at most 100"),
+        ({"expression": None}, "needs a number"),
+        ({"pose": 0.5}, "one source only"),
+        ({"hat": 0.5}, "no factor 'hat'"),
+    ],
+)
+def test_bad_paths(blend, words):
+    with pytest.raises(ControlError, match=words):
+        Controls(blend=blend)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from thgen.errors import PhotoError
-from thgen.media import read_photo
+from thgen.media import is_photo, read_photo, write_mp4
 from thgen.photo import PHOTO_MAX_BYTES, PHOTO_MAX_PIXELS
 
 
@@ -230,3 +230,13 @@ def test_too_many_bytes(tmp_path):
         file.truncate(PHOTO_MAX_BYTES + 1)  # sparse: takes no room
     with pytest.raises(PhotoError, match="larger than 64 MB"):
         read_photo(tmp_path / "a.jpg")
+
+
+def test_what_is_a_picture_and_what_is_not(tmp_path, scene):
+    Image.fromarray(scene).save(tmp_path / "clip.png")
+    (tmp_path / "clip.png").rename(tmp_path / "clip.mp4")
+    assert is_photo(tmp_path / "clip.mp4"), "the content decides"
+    write_mp4(tmp_path / "video.png.mp4", [scene] * 3, (128, 96), 3)
+    (tmp_path / "text.jpg").write_text("no picture")
+    for name in ("video.png.mp4", "text.jpg", "absent.jpg"):
+        assert not is_photo(tmp_path / name)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import soundfile
+import torch
 from fake_method import FakeSession, photo, voice
 from PIL import Image
 
@@ -16,7 +17,7 @@ import thgen
 from thgen import media, pipeline
 from thgen.errors import AudioError, ClipError, ControlError, FaceError, MethodError, OutputError, PhotoError
 from thgen.pipeline import Request, Session, generate, preview, render_video
-from thgen.schema import FPS, SAMPLE_RATE, Controls
+from thgen.schema import FACTORS, FPS, SAMPLE_RATE, Controls
 
 STILL = Controls(live={"pose": False, "gaze": False, "blink": False})
 
@@ -127,6 +128,41 @@ def test_a_clip_drives_its_factor(tmp_path, session, request_):
     absolute = replace(STILL, motion="absolute")
     yaw = yaws(session, replace(request_, drivers={"pose": path}, controls=absolute))
     assert abs(yaw[0] - 50) < 1.5
+
+
+def test_a_still_drives_as_well_and_never_ends(tmp_path, session, request_):
+    path = tmp_path / "still.png"
+    media.write_png(path, np.full((96, 128, 3), 60, np.uint8))
+    work = pipeline.plan(replace(request_, drivers={"pose": path}), session)
+    assert work.frames == 50 and len(work.driven["pose"]) == 1 and work.warnings == []
+    yaw = yaws(session, replace(request_, drivers={"pose": path}))
+    assert np.abs(yaw - 30).max() < 1, "counted from a head that looks straight ahead"
+    with pytest.raises(AudioError, match="does not say how long"):
+        pipeline.plan(replace(request_, audio=None, drivers={"pose": path}), session)
+
+
+def test_an_expression_lies_between_two_sources(tmp_path, session, request_):
+    first, second = (clip(tmp_path / f"{n}.mp4", [100] * 50) for n in "ab")
+    seen = []
+    session.method.encode_clip = lambda crops: seen.append(len(list(crops))) or {
+        "expression": torch.full((seen[-1], FACTORS["expression"].size), 0.4 * len(seen))}  # fmt: skip
+    controls = replace(STILL, motion="absolute", blend={"expression": "0:0, 1:1"})
+    told = replace(request_, drivers={"expression": first}, toward={"expression": second}, controls=controls)
+    found = []
+    decode = session.method.decode
+    session.method.decode = lambda identity, f: found.append(f["expression"][:, 0].clone()) or decode(identity, f)
+    for _ in generate(told, session):
+        pass
+    values = torch.cat(found)
+    assert seen == [50, 50]
+    torch.testing.assert_close(values[[0, 10, 25, 49]], torch.tensor([0.4, 0.56, 0.8, 0.8]), atol=1e-5, rtol=0)
+
+
+def test_second_sources_are_for_what_blends(request_):
+    with pytest.raises(ControlError, match="Head pose cannot lie between"):
+        replace(request_, toward={"pose": "a.mp4"})
+    with pytest.raises(ControlError, match="cannot drive 'hat'"):
+        replace(request_, toward={"hat": "a.mp4"})
 
 
 def test_one_clip_for_several_factors_is_watched_once(tmp_path, session, request_):

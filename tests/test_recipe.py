@@ -11,13 +11,15 @@ from thgen.recipe import Recipe, SourceFile
 from thgen.schema import Controls
 
 CONTROLS = Controls(
-    values={"pose.yaw": 10.0, "au.12": 3}, strength={"lip": 1.2}, live={"gaze": False}, motion="absolute", others="zero"
-)
+    values={"pose.yaw": 10.0, "au.12": 3}, strength={"lip": 1.2}, live={"gaze": False}, motion="absolute",
+    others="zero", blend={"expression": "0:0, 2:1"},
+)  # fmt: skip
 
 
 def test_there_and_back(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"photo")
-    files = {"photo": SourceFile.of(tmp_path / "a.jpg"), "pose": SourceFile("clip.mp4", "0" * 64)}
+    files = {"photo": SourceFile.of(tmp_path / "a.jpg"), "pose": SourceFile("clip.mp4", "0" * 64),
+             "expression_to": SourceFile("smile.jpg", "1" * 64)}  # fmt: skip
     recipe = Recipe("rig", 7, 1, 256, False, 720, CONTROLS, files)
     recipes.save(recipe, tmp_path / "r.json")
     assert recipes.load(tmp_path / "r.json") == recipe
@@ -64,6 +66,9 @@ def test_a_requests_recipe_names_no_file():
         ('{"controls": {"live": {"gaze": 0}}}', "type bool"),
         ('{"controls": {"motion": "fast"}}', "Motion"),
         ('{"controls": {"motion": ["relative"]}}', "Motion"),
+        ('{"controls": {"blend": {"expression": 2}}}', "from 0 to 1"),
+        ('{"controls": {"blend": [1]}}', "JSON object"),
+        ('{"files": {"pose_to": {}}}', "unknown key 'pose_to'"),
         ('{"files": {"hat": {}}}', "unknown key 'hat'"),
         ('{"files": {"photo": {"path": "a"}}}', "sha256"),
         ('{"files": {"photo": {"path": 1, "sha256": ""}}}', "type str"),

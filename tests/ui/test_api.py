@@ -45,13 +45,15 @@ def test_generate_with_everything(client, server, photo, voice):
     client.predict(
         photo=photo, audio=voice, pose_clip=handle_file(str(server.media / "portrait_1.png")),
         controls={"pose.yaw": 10, "expression.happy": 0.7}, strength={"lip": 1.2}, live={"gaze": False},
+        expression_to=handle_file(str(server.media / "portrait_1.png")), blend={"expression": [[0, 0], [2, 1]]},
         motion="absolute", others="zero", seed=7, size=256, paste_back=False, api_name="/generate",
     )  # fmt: skip
     request = server.engine.calls[-1][1]
     assert dict(request.controls.values) == {"pose.yaw": 10, "expression.happy": 0.7}
     assert request.controls.gain("lip") == 1.2 and not request.controls.is_live("gaze")
     assert request.controls.motion == "absolute" and request.controls.others == "zero"
-    assert list(request.drivers) == ["pose"]
+    assert list(request.drivers) == ["pose"] and list(request.toward) == ["expression"]
+    assert request.controls.path("expression") == ((0, 0), (2, 1))
     assert (request.seed, request.size, request.paste_back) == (7, 256, False)
 
 
@@ -68,6 +70,7 @@ def test_preview_needs_no_voice(client, server, photo):
         ({"controls": {"pose.yaw": 60}}, "pose.yaw=60 is outside its range: give a number from -45 to 45"),
         ({"controls": {"nose": 1}}, "There is no control 'nose'"),
         ({"strength": {"lip": -1}}, "from 0 to 2"),
+        ({"blend": {"expression": [[1, 0], [0, 1]]}}, "each keyframe must lie after the one before"),
         ({"seed": -1}, "The seed must be a whole number"),
         ({"method": "magic"}, "There is no method 'magic'"),
         ({"audio": None}, "There is no voice yet"),

@@ -59,7 +59,7 @@ def test_only_two_endpoints_are_public(session):
     assert set(endpoints) == {"/generate", "/preview"}
     for endpoint in endpoints.values():
         names = [p["parameter_name"] for p in endpoint["parameters"]]
-        clips = [f"{name}_clip" for name in FACTORS]
+        clips = [f"{name}_clip" for name in FACTORS] + [f"{n}_to" for n, f in FACTORS.items() if f.blends]
         assert names[:2] == ["photo", "audio"] and set(clips) < set(names)
         assert all(p["parameter_has_default"] for p in endpoint["parameters"]) and endpoint["description"]
 
@@ -78,10 +78,11 @@ def test_file_path():
 def test_api_fields():
     fields = api_fields({
         "photo": {"path": "/p.png"}, "audio": None, "pose_clip": {"path": "/c.mp4"}, "controls": '{"pose.yaw": 10}',
-        "strength": {"lip": 1.5}, "live": {"gaze": False}, "seed": 2,
+        "strength": {"lip": 1.5}, "live": {"gaze": False}, "seed": 2, "expression_to": {"path": "/d.jpg"},
+        "blend": {"expression": 0.2},
     })  # fmt: skip
     assert fields == {"photo": "/p.png", "audio": None, "pose.clip": "/c.mp4", "pose.yaw": 10, "lip.strength": 1.5,
-                      "gaze.live": False, "seed": 2}  # fmt: skip
+                      "gaze.live": False, "seed": 2, "expression.to": "/d.jpg", "expression.path": 0.2}  # fmt: skip
 
 
 @pytest.mark.parametrize("controls", [{"pose.jaw": 1}, {"pose.yaw": 99}, {"photo": "/etc/passwd"}, [1], "{", 3])

@@ -21,18 +21,18 @@ def test_numbers_are_clamped_and_nonsense_is_dropped():
     query = {
         "pose.yaw": "900", "gaze.yaw": "-1e9", "gaze.pitch": "nan", "au.12": "x", "lip.strength": "7", "pose.live": "0",
         "lip.live": "0", "seed": "-4", "face": "inf", "size": "9999", "motion": "up", "others": "gone",
-        "method": "../../etc",
+        "method": "../../etc", "expression.t": "3", "expression.path": "0:0, 0:1", "pose.t": "0.5",
         "photo": "/etc/passwd", "pose.clip": "/etc/passwd", "paste_back": "false", "max_side": "1", "__class__": "1",
     }  # fmt: skip
     assert read_query(query, ["rig"]) == {
         "pose.yaw": 45, "gaze.yaw": -30, "lip.strength": 2, "pose.live": False, "seed": 0, "face": 20,
-        "paste_back": False, "max_side": 256,
+        "paste_back": False, "max_side": 256, "expression.t": 1,
     }  # fmt: skip
 
 
 def test_known_choices_pass():
-    query = {"method": "rig", "motion": "absolute", "others": "zero", "size": "256"}
-    assert read_query(query, ["rig"]) == {"method": "rig", "motion": "absolute", "others": "zero", "size": 256}
+    query = {"method": "rig", "motion": "absolute", "others": "zero", "size": "256", "expression.path": "0:0,2:1"}
+    assert read_query(query, ["rig"]) == query | {"size": 256, "expression.path": "0:0, 2:1"}
 
 
 def test_written_links_read_back_and_hold_no_file():

@@ -53,6 +53,15 @@ def test_fields_reach_the_request(session, media):
     assert (request.method, request.seed, request.size) == ("rig", 4, 512)
 
 
+def test_a_second_source_and_how_far_towards_it(session, media):
+    more = {"expression.to": "b.jpg", "expression.t": 0.25, "expression.path": ""}
+    request = session.request(fields_of(media, **more))
+    assert request.toward == {"expression": Path("b.jpg")} and request.controls == Controls(blend={"expression": 0.25})
+    request = session.request(fields_of(media, **more | {"expression.path": "0:0, 2:1"}))
+    assert request.controls == Controls(blend={"expression": ((0, 0), (2, 1))}), "keyframes count if there are any"
+    assert session.request(fields_of(media, **{"expression.t": 0.5})).controls == Controls()
+
+
 @pytest.mark.parametrize(
     ("fields", "error", "words"),
     [
@@ -63,6 +72,8 @@ def test_fields_reach_the_request(session, media):
         ({"lip.strength": 2.5}, ControlError, "lip"),
         ({"motion": "sideways"}, ControlError, "sideways"),
         ({"seed": 1.5}, ControlError, "seed"),
+        ({"expression.path": "soon"}, ControlError, "expression"),
+        ({"method": "lips_only", "expression.to": "a.mp4"}, ControlError, "Expression"),
         ({"seed": "x"}, ControlError, "seed"),
         ({"size": 300}, ControlError, "300"),
         ({"size": 4096}, ControlError, "4096"),
@@ -82,7 +93,8 @@ def test_a_driving_clip_is_enough_motion(session, media):
 
 def test_recipe_fields_round_trip(session, media):
     recipe = Recipe(
-        "rig", 5, 1, 256, False, 720, Controls({"au.12": 3}, {"pose": 0.5}, {"blink": False}, "absolute")
+        "rig", 5, 1, 256, False, 720, Controls({"au.12": 3}, {"pose": 0.5}, {"blink": False}, "absolute",
+                                                    blend={"expression": [[0, 0], [2, 1]]})
     )  # fmt: skip
     assert session.request(fields_of(media, **recipe_fields(recipe))).recipe() == recipe
 

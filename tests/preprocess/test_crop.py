@@ -8,9 +8,12 @@ from thgen.preprocess.crop import (
     CROP,
     Square,
     apply_matrix,
+    face_view,
+    face_window,
     invert_matrix,
     landmark_square,
     limit_side,
+    resized,
     sample_square,
 )
 
@@ -84,3 +87,19 @@ def test_limit_side_only_scales_when_it_must() -> None:
     assert small.shape == (25, 50, 3) and scale == 0.25
     large, scale = limit_side(photo, 640, shortest=400)
     assert large.shape == (200, 400, 3) and scale == 2
+
+
+def test_the_encoders_view_is_the_middle_of_the_crop():
+    crop = np.zeros((1, 256, 256, 3), np.uint8)
+    rows, columns = face_window(256)
+    crop[:, rows, columns] = 200
+    assert (face_view(crop, 128) == 200).all() and face_view(crop, 128).shape == (1, 128, 128, 3)
+    assert columns.start == 256 - columns.stop and rows.start > columns.start, "a little lower than the middle"
+    assert rows.stop - rows.start == columns.stop - columns.start == round(0.72 * 256)
+
+
+def test_smaller_pictures_are_averages():
+    fine = np.zeros((2, 64, 64, 3), np.uint8)
+    fine[:, ::2] = 200
+    assert (resized(fine, 32) == 100).all()
+    assert resized(fine, 64) is fine and resized(fine, 128).shape == (2, 128, 128, 3)

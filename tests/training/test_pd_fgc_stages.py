@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from thgen.methods.guided import targets
+from thgen.networks.motion_head import FaceState
+from thgen.schema import COEFFICIENT_INDEX
 from thgen.synth import cli
 from thgen.training import checkpoint as ckpt
 from thgen.training.loop import RunOptions, train
@@ -108,7 +111,7 @@ def test_rates_of_the_paper():
 def test_no_stage_knows_a_true_factor_but_pose(talk):
     """What the losses are given of the truth: whole-frame keypoints, pose, and the photo's own coefficients."""
     allowed = {"keypoints_s", "keypoints_t", "coefficients_s", "gaze_s", "pose"}
-    pictures = {"photo", "frame", "frame_s", "full_s", "full_t", "frames", "mel", "window", "by_sight"}
+    pictures = {"photo", "frame", "frame_s", "frame_t", "full_s", "full_t", "frames", "mel", "window", "by_sight"}
     pictures |= {"first", "second", "anchor", "mirrored", "turned"}
     pictures |= {"seen", "seen_s", "seen_t", "appearance"}  # what frozen encoders made of them
     for stage in MOVED:
@@ -208,3 +211,23 @@ def test_each_kept_view_of_a_clip_is_its_own(talk):
 def test_the_paper_preset_looks_at_every_photo_again(talk):
     with pytest.raises(Exception, match="keeps no appearance maps"):
         build_task(config(talk, "3", "paper", **{"data.keep": 2}))
+
+
+def test_lids_and_lips_count_whatever_the_pose(talk):
+    """The error of shapes is zero where lids, irises, lips and brows are right, and does not see where the head is."""
+    task = build_task(config(talk, "1"))
+    batch = task.batch(task.store, np.random.default_rng(2), False, 0)
+    stand, rows = task.stand, len(batch["keypoints_s"])
+    photo = stand.photo(torch.zeros(rows, 3, 8, 8), batch["keypoints_s"], batch["coefficients_s"], batch["gaze_s"])
+    rest = FaceState(batch["coefficients_s"], batch["gaze_s"], torch.zeros(rows, 3), torch.zeros(rows, 3))
+    for name, index in (("jawOpen", COEFFICIENT_INDEX["jawOpen"]), ("eyeBlink_L", COEFFICIENT_INDEX["eyeBlink_L"])):
+        told = rest.coefficients.clone()
+        told[:, index] += 0.5
+        turned = torch.tensor([[20.0, 10.0, 5.0]]).expand(rows, -1)
+        moved = stand.move(photo, rest, replace(rest, coefficients=told, turn=turned))
+        true = targets(stand.net.rig, photo, moved)
+        still = stand.move(photo, rest, replace(rest, turn=turned))
+        unturned = stand.move(photo, rest, replace(rest, coefficients=told))
+        assert stand.shape_error(photo, still, true) > 0.1, name
+        for right in (moved, unturned):
+            assert stand.shape_error(photo, right, true) < 0.25 * stand.shape_error(photo, still, true), name

@@ -22,8 +22,9 @@ Deviations from the paper, with the reason. "Code" is what the authors released;
  9. Eq. 5: Euler angles in radians, place in half-widths, logarithm of scale, each divided by POSE_SPREAD: the paper's
     3-D prior has another parametrisation, and no normalisation is published. The six released numbers are opaque.
 10. Weights of the losses are not printed: those of the configs are ours.
-11. Compact preset: small backbones at 128 px of the crop's middle; a motion head and the shared flow generator stand in
-    G's place, so the photo's pixels are kept. Most training compares keypoints; pictures come in at the end.
+11. Compact preset: small backbones at 128 px, of which E_mot sees eyes, mouth and brows enlarged beside the face
+    (preprocess.mosaic); a motion head and the shared flow generator stand in G's place, so the photo's pixels are kept.
+    Most training compares keypoints; pictures come in at the end.
 12. Lips of a clip pass through the voice's embedding: eq. 2 and 3 make both features one, the code never uses it so.
 13. Rotation and scale of a clip's alignment come from its first frames, not from all: memory must not grow.
 """
@@ -46,6 +47,7 @@ from thgen.methods.base import UNITS, Decoded, Factors, Identity, Method
 from thgen.methods.guided import BATCH, Guide, in_batches, movement
 from thgen.methods.units import own_factors, unit_movement
 from thgen.networks.fan import Motion
+from thgen.networks.flow import BASE
 from thgen.networks.geometry import euler_angles
 from thgen.networks.keypoint_rig import Posed
 from thgen.networks.motion_head import MotionHead
@@ -55,6 +57,7 @@ from thgen.networks.stylegan2 import StyleGenerator
 from thgen.preprocess.align import SIDE, Aligner
 from thgen.preprocess.crop import face_view
 from thgen.preprocess.mel import mel_spectrogram, mel_windows
+from thgen.preprocess.mosaic import frames_of, mosaic
 
 TEMPERATURE = 0.1
 # Degrees are taken in radians. Order: pitch, yaw, roll, x right, y up, log of scale; a spread of our renders each.
@@ -305,18 +308,21 @@ class PdFgc(Encoders):
     def encode_photo(self, crop: np.ndarray) -> Identity:
         """crop uint8 RGB [S S 3], framed by preprocess.face."""
         photo, seen = self.guide.read(crop)
-        small = self._small(crop[None])
-        vector, _ = self.appearance(small)
-        own = self._codes(small)
+        vector, _ = self.appearance(self.guide.image(face_view(crop[None], self.faces.config["side"])))  # type: ignore[arg-type]
+        own = self._codes(self._view(photo.image, photo.keypoints))
         state = {"photo": photo, "appearance": vector, "source": self.head(self._latent(vector, own))}
         return Identity(photo.image, own, state, own_factors(seen))
 
     def _frames(self, crops: Iterable[np.ndarray]) -> Iterator[Tensor]:
-        return (self._small(np.stack(part)) for part in in_batches(crops))
+        for part in in_batches(crops):
+            image = self.guide.image(np.stack(part))
+            yield self._view(image, self.guide.look_twice(image)[1])
 
-    def _small(self, crops: np.ndarray) -> Tensor:
-        """uint8 [B S S 3] -> [B 3 side side]."""
-        return self.guide.image(face_view(crops, self.faces.config["side"]))  # type: ignore[arg-type]
+    @staticmethod
+    def _view(image: Tensor, keypoints: Tensor) -> Tensor:
+        """Crops [B 3 S S] and their keypoints [B K 3] -> what E_mot sees, [B 3 128 128]."""
+        small = torch.nn.functional.interpolate(image, size=(BASE, BASE), mode="area")
+        return mosaic(small, frames_of(keypoints[:, :68]))
 
     @torch.inference_mode()
     def decode(self, identity: Identity, factors: Factors) -> Decoded:

@@ -37,6 +37,12 @@ def moments(store: ClipStore, number: int, frames: list[int]) -> Moments:
     return Moments(images, *(truth[name][frames] for name in LABELS))
 
 
+def joined(found: list[Moments], frame: int) -> Moments:
+    """One frame of each."""
+    parts = (np.stack([getattr(m, name)[frame] for m in found]) for name in ("images", *LABELS))
+    return Moments(*parts)
+
+
 class Voices:
     """Mel windows of clips' voices; spectrograms are kept, as making one takes longer than all else of a step."""
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from thgen.training.data import ClipStore
-from thgen.training.frames import LABELS, Moments
+from thgen.training.frames import LABELS, Moments, moments
 
 TOGETHER = 128  # views that are seen at once
 
 See = Callable[[Tensor], Tensor]  # views [n 3 side side] -> features [n F]
-View = Callable[[np.random.Generator, list[np.ndarray], bool], Tensor]  # uint8 [n S S 3], augmented? -> views
+View = Callable[[np.random.Generator, Moments, bool], Tensor]  # moments, augmented? -> views
 
 
 class Kept:
@@ -42,8 +42,8 @@ class Kept:
         """Features [T F] of all frames of a clip."""
 
         def make() -> Tensor:
-            images = store.load(number, names=LABELS[-1:])[0]
-            return self.view(np.random.default_rng((number, version)), list(images), version > 0)
+            found = moments(store, number, list(range(len(store.clips[number].frames))))
+            return self.view(np.random.default_rng((number, version)), found, version > 0)
 
         return self.rows("motion", store, number, version, make)
 

@@ -19,7 +19,8 @@ from thgen.networks.motion_head import MotionHead
 from thgen.networks.resnet_se import AudioLip
 from thgen.networks.resnext import Appearance
 from thgen.networks.stylegan2 import StyleGenerator
-from thgen.preprocess.crop import face_view, face_window, resized
+from thgen.preprocess.crop import face_view, resized
+from thgen.preprocess.mosaic import frames_of, mosaic, shaken
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore
 from thgen.training.frames import Moments, jittered, perspective, tensor
@@ -71,8 +72,8 @@ class PdFgcStage(Task):
         self.stand = Stand(dict(config.data), self.store) if self.compact else None
         self.prior: Prior | None = None
         self.motions: MotionPrior | None = None
-        self.views = int(config.data.get("keep", 0))
-        self.kept = Kept(self.see, self.augmented) if self.views else None
+        self.keep = int(config.data.get("keep", 0))
+        self.kept = Kept(self.see, self.views) if self.keep else None
         self._choose_priors()
         self.helpers = {
             n: m for n, m in (("stand", self.stand), ("prior", self.prior), ("motions", self.motions)) if m is not None
@@ -112,16 +113,24 @@ class PdFgcStage(Task):
         """One batch, augmented if `train`, of which so many rows are to be drawn."""
         raise NotImplementedError
 
-    def small(self, images: np.ndarray) -> np.ndarray:
-        """What the encoders see of pictures uint8 [n S S 3]: [n side side 3]."""
-        return (face_view if self.compact else resized)(images, self.side)
+    def small(self, images: np.ndarray) -> Tensor:
+        """What E_app sees of pictures uint8 [n S S 3]: [n 3 side side]."""
+        return tensor((face_view if self.compact else resized)(images, self.side))
 
-    def augmented(self, rng: np.random.Generator, images: list[np.ndarray], train: bool) -> Tensor:
-        """The motion branch's view of pictures uint8 [S S 3]: other colours and perspective; [n 3 side side]."""
-        small = self.small(np.stack(images))
-        if not train:
-            return tensor(small)
-        return jittered(rng, tensor([perspective(rng, image) for image in small]))
+    def views(self, rng: np.random.Generator, found: Moments, train: bool, distort: bool = True) -> Tensor:
+        """What E_mot sees of moments, [n 3 side side], augmented if `train`: in other colours and, if `distort`, from
+        elsewhere (compact: in other framings, see preprocess.mosaic)."""
+        if self.compact:
+            frames = frames_of(torch.from_numpy(found.keypoints[:, :68].astype(np.float32)))
+            frames = shaken(rng, frames, self.turn) if train else frames
+            seen = mosaic(tensor(resized(found.images, PICTURE)), frames)
+        else:
+            small = resized(found.images, self.side)
+            seen = tensor([self.distorted(rng, image) for image in small] if train and distort else small)
+        return jittered(rng, seen) if train else seen
+
+    turn = 4.0  # degrees, at most, by which the compact preset's views are turned
+    distorted = staticmethod(perspective)  # the paper preset's augmentation of a frame
 
     def pairs(self, found: list[Moments], pictures: int) -> Batch:
         """Photo and target of each clip: moments whose first is the photo and whose second is the target. The first
@@ -139,7 +148,7 @@ class PdFgcStage(Task):
             self.stand.check(labels["keypoints_s"].shape[1])
         out: Batch = {n: torch.from_numpy(v.astype(np.float32)) for n, v in labels.items()}
         if self.kept is None:
-            out["photo"] = tensor(self.small(np.stack([m.images[0] for m in found])))
+            out["photo"] = self.small(np.stack([m.images[0] for m in found]))
         if count:
             out["full_s"], out["full_t"] = (tensor(images) for images in full)
         return out
@@ -208,14 +217,16 @@ class PdFgcStage(Task):
 
     def consistency_loss(self, made: Tensor, batch: Batch, voice: Tensor) -> Tensor:
         """Eq. 8 of pictures [P 3 S S]; voice [P D], features of what is said there."""
-        seen = made[(..., *face_window(made.shape[-1]))] if self.compact else made
-        small = F.interpolate(seen, size=(self.side, self.side), mode="area")
+        where = batch["keypoints_t"][: len(made)]
+        if self.compact:
+            small = mosaic(made, frames_of(where[:, :68]))
+        else:
+            small = F.interpolate(made, size=(self.side, self.side), mode="area")
         lips = self.faces.lip_feature(self.faces(small))
         prior, true = self.motions, batch["full_t"]
         if prior is None:
             zero = made.new_zeros(())
             return consistency(lips, voice, zero, zero, zero)
-        where = batch["keypoints_t"][: len(made)]
         gaze = prior(made, where).gaze, prior(true, where).gaze
         return consistency(lips, voice, *gaze, self.motion_loss(made, true, batch))
 
@@ -246,7 +257,7 @@ class PdFgcStage(Task):
 
     def version(self, rng: np.random.Generator, train: bool) -> int:
         """Which view of a clip is looked at: 0 as it is, the others augmented."""
-        return 1 + int(rng.integers(self.views)) if train else 0
+        return 1 + int(rng.integers(self.keep)) if train else 0
 
     def appearance_of(self, photo: Tensor) -> tuple[Tensor, Tensor]:
         """Vector [B A] and map of photos [B 3 side side]."""

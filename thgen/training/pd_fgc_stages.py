@@ -29,7 +29,7 @@ from thgen.methods.pd_fgc import (
 )
 from thgen.preprocess.composite import swap_eyes
 from thgen.training.data import ClipStore
-from thgen.training.frames import Voices, apart, jittered, moments, tensor, turned
+from thgen.training.frames import LABELS, ROTATION, Moments, Voices, apart, joined, moments, turned
 from thgen.training.pd_fgc_parts import PdFgcStage
 from thgen.training.pictures import load_generator
 from thgen.training.stage import StageConfig
@@ -61,8 +61,8 @@ class AppearanceMotion(PdFgcStage):
             number = store.draw(rng)
             frames = len(store.clips[number].frames)
             found.append(moments(store, number, rng.choice(frames, 2, replace=False).tolist()))
-        images = [self.augmented(rng, [m.images[k] for m in found], train) for k in (0, 1)]
-        return {**self.pairs(found, pictures), "frame_s": images[0], "frame": images[1]}
+        seen = {f"frame_{name}": self.views(rng, joined(found, k), train) for k, name in enumerate("st")}
+        return self.pairs(found, pictures) | seen
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
         if player == "discriminator":
@@ -71,7 +71,7 @@ class AppearanceMotion(PdFgcStage):
 
     def drawn(self, batch: Batch) -> dict[str, Any]:
         vector, start = self.appearance_of(batch["photo"])
-        own, moved = (self.faces(batch[name]).float() for name in ("frame_s", "frame"))
+        own, moved = (self.faces(batch[name]).float() for name in ("frame_s", "frame_t"))
         latents = [torch.cat([vector, feature], 1) for feature in (own, moved)]
         return self.draw(self.modules["painter0"], latents[0], latents[1], start, batch)
 
@@ -105,7 +105,7 @@ class Lip(PdFgcStage):
         self.voices = Voices()
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
-        images, seen, mels = [], [], []
+        seen, mels = [], []
         versions = int(self.config.data.get("versions", 3)) if train else 1
         for _ in range(self.config.batch_size):
             number = store.draw(rng)
@@ -114,10 +114,9 @@ class Lip(PdFgcStage):
             if self.kept:
                 seen.append(self.kept.clip(store, number, self.version(rng, train))[frames])
             else:
-                images += list(moments(store, number, frames).images)
+                seen.append(self.views(rng, moments(store, number, frames), train))
             mels.append(self.voices.windows(store, number, frames, int(rng.integers(versions))))
-        faces = {"seen": torch.cat(seen)} if self.kept else {"frames": self.augmented(rng, images, train)}
-        return faces | {"mel": torch.from_numpy(np.concatenate(mels))}
+        return {"seen" if self.kept else "frames": torch.cat(seen), "mel": torch.from_numpy(np.concatenate(mels))}
 
     def heard_and_seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of voice and lips, [B K+1 D] each."""
@@ -176,13 +175,15 @@ class Eye(PdFgcStage):
         """VIEWS of two frames of a clip, [5 3 side side]."""
         found = moments(store, number, rng.choice(len(store.clips[number].frames), 2, replace=False).tolist())
         one, other, points = *(found.images[k] for k in (0, 1)), found.keypoints
-        pictures = tensor(self.small(np.stack([
+        images = np.stack([
             one, other, swap_eyes(one, other, points[0], points[1]),
             swap_eyes(one, one, points[0], points[0], mirror=True),
             swap_eyes(one, other, points[0], points[1], mirror=True),
-        ])))  # fmt: skip
-        # The colours of each view are its own, its frame is not: a corner moved here would part eyes from face.
-        return jittered(rng, pictures) if train else pictures
+        ])  # fmt: skip
+        frame = [0, 1, 1, 0, 1]  # whose face each shows
+        shown = Moments(images, *(getattr(found, name)[frame] for name in LABELS))
+        # The colours of each view are its own; a corner of the picture moved here would part eyes from face.
+        return self.views(rng, shown, train, distort=self.compact)
 
     def latents_of(self, batch: Batch) -> dict[str, Tensor]:
         seen = torch.cat(list(batch.values()))
@@ -223,21 +224,18 @@ class Pose(PdFgcStage):
         self.rig = load_generator(dict(config.data)).rig  # batches are made on the CPU
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
-        images, points, seen = [], [], []
+        points, seen = [], []
         for _ in range(self.config.batch_size):
             number = store.draw(rng)
             frame = [int(rng.integers(len(store.clips[number].frames)))]
             if self.kept:
                 seen.append(self.kept.clip(store, number, self.version(rng, train))[frame])
             else:
-                images.append(moments(store, number, frame).images[0])
+                seen.append(self.views(rng, moments(store, number, frame), train, distort=False))
             points.append(store.truth(number, ("keypoints",))["keypoints"][frame[0]])
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             true = pose_target(self.rig.unpose(torch.from_numpy(np.stack(points))))
-        if self.kept:
-            return {"seen": torch.cat(seen), "pose": true}
-        small = tensor(self.small(np.stack(images)))
-        return {"frame": jittered(rng, small) if train else small, "pose": true}
+        return {"seen" if self.kept else "frame": torch.cat(seen), "pose": true}
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
         seen = batch["seen"] if "seen" in batch else self.see(batch["frame"])
@@ -258,6 +256,8 @@ class Expression(AppearanceMotion):
     data.window: frames of the average; data.seen: share of rows whose lips come from the picture, as those of a driving
     clip do; data.freeze: leave E_exp as it is (the paper does so after 40,000 steps: stage 3b).
     """
+
+    turn, distorted = ROTATION, staticmethod(turned)  # of the window's frames
 
     def __init__(self, config: StageConfig) -> None:
         super().__init__(config)
@@ -291,7 +291,7 @@ class Expression(AppearanceMotion):
                 found.append((moments if shown else self.kept.truth)(store, number, [photo, centre]))
             else:
                 found.append(moments(store, number, [photo, centre]))
-                views["window"].append(list(moments(store, number, around).images))
+                views["window"].append(self.views(rng, moments(store, number, around), train))
             version = int(rng.integers(int(self.config.data.get("versions", 3)))) if train else 0
             mels.append(self.voices.windows(store, number, [centre], version))
         by_sight = rng.random(len(found)) < float(self.config.data.get("seen", 0.3))
@@ -301,21 +301,15 @@ class Expression(AppearanceMotion):
         }
         if self.kept:
             return batch | {name: torch.cat(rows) for name, rows in views.items()}
-        batch["window"] = torch.cat([self.augmented(rng, images, train) for images in views["window"]])
-        batch["frame"] = tensor(self.small(np.stack([m.images[1] for m in found])))
-        return batch
-
-    def augmented(self, rng: np.random.Generator, images: list[np.ndarray], train: bool) -> Tensor:
-        """The window's frames, turned and in other colours; [n 3 side side]."""
-        small = self.small(np.stack(images))
-        return jittered(rng, tensor([turned(rng, image) for image in small])) if train else tensor(small)
+        frames = {f"frame_{name}": self.views(rng, joined(found, k), False) for k, name in enumerate("st")}
+        return batch | frames | {"window": torch.cat(views["window"])}
 
     def _photos(self, store: ClipStore, number: int) -> Tensor:
         """Appearance vectors of every EVERY-th frame of a clip, kept."""
         assert self.kept
 
         def make() -> Tensor:
-            return tensor(self.small(store.load(number, names=("gaze",))[0][::EVERY]))
+            return self.small(store.load(number, names=("gaze",))[0][::EVERY])
 
         @torch.no_grad()
         def see(photos: Tensor) -> Tensor:
@@ -330,7 +324,7 @@ class Expression(AppearanceMotion):
             return batch["appearance"], None, batch["seen_s"], batch["seen_t"], batch["window"]
         with torch.no_grad():
             vector, start = self.appearance_of(batch["photo"])
-        return vector, start, self.see(batch["photo"]), self.see(batch["frame"]), self.see(batch["window"])
+        return vector, start, self.see(batch["frame_s"]), self.see(batch["frame_t"]), self.see(batch["window"])
 
     @torch.no_grad()
     def codes(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:

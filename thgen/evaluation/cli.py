@@ -12,6 +12,7 @@ from thgen.evaluation import lips
 EVALUATIONS: dict[str, tuple[str, str]] = {
     "rig": ("thgen.evaluation.rig_report", "a method on unseen rendered people, beside a floor and a ceiling"),
     "variance": ("thgen.evaluation.variance", "how far every factor moves when one of them is driven"),
+    "talk": ("thgen.evaluation.talk", "people who speak, driven by themselves: methods side by side"),
     "ablation": ("thgen.evaluation.ablation", "Rig's generator with one part switched off at a time"),
     "analyser": ("thgen.evaluation.analyser_report", "landmarks, pose, gaze, lids and action units on unseen renders"),
     "hard": ("thgen.evaluation.hard", "which clips of a training set the analyser reads worst, for data.hard"),

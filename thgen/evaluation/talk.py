@@ -163,7 +163,7 @@ def measure(
         "talk", "People who speak, driven by themselves", [rows[n].row(n, rows[TRUE].features) for n in names],
         f"{identities} unseen rendered people, {frames / FPS:.1f} s each, one frame of {EVERY} measured. The first "
         "frame is the photo; lips follow the voice, all else the clip, absolutely. FD: Fréchet distance to the true "
-        "frames on the features of our own analyser, a stand-in that no published FID compares with. LMD: 68 landmarks, "
+        "frames on the features of our own analyser, which no published FID compares with. LMD: 68 landmarks, "
         "% of the inter-ocular distance; LMD mouth: its 20, moved to one centre. Expression: mean error of its shapes, "
         "% of a full one. Lips r: correlation of the inner lips' opening with the true one, per clip.",
         {"size": size, "frames": identities * len(range(0, frames, EVERY))},

@@ -46,9 +46,23 @@ def test_lips_follow_the_voice_and_all_else_the_clip(rig):
     torch.testing.assert_close(torch.cat([a["pose"][:, :3] for a in asked]), tracks["pose"][:: talk.EVERY, :3])
 
 
+def test_what_is_held_stays_as_in_the_first_frame(rig):
+    spoken = next(iter(talk.talks(1, 13, 96, ellipsoid_head())))
+    asked = []
+
+    class Watched(Rig):
+        def decode(self, identity, factors):
+            asked.append(factors)
+            return Decoded(identity.image.expand(len(factors["lip"]), -1, -1, -1), torch.ones(1, 1, 96, 96))
+
+    watched = Watched(rig.guide.analyser, rig.audio, rig.guide.generator, torch.device("cpu"))
+    talk.self_driven(watched, spoken, ("expression",))
+    assert asked[0]["expression"].std(0).max() < 1e-6 < asked[0]["pose"].std(0).max()
+
+
 def test_the_truth_is_nearest_and_its_own_distance_is_zero(rig):
     looker = Looker(rig.guide.analyser, torch.device("cpu"))
-    report = talk.measure([rig], looker, 1, 10, 96, ellipsoid_head())
+    report = talk.measure([rig], looker, 1, 10, 96, mesh=ellipsoid_head())
     rows = {row[""]: row for row in report.rows}
     assert list(rows) == [talk.COPY, "rig", talk.TRUE]
     assert rows[talk.TRUE]["FD"] == pytest.approx(0, abs=1e-6) and rows[talk.COPY]["FD"] > 1e-4

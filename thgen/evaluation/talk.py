@@ -16,6 +16,7 @@ import scipy.linalg
 import torch
 
 from thgen import controls
+from thgen.errors import ControlError
 from thgen.evaluation import motion
 from thgen.evaluation.held_out import FIRST_IDENTITY, PARTNER
 from thgen.evaluation.report import Report, Value
@@ -24,7 +25,7 @@ from thgen.networks.analyser import Analyser, to_input
 from thgen.networks.coefficients import pick
 from thgen.preprocess.crop import ANALYSER, ANALYSER_SIZE, landmark_square, sample_square
 from thgen.preprocess.look import Look, Looker
-from thgen.schema import EXPRESSION_COEFFICIENTS, FPS, SAMPLES_PER_FRAME, Controls
+from thgen.schema import EXPRESSION_COEFFICIENTS, FACTORS, FPS, SAMPLES_PER_FRAME, Controls
 from thgen.synth.clip import ClipSource, ClipTruth
 from thgen.synth.facekit import HeadMesh, load_facekit
 from thgen.synth.motion import track_states
@@ -55,11 +56,13 @@ def talks(count: int, frames: int, size: int, mesh: HeadMesh | None = None) -> I
         yield Talk(clip, np.pad(samples, (0, frames * SAMPLES_PER_FRAME - len(samples))).astype(np.float32))
 
 
-def self_driven(method: Method, talk: Talk) -> np.ndarray:
-    """Every EVERY-th frame as the method makes it, uint8 [T S S 3]."""
+def self_driven(method: Method, talk: Talk, held: tuple[str, ...] = ()) -> np.ndarray:
+    """Every EVERY-th frame as the method makes it, uint8 [T S S 3]. held: factors that stay as the first frame has them
+    (the paper holds the expression: what is told apart from the lips leaves them alone)."""
     identity = method.encode_photo(talk.clip.frames[0])
     tracks = method.encode_clip(list(talk.clip.frames))
     tracks |= method.encode_audio(talk.voice, len(talk.clip.frames))
+    tracks |= {name: tracks[name][:1].expand(len(talk.clip.frames), -1) for name in held}
     target = targets(method, identity, tracks, len(talk.clip.frames))
     parts = []
     with torch.inference_mode():
@@ -148,8 +151,9 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def measure(
-    methods: list[Method], looker: Looker, identities: int, frames: int, size: int, mesh: HeadMesh | None = None
-) -> Report:
+    methods: list[Method], looker: Looker, identities: int, frames: int, size: int, held: tuple[str, ...] = (),
+    mesh: HeadMesh | None = None,
+) -> Report:  # fmt: skip
     """The table: one row per method between those of the photo and of the true frames."""
     names = [COPY, *(method.name for method in methods), TRUE]
     rows = {name: Seen(defaultdict(list), [], []) for name in names}
@@ -158,16 +162,20 @@ def measure(
         look_at(rows[COPY], np.repeat(true[:1], len(true), 0), talk, looker)
         look_at(rows[TRUE], true, talk, looker)
         for method in methods:
-            look_at(rows[method.name], self_driven(method, talk), talk, looker)
+            look_at(rows[method.name], self_driven(method, talk, held), talk, looker)
     return Report(
         "talk", "People who speak, driven by themselves", [rows[n].row(n, rows[TRUE].features) for n in names],
         f"{identities} unseen rendered people, {frames / FPS:.1f} s each, one frame of {EVERY} measured. The first "
-        "frame is the photo; lips follow the voice, all else the clip, absolutely. FD: Fréchet distance to the true "
-        "frames on the features of our own analyser, which no published FID compares with. LMD: 68 landmarks, "
+        f"frame is the photo; lips follow the voice, all else the clip, absolutely{_but(held)}. FD: Fréchet distance to "
+        "the true frames on the features of our own analyser, which no published FID compares with. LMD: 68 landmarks, "
         "% of the inter-ocular distance; LMD mouth: its 20, moved to one centre. Expression: mean error of its shapes, "
         "% of a full one. Lips r: correlation of the inner lips' opening with the true one, per clip.",
-        {"size": size, "frames": identities * len(range(0, frames, EVERY))},
+        {"size": size, "held": ", ".join(held), "frames": identities * len(range(0, frames, EVERY))},
     )  # fmt: skip
+
+
+def _but(held: tuple[str, ...]) -> str:
+    return f", but {' and '.join(held)}, held as the first frame has them" if held else ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -175,6 +183,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--identities", type=int, default=50, help="unseen people to render (default: 50)")
     parser.add_argument("--frames", type=int, default=60, help="of each clip (default: 60)")
     parser.add_argument("--size", type=int, default=256, help="px of the crops (default: 256)")
+    parser.add_argument("--held", default="", help="factors that stay as in the first frame, comma separated")
     parser.add_argument("--device", default="cpu")
 
 
@@ -185,7 +194,9 @@ def run(args: argparse.Namespace) -> Report:
     from thgen.pipeline import method_class
 
     device = torch.device(args.device)
-    names = [name.strip() for name in args.methods.split(",") if name.strip()] or list(METHODS)
+    names, held = ([n.strip() for n in text.split(",") if n.strip()] for text in (args.methods, args.held))
+    if wrong := [name for name in held if name not in FACTORS]:
+        raise ControlError(f"There is no factor {wrong[0]!r}; choose one of: {', '.join(FACTORS)}.")
     looker = Looker(hub.load_network("analyser", device), device)
-    methods = [method_class(name).load(device) for name in names]
-    return measure(methods, looker, args.identities, args.frames, args.size)
+    methods = [method_class(name).load(device) for name in names or METHODS]
+    return measure(methods, looker, args.identities, args.frames, args.size, tuple(held))

@@ -10,6 +10,7 @@ import yaml
 
 from thgen.manifest import BUNDLED, read_manifest
 from thgen.methods import METHODS
+from thgen.pipeline import method_class
 from thgen.schema import CONTROLS, FACTORS
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,12 @@ def test_the_table_of_weights_is_the_manifest():
 def test_local_links_lead_somewhere():
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_table_of_methods_names_the_factors_of_each():
+    for name in METHODS:
+        factors = ", ".join(method_class(name).factors)
+        assert re.search(rf"^\| `{name}`.*\| {factors} \|", README, re.M), name
 
 
 def test_every_name_in_the_examples_exists():

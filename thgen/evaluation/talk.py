@@ -166,8 +166,8 @@ def measure(
     return Report(
         "talk", "People who speak, driven by themselves", [rows[n].row(n, rows[TRUE].features) for n in names],
         f"{identities} unseen rendered people, {frames / FPS:.1f} s each, one frame of {EVERY} measured. The first "
-        f"frame is the photo; lips follow the voice, all else the clip, absolutely{_but(held)}. FD: Fréchet distance to "
-        "the true frames on the features of our own analyser, which no published FID compares with. LMD: 68 landmarks, "
+        f"frame is the photo; lips follow the voice, all else the clip, absolutely{_but(held)}. FD: Fréchet distance "
+        "to the true frames on the features of our own analyser, which no published FID compares with. LMD: 68 points, "
         "% of the inter-ocular distance; LMD mouth: its 20, moved to one centre. Expression: mean error of its shapes, "
         "% of a full one. Lips r: correlation of the inner lips' opening with the true one, per clip.",
         {"size": size, "held": ", ".join(held), "frames": identities * len(range(0, frames, EVERY))},

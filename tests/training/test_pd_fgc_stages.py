@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from thgen.methods.guided import targets
-from thgen.networks.motion_head import FaceState
+from thgen.networks.fan import Motion
+from thgen.networks.motion_head import FaceState, MotionHead
+from thgen.networks.resnet_se import AudioLip
+from thgen.preprocess.mel import mel_spectrogram, mel_windows
 from thgen.schema import COEFFICIENT_INDEX
 from thgen.synth import cli
 from thgen.training import checkpoint as ckpt
@@ -231,3 +234,33 @@ def test_lids_and_lips_count_whatever_the_pose(talk):
         assert stand.shape_error(photo, still, true) > 0.1, name
         for right in (moved, unturned):
             assert stand.shape_error(photo, right, true) < 0.25 * stand.shape_error(photo, still, true), name
+
+
+@torch.no_grad()
+def test_exported_latents_have_a_zero_that_means_rest(talk):
+    """The networks make the same of a face as in training, but zero is silence and the mean of clips."""
+    torch.manual_seed(0)
+    task = build_task(config(talk, "3", **{"data.keep": 1}))
+    for module in task.modules.values():
+        module.eval()
+    nets = task.export()
+    faces, voice = Motion(**_arguments(nets, "motion")), AudioLip(**_arguments(nets, "audio"))
+    head = MotionHead(**_arguments(nets, "head"))
+    for net, name in ((faces, "motion"), (voice, "audio"), (head, "head")):
+        net.load_state_dict(nets[f"pd_fgc_{name}"][0])
+        net.eval()
+    seen = torch.cat([task.kept.clip(task.store, n, 0) for n in range(len(task.store))])
+    assert faces.eye(seen).mean(0).abs().max() < 1e-4 and faces.expression(seen).mean(0).abs().max() < 1e-4
+    silence = torch.from_numpy(mel_windows(mel_spectrogram(np.zeros(16000, np.float32)), 25)[12:13])
+    assert voice(silence)[1].abs().max() < 1e-4
+    vector = torch.randn(len(seen), task.latents.appearance)
+    states = [
+        painter(task.latents.join(vector, v.embed(f.lip_feature(seen)), f.expression(seen), f.eye(seen), f.pose(seen)))
+        for painter, v, f in ((head, voice, faces), (task.modules["painter"], task.voice, task.faces))
+    ]
+    torch.testing.assert_close(states[0].coefficients, states[1].coefficients, atol=1e-4, rtol=1e-3)
+    assert task.faces.eye(seen).mean(0).abs().max() > 1e-3, "those in training are not moved"
+
+
+def _arguments(nets, name: str) -> dict:
+    return {k: v for k, v in nets[f"pd_fgc_{name}"][1].items() if k != "class"}

@@ -27,6 +27,7 @@ Deviations from the paper, with the reason. "Code" is what the authors released;
     Most training compares keypoints; pictures come in at the end.
 12. Lips of a clip pass through the voice's embedding: eq. 2 and 3 make both features one, the code never uses it so.
 13. Rotation and scale of a clip's alignment come from its first frames, not from all: memory must not grow.
+14. Compact preset: the zero of lip is the mouth of silence, that of eye and expression their mean over training clips.
 """
 
 from __future__ import annotations

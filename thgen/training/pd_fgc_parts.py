@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,9 @@ from thgen.networks.resnet_se import AudioLip
 from thgen.networks.resnext import Appearance
 from thgen.networks.stylegan2 import StyleGenerator
 from thgen.preprocess.crop import face_view, resized
+from thgen.preprocess.mel import mel_spectrogram, mel_windows
 from thgen.preprocess.mosaic import frames_of, mosaic, shaken
+from thgen.schema import FPS, SAMPLE_RATE
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore
 from thgen.training.frames import Moments, jittered, perspective, tensor
@@ -30,6 +33,7 @@ from thgen.training.priors import MotionPrior, Prior, choose_motion_prior, choos
 from thgen.training.stage import StageConfig
 from thgen.training.task import Batch, Task
 
+RESTS = 64  # clips over whose frames latents are averaged to give their zero a meaning
 PICTURE = 256  # px at which the compact preset draws
 
 
@@ -266,7 +270,28 @@ class PdFgcStage(Task):
 
     def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
         prefix = "pd_fgc_" if self.compact else "pd_fgc_paper_"
-        painter = self.modules["painter"]
-        nets = {"appearance": self.appearance, "motion": self.faces, "audio": self.voice}
-        nets["head" if self.compact else "generator"] = painter
+        nets: dict[str, nn.Module] = {"appearance": self.appearance, "motion": self.faces, "audio": self.voice}
+        nets["head" if self.compact else "generator"] = self.modules["painter"]
+        if self.compact:
+            nets = copy.deepcopy(nets)
+            self._give_zero_a_meaning(nets["motion"], nets["audio"], nets["head"])  # type: ignore[arg-type]
         return {prefix + n: (net.state_dict(), dict(net.config)) for n, net in nets.items()}  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def _give_zero_a_meaning(self, faces: Motion, voice: AudioLip, head: MotionHead) -> None:
+        """Move the zero of lip, eye and expression to the mouth of silence and to the means of clips (deviation 14).
+        What the networks make of a face together stays the same; pose has its zero from eq. 5."""
+        kept = self.kept or Kept(self.see, self.views)
+        seen = torch.cat([kept.clip(self.store, n, 0) for n in range(min(RESTS, len(self.store)))]).to(self.device)
+        silence = mel_windows(mel_spectrogram(np.zeros(SAMPLE_RATE, np.float32)), FPS)[FPS // 2 :][:1]
+        rests = {
+            "lip": voice(torch.from_numpy(silence).to(self.device))[1][0],
+            "expression": faces.expression(seen).mean(0), "eye": faces.eye(seen).mean(0),
+        }  # fmt: skip
+        embeds = {"lip": voice.mouth_embed, "expression": faces.emo_embed, "eye": faces.eye_embed}
+        first, start = head.body[0], self.latents.appearance
+        for name in ("lip", "expression", "eye"):  # the order of Latents.join
+            rest, size = rests[name].float(), getattr(self.latents, name)
+            embeds[name][-1].bias -= rest  # type: ignore[operator]
+            first.bias += first.weight[:, start : start + size] @ rest  # type: ignore[index,operator]
+            start += size

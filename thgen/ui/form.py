@@ -116,7 +116,7 @@ def _factor_block(name: str) -> dict[str, Any]:
     with gr.Row(elem_classes="driver", equal_height=True):
         if "clip" in factor.drivers:
             instead = ", not the voice" if "audio" in factor.drivers else ""
-            widgets[f"{name}.clip"] = gr.File(label=f"Driving clip or picture{instead}", file_types=CLIP_TYPES,
+            widgets[f"{name}.clip"] = gr.File(label=f"Clip or picture{instead}", file_types=CLIP_TYPES,
                                               height=76, scale=3, min_width=180,
                                               elem_id=_id(f"{name}.clip"))  # fmt: skip
         with gr.Column(scale=3, min_width=170, elem_classes="gain"):

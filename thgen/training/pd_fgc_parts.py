@@ -39,8 +39,9 @@ PICTURE = 256  # px at which the compact preset draws
 
 class PdFgcStage(Task):
     """data: {train, val, head, prior, motion_prior, pictures: how many of a batch are drawn, pictures_from: since which
-    step, keep: so many views of each clip are seen once by what is frozen (0: new ones in each step)}; model: arguments
-    of the networks appearance, motion, audio, head (a MotionHead) or style (a StyleGenerator).
+    step, keep: so many views of each clip are seen once by what is frozen (0: new ones in each step), kept: folder
+    where that outlasts the process}; model: arguments of the networks appearance, motion, audio, head (a MotionHead)
+    or style (a StyleGenerator).
 
     modules: appearance; motion = E_mot; lip, eye, pose, expression = E_* on its feature; audio = E_aud and embed, which
     makes its feature the latent; painter0, painter = G_0, G; bank (eq. 6); discriminator.
@@ -77,7 +78,7 @@ class PdFgcStage(Task):
         self.prior: Prior | None = None
         self.motions: MotionPrior | None = None
         self.keep = int(config.data.get("keep", 0))
-        self.kept = Kept(self.see, self.views) if self.keep else None
+        self.kept = self._kept() if self.keep else None
         self._choose_priors()
         self.helpers = {
             n: m for n, m in (("stand", self.stand), ("prior", self.prior), ("motions", self.motions)) if m is not None
@@ -259,6 +260,10 @@ class PdFgcStage(Task):
         """Batches are made outside that of the loop."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
+    def _kept(self) -> Kept:
+        folder = str(self.config.data.get("kept", ""))
+        return Kept(self.see, self.views, folder, (self.appearance, self.faces.model))
+
     def version(self, rng: np.random.Generator, train: bool) -> int:
         """Which view of a clip is looked at: 0 as it is, the others augmented."""
         return 1 + int(rng.integers(self.keep)) if train else 0
@@ -281,7 +286,7 @@ class PdFgcStage(Task):
     def _give_zero_a_meaning(self, faces: Motion, voice: AudioLip, head: MotionHead) -> None:
         """Move the zero of lip, eye and expression to the mouth of silence and to the means of clips (deviation 14).
         What the networks make of a face together stays the same; pose has its zero from eq. 5."""
-        kept = self.kept or Kept(self.see, self.views)
+        kept = self.kept or self._kept()
         seen = torch.cat([kept.clip(self.store, n, 0) for n in range(min(RESTS, len(self.store)))]).to(self.device)
         silence = mel_windows(mel_spectrogram(np.zeros(SAMPLE_RATE, np.float32)), FPS)[FPS // 2 :][:1]
         rests = {

@@ -283,7 +283,7 @@ class Expression(AppearanceMotion):
             around = list(range(centre - half, centre + half + 1))
             if self.kept:
                 seen = self.kept.clip(store, number, 0)
-                views["window"].append(self.kept.clip(store, number, self.version(rng, train))[around])
+                views["window"].append(self.kept.clip(store, number, self.version(rng, train), "turned")[around])
                 views["seen_s"].append(seen[[photo]])
                 views["seen_t"].append(seen[[centre]])
                 views["appearance"].append(self._photos(store, number)[[photo // EVERY]])

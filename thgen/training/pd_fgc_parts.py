@@ -39,8 +39,8 @@ PICTURE = 256  # px at which the compact preset draws
 
 class PdFgcStage(Task):
     """data: {train, val, head, prior, motion_prior, pictures: how many of a batch are drawn, pictures_from: since which
-    step, keep: so many views of each clip are seen once by what is frozen (0: new ones in each step), kept: folder
-    where that outlasts the process}; model: arguments of the networks appearance, motion, audio, head (a MotionHead)
+    step, keep: so many views of each clip, the first as it is, are seen once by what is frozen (0: new ones in each
+    step), kept: folder where that outlasts the process}; model: arguments of the networks appearance, motion, audio, head (a MotionHead)
     or style (a StyleGenerator).
 
     modules: appearance; motion = E_mot; lip, eye, pose, expression = E_* on its feature; audio = E_aud and embed, which
@@ -266,7 +266,7 @@ class PdFgcStage(Task):
 
     def version(self, rng: np.random.Generator, train: bool) -> int:
         """Which view of a clip is looked at: 0 as it is, the others augmented."""
-        return 1 + int(rng.integers(self.keep)) if train else 0
+        return int(rng.integers(self.keep)) if train else 0
 
     def appearance_of(self, photo: Tensor) -> tuple[Tensor, Tensor]:
         """Vector [B A] and map of photos [B 3 side side]."""

@@ -40,8 +40,8 @@ PICTURE = 256  # px at which the compact preset draws
 class PdFgcStage(Task):
     """data: {train, val, head, prior, motion_prior, pictures: how many of a batch are drawn, pictures_from: since which
     step, keep: so many views of each clip, the first as it is, are seen once by what is frozen (0: new ones in each
-    step), kept: folder where that outlasts the process}; model: arguments of the networks appearance, motion, audio, head (a MotionHead)
-    or style (a StyleGenerator).
+    step), kept: folder where that outlasts the process}; model: arguments of the networks appearance, motion, audio,
+    head (a MotionHead) or style (a StyleGenerator).
 
     modules: appearance; motion = E_mot; lip, eye, pose, expression = E_* on its feature; audio = E_aud and embed, which
     makes its feature the latent; painter0, painter = G_0, G; bank (eq. 6); discriminator.

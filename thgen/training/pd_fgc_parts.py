@@ -182,8 +182,9 @@ class PdFgcStage(Task):
             states = painter(own.float()), painter(latent.float())
             move = self.stand.move(photo, *states)
             out: dict[str, Any] = {"keypoints": self.stand.keypoint_error(photo, move, batch["keypoints_t"])}
+            out["groups"] = self.stand.group_errors(photo, move, batch["keypoints_t"])
             if "shape" in self.config.losses:
-                out["shape"] = self.stand.shape_error(photo, move, batch["keypoints_t"])
+                out["shape"] = torch.stack(list(out["groups"].values())).mean()
             if count:
                 few = rows(photo, count)
                 few = self.stand.photo(image, few.keypoints, few.coefficients, few.gaze)

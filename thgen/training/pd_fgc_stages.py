@@ -37,7 +37,7 @@ from thgen.training.task import Batch
 
 NEGATIVES = 8  # K of eq. 2 and 3
 VIEWS = ("first", "second", "anchor", "mirrored", "turned")  # of eq. 4: v_1, v_2, v_a, and those with mirrored eyes
-VALIDATION = 6  # batches
+VALIDATION, HELD = 6, 24  # batches; of the scores with the expression held
 EVERY = 5  # frames of a clip from one that may be the photo to the next
 
 
@@ -332,7 +332,8 @@ class Expression(AppearanceMotion):
         lip, eye, pose = (f(seen).float() for f in (self.faces.lip_feature, self.faces.eye, self.faces.pose))
         return lip, eye, pose
 
-    def drawn(self, batch: Batch) -> dict[str, Any]:
+    def drawn(self, batch: Batch, held: bool = False) -> dict[str, Any]:
+        """held: with the expression of the photo in the place of the window's."""
         vector, start, seen_s, seen_t, around = self.seen(batch)
         with torch.no_grad():
             voice, _ = self.voice(batch["mel"])
@@ -343,9 +344,22 @@ class Expression(AppearanceMotion):
         by_sight = batch["by_sight"]
         heard = by_sight * self.voice.embed(lip_t) + (1 - by_sight) * self.voice.embed(voice.float())
         own = self.latents.join(vector, self.voice.embed(lip_s).float(), expression_s, eye_s, pose_s)
-        latent = self.latents.join(vector, heard.float(), expression, eye_t, pose_t)
+        latent = self.latents.join(vector, heard.float(), expression_s if held else expression, eye_t, pose_t)
         drawn = self.draw(self.modules["painter"], own, latent, start, batch)
         return drawn | {"expression": expression, "voice": voice.float(), "lip": self.voice.embed(voice.float())}
+
+    def validate(self) -> dict[str, float]:
+        """Also the errors of mouth and brows (see Stand.group_errors), and "held": of the mouth when the expression is
+        the photo's. Told apart from the lips, it may be held without harm to them (tables 4 and 5 of the paper)."""
+        scores = super().validate()
+        if self.stand is None:
+            return scores
+        found = []
+        for number in range(HELD):
+            batch = self._held(number) | {"by_sight": 0}
+            own, held = (self.drawn(batch, held)["groups"] for held in (False, True))
+            found.append({"mouth": float(own["mouth"]), "brows": float(own["brows"]), "held": float(held["mouth"])})
+        return scores | mean_scores(found)
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
         if player == "discriminator":

@@ -83,13 +83,16 @@ class Stand(nn.Module):
         in units of how much it moves in the clips. In `keypoint_error` the pose drowns them; here it is taken out, and
         each group stands beside its own neighbours, as a near camera bends a face that turns. About 0.7 if nothing
         moves."""
+        return torch.stack(list(self.group_errors(photo, move, true).values())).mean()
+
+    def group_errors(self, photo: GuidedPhoto, move: Movement, true: Tensor) -> dict[str, Tensor]:
+        """The parts of `shape_error`, by the name of the group."""
         rig = self.net.rig
         found, wanted = rig.move(photo.posed, move.change, move.gaze), rig.unpose(true).shape
-        errors = [
-            (beside(found, group) - beside(wanted, group)).abs().mean() / spread
-            for group, spread in zip(self.groups, self.spread, strict=True)
-        ]
-        return torch.stack(errors).mean()
+        return {
+            name: (beside(found, group) - beside(wanted, group)).abs().mean() / spread
+            for (name, group), spread in zip(self.groups.items(), self.spread, strict=True)
+        }
 
     def draw(self, photo: GuidedPhoto, move: Movement) -> Tensor:
         """Pictures [B 3 S S]."""
@@ -110,21 +113,22 @@ def keypoint_weight(rig: KeypointRig) -> Tensor:
 Group = tuple[Tensor, Tensor]  # numbers of keypoints, and of those that they are seen from
 
 
-def groups_of(rig: KeypointRig) -> list[Group]:
+def groups_of(rig: KeypointRig) -> dict[str, Group]:
     """Lids and iris of either eye, the mouth, the brows, each beside what of the face moves least around it."""
     upper, lower, _ = rig.lid_groups()
     side = rig.canonical[:, 0] > 0
     lips = torch.stack(rig.lips()).any(0)
-    out = []
-    for ring, layer in zip(EYE_RINGS, EYE_LAYERS, strict=True):
+    out: dict[str, Group] = {}
+    for eye, ring, layer in zip("LR", EYE_RINGS, EYE_LAYERS, strict=True):
         own = side == (rig.canonical[ring[0], 0] > 0)
         corners = torch.tensor([ring[0], ring[3]])
         lids = ((upper | lower) & own).nonzero()[:, 0]
         lids = torch.cat([lids, torch.tensor(ring)]).unique()
-        out += [(lids, corners), ((rig.layer == layer).nonzero()[:, 0], corners)]
+        out |= {f"lids_{eye}": (lids, corners), f"iris_{eye}": ((rig.layer == layer).nonzero()[:, 0], corners)}
     mouth = torch.cat([lips.nonzero()[:, 0], torch.arange(48, 68)]).unique()
-    out += [(mouth, torch.arange(31, 36)), (torch.arange(17, 27), torch.tensor([36, 39, 42, 45]))]
-    return [group for group in out if len(group[0])]
+    out["mouth"] = mouth, torch.arange(31, 36)
+    out["brows"] = torch.arange(17, 27), torch.tensor([36, 39, 42, 45])
+    return {name: group for name, group in out.items() if len(group[0])}
 
 
 def beside(shape: Tensor, group: Group) -> Tensor:
@@ -136,7 +140,7 @@ def beside(shape: Tensor, group: Group) -> Tensor:
 def group_spread(rig: KeypointRig, store: ClipStore) -> Tensor:
     """[groups] cm: how far each moves from one frame of a clip to another, mean over keypoints and both axes."""
     rng, found = np.random.default_rng(0), []
-    groups = groups_of(rig)
+    groups = groups_of(rig).values()
     for number in rng.choice(len(store), min(CLIPS, len(store)), replace=False):
         points = store.truth(int(number), ("keypoints",))["keypoints"]
         frames = rng.choice(len(points), min(FRAMES, len(points)), replace=False)

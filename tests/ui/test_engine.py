@@ -12,6 +12,7 @@ from tests.fake_method import FakeSession
 from thgen import media as media_files
 from thgen import pipeline
 from thgen.errors import AudioError, WeightsError
+from thgen.methods import METHODS
 from thgen.pipeline import Request
 from thgen.ui.engine import PipelineEngine
 from thgen.ui.session import Session
@@ -42,7 +43,7 @@ def test_stills_may_be_made_elsewhere_than_videos(loads):
     engine.preload()
     engine.load("rig", "preview")
     engine.load("rig")
-    assert loads == [("rig", "cuda"), ("rig", "cpu")]
+    assert loads == [(method, device) for method in METHODS for device in ("cuda", "cpu")]
 
 
 def test_preloading_survives_missing_weights(monkeypatch):

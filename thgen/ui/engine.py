@@ -51,8 +51,8 @@ class PipelineEngine:
 
     def preload(self) -> None:
         """Load everything now, so that the first visitor does not wait; missing weights are told when asked for."""
-        with contextlib.suppress(WeightsError):
-            for method in METHODS:
+        for method in METHODS:
+            with contextlib.suppress(WeightsError):
                 self.load(method)
                 self.load(method, "preview")
 

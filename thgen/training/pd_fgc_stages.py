@@ -38,6 +38,7 @@ from thgen.training.task import Batch
 NEGATIVES = 8  # K of eq. 2 and 3
 VIEWS = ("first", "second", "anchor", "mirrored", "turned")  # of eq. 4: v_1, v_2, v_a, and those with mirrored eyes
 VALIDATION, HELD = 6, 24  # batches; of the scores with the expression held
+EDGE = 12  # frames at either end of a clip that no validation is about, so that windows of any size can be compared
 EVERY = 5  # frames of a clip from one that may be the photo to the next
 
 
@@ -279,7 +280,8 @@ class Expression(AppearanceMotion):
             if total < self.window:
                 raise TrainingError(f"The clips in {store.folder} have {total} frames, the window {self.window}.")
             step = EVERY if self.kept else 1
-            centre, photo = int(rng.integers(half, total - half)), step * int(rng.integers(-(-total // step)))
+            margin = half if train else max(half, min(EDGE, (total - 1) // 2))
+            centre, photo = int(rng.integers(margin, total - margin)), step * int(rng.integers(-(-total // step)))
             around = list(range(centre - half, centre + half + 1))
             if self.kept:
                 seen = self.kept.clip(store, number, 0)

@@ -1,3 +1,3 @@
 """The methods by name. Values are import paths, so that listing methods imports no network."""
 
-METHODS = {"rig": "thgen.methods.rig:Rig"}
+METHODS = {"rig": "thgen.methods.rig:Rig", "pd_fgc": "thgen.methods.pd_fgc:PdFgc"}

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import soundfile
 
 import thgen
 from thgen import media
+from thgen.methods import METHODS
 from thgen.pipeline import Request, Session, generate, preview
 from thgen.schema import FPS, Controls
 
@@ -39,6 +41,24 @@ def region(session: Session, photo: Path, points: slice) -> tuple[slice, slice]:
     xy = (crop.keypoints[points, :2] + 1) * 128
     (x0, y0), (x1, y1) = xy.min(0).astype(int) - 4, xy.max(0).astype(int) + 10
     return slice(y0, y1), slice(x0, x1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "rig"])
+def test_every_method_speaks_turns_and_holds_still(session, voice, method):
+    """With its bundled weights: lips by the voice, the head by another's picture, and the photo as it is."""
+    photo, other = EXAMPLES / "portrait_1.png", sorted(EXAMPLES.glob("portrait_*.png"))[-1]
+    loaded = thgen.load(method, "cpu")
+    plain = Request(photo, voice, controls=Controls(live=STILL), method=method, size=256, paste_back=False)
+    frames = np.concatenate([w.frames for w in generate(plain, loaded)]).astype(np.float32)
+    mouth = region(session, photo, slice(48, 68))
+    moved = np.abs(np.diff(frames[:, *mouth], axis=0)).mean(axis=(1, 2, 3))
+    assert moved[15:].mean() > 1.5 * moved[:11].mean()
+    still = preview(plain, loaded).astype(np.float32)
+    assert np.abs(still - loaded.prepare(plain).crop.image).mean() < 1, "nothing asked, nothing changed"
+    turned = generate(replace(plain, drivers={"pose": other}), loaded)
+    assert np.abs(next(turned).frames[0] - still).mean() > 1
+    assert {w["name"] for w in loaded.weights()} >= {loaded.method.weights_name}
 
 
 @pytest.mark.slow

@@ -72,7 +72,8 @@ def build_controls(session: Session, widgets: dict[str, Any]) -> Form:
             widgets["method"] = gr.Dropdown(list(methods), value=default, label="Method", visible=len(methods) > 1)
             widgets["size"] = gr.Dropdown(list(SIZES), value=SIZES[-1], label="Size of the face (px)", min_width=120)
         widgets["motion"] = gr.Radio(list(MOTIONS), value=MOTIONS[0], label="Motion of driving clips",
-                                     info="relative keeps the photo's own pose and expression as the zero")  # fmt: skip
+                                     info="relative keeps the photo's own pose and expression as the zero",
+                                     visible=not session.canonical(default))  # fmt: skip
         widgets["others"] = gr.Radio(list(OTHERS), value=OTHERS[0], label="What nothing drives",
                                      info="stays the photo's own, or takes the method's canonical position",
                                      visible=session.canonical(default))  # fmt: skip

@@ -245,14 +245,17 @@ def _wire_form(
 
     def show_factors(method: str) -> list[Any]:
         declared = session.methods().get(method, ())
-        others = gr.Radio(visible=bool(declared) and session.canonical(method))
-        return [*(gr.Column(visible=name in declared) for name in form.blocks), others]
+        canonical = bool(declared) and session.canonical(method)
+        # Latents are taken as they are: relative and absolute are questions to factors with units.
+        settings = [gr.Radio(visible=not canonical), gr.Radio(visible=canonical)]
+        return [*(gr.Column(visible=name in declared) for name in form.blocks), *settings]
 
     reset.click(restore, None, settings, **QUIET)
     load.upload(from_recipe, load, settings, preprocess=False, **QUIET)
     page.load(from_query, None, settings, **QUIET)
     method = form.widgets["method"]
-    method.change(show_factors, method, [*form.blocks.values(), form.widgets["others"]], **QUIET)
+    shown = [*form.blocks.values(), form.widgets["motion"], form.widgets["others"]]
+    method.change(show_factors, method, shown, **QUIET)
     if examples is not None:
         data, rows = examples
         nothing = dict.fromkeys(form.widgets)  # an example replaces the clips of the one before

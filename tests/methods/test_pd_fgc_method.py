@@ -101,10 +101,11 @@ def test_a_voice_gives_one_latent_per_frame_however_long(method):
 
 def test_gains_multiply_latents_and_lips_are_smoothed_after(method):
     samples = np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32)
-    plain = method.encode_audio(samples, 25)["lip"]
     networks = (method.guide, method.appearance, method.faces, method.voice, method.head)
-    loud = PdFgc(*networks, method.device, Gains(lip=1.5))
-    torch.testing.assert_close(loud.encode_audio(samples, 25)["lip"], 1.5 * plain)
+    plain = PdFgc(*networks, method.device, Gains()).encode_audio(samples, 25)["lip"]
+    loud = PdFgc(*networks, method.device, Gains(lip=1.5, heard=2.0))
+    torch.testing.assert_close(loud.encode_audio(samples, 25)["lip"], 3 * plain)
+    torch.testing.assert_close(method.encode_audio(samples, 25)["lip"], COMPACT.heard * plain)
     with torch.inference_mode():
         windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), 25))
         torch.testing.assert_close(plain, smooth_lips(method.voice(windows)[1]))

@@ -7,7 +7,7 @@ import torch
 from thgen import controls
 from thgen.methods.base import UNITS
 from thgen.methods.guided import Guide, movement
-from thgen.methods.pd_fgc import Gains, Latents, PaperPdFgc, PdFgc, smooth_lips, smooth_pose
+from thgen.methods.pd_fgc import COMPACT, Gains, Latents, PaperPdFgc, PdFgc, smooth_lips, smooth_pose
 from thgen.networks.analyser import Analyser
 from thgen.networks.fan import Motion
 from thgen.networks.flow import GuidedFlow

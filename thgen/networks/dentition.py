@@ -1,6 +1,6 @@
 """Two rows of teeth drawn by code, for mouths that a photo shows closed: what a network paints there is an average.
 
-Sizes of crowns are those of adults (Ash and Nelson, Wheeler's Dental Anatomy), in cm along the arch.
+Sizes of crowns are about those of adults, in cm along the arch.
 """
 
 from __future__ import annotations

@@ -106,6 +106,14 @@ def apply_latents(own: Factors, driven: Factors, controls: Controls, frames: int
     return result
 
 
+def targets(latents: bool, own: Factors, driven: Factors, controls: Controls, seed: int, frames: int, *, start: int = 0,
+            voiced: Collection[str] = (), toward: Factors | None = None) -> Factors:  # fmt: skip
+    """`apply`, or `apply_latents` for methods whose factors are latents (`Method.canonical`)."""
+    if latents:
+        return apply_latents(own, driven, controls, frames, start=start, toward=toward)
+    return apply(own, driven, controls, seed, frames, start=start, voiced=voiced, toward=toward)
+
+
 def _known(own: Factors, *tracks: Factors) -> None:
     unknown = [name for track in tracks for name in track if name not in own]
     if unknown:

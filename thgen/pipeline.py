@@ -310,25 +310,26 @@ def _faces(name: str, frames: Iterable[np.ndarray], session: Session, report: Pr
 
 def frames_of(plan: Plan, request: Request, session: Session) -> Iterator[Window]:
     """Decode a plan window by window. Only the target factors, 200 bytes per frame, exist for the whole video."""
-    target = _targets(plan.prepared.identity, plan, request)
+    target = _targets(plan.prepared.identity, plan, request, session.method.canonical)
     for start in range(0, plan.frames, WINDOW):
         window = {name: values[start : start + WINDOW] for name, values in target.items()}
         yield Window(_render(plan.prepared, window, session.method), start, plan.frames)
 
 
-def _targets(identity: Identity, plan: Plan | None, request: Request) -> Factors:
+def _targets(identity: Identity, plan: Plan | None, request: Request, latents: bool) -> Factors:
     """Target values of every factor, [frames D]; of latents, those of the factors with units beside them. Without a
     plan those of one still that nothing drives."""
     controls, seed = request.controls, request.seed
     driven, toward, frames = (plan.driven, plan.toward, plan.frames) if plan else ({}, {}, 1)
+    voiced = plan.voiced if plan else ()
+    target = factor_controls.targets(latents, identity.own, driven, controls, seed, frames, voiced=voiced,
+                                     toward=toward)  # fmt: skip
     if identity.units is None:
-        voiced = plan.voiced if plan else ()
-        return factor_controls.apply(identity.own, driven, controls, seed, frames, voiced=voiced, toward=toward)
-    latents = factor_controls.apply_latents(identity.own, driven, controls, frames, toward=toward)
+        return target
     # What is driven does not live beside its driver.
     still = replace(controls, live={**controls.live, **{n: False for n in driven if FACTORS[n].live}})
     units = factor_controls.apply(identity.units, {}, still, seed, frames)
-    return latents | {UNITS + name: values for name, values in units.items()}
+    return target | {UNITS + name: values for name, values in units.items()}
 
 
 def _render(prepared: Prepared, target: Factors, method: Method) -> np.ndarray:
@@ -350,9 +351,7 @@ def _render(prepared: Prepared, target: Factors, method: Method) -> np.ndarray:
 def _decode(prepared: Prepared, target: Factors, method: Method) -> tuple[np.ndarray, np.ndarray]:
     """Frames of the crop uint8 RGB [n S S 3], and their mask float32 [n S S] in [0, 1]."""
     decoded = method.decode(prepared.identity, target)
-    levels = ((decoded.frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    frames = np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
-    return frames, decoded.mask[:, 0].float().cpu().numpy()
+    return decoded.images(), decoded.mask[:, 0].float().cpu().numpy()
 
 
 def generate(request: Request, session: Session | None = None, progress: Progress | None = None) -> Iterator[Window]:
@@ -367,7 +366,7 @@ def generate(request: Request, session: Session | None = None, progress: Progres
 def preview(request: Request, session: Session) -> np.ndarray:
     """One still, uint8 RGB [H W 3]: the photo with the sliders applied; voice and clips are not looked at."""
     prepared = session.prepare(request)
-    target = _targets(prepared.identity, None, request)
+    target = _targets(prepared.identity, None, request, session.method.canonical)
     return _render(prepared, target, session.method)[0]
 
 

@@ -86,12 +86,8 @@ def _still(
 ) -> np.ndarray:
     blend = {name: t for name in toward or {}}
     settings = Controls(live=LIVE_OFF, motion="absolute", blend=blend)
-    if method.canonical:
-        target = controls.apply_latents(identity.own, driven, settings, 1, start=frame, toward=toward)
-    else:
-        target = controls.apply(identity.own, driven, settings, 0, 1, start=frame, toward=toward)
-    made = method.decode(identity, target).frames[0].float()
-    return ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    target = controls.targets(method.canonical, identity.own, driven, settings, 0, 1, start=frame, toward=toward)
+    return method.decode(identity, target).images()[0]
 
 
 def moments_shown(driven: Factors, moments: dict[str, int]) -> list[int | None]:

@@ -8,13 +8,21 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from thgen.schema import SAMPLES_PER_FRAME
 from thgen.synth.clip import ClipSource, ClipTruth
 from thgen.synth.facekit import HeadMesh, load_facekit
 from thgen.synth.motion import random_states
+from thgen.synth.speech import Speech
 
 # `thgen render --seed S` draws identity i from S * 1000003 + i: no plausible S comes near these.
 FIRST_IDENTITY = 1_900_000_000
 PARTNER = 50_000_000  # distance to the identity that drives in cross-driving
+
+
+def spoken(speech: Speech, frames: int) -> np.ndarray:
+    """What is said in so many frames, float32 [L] at 16 kHz; silence where speech ends earlier."""
+    samples = speech.samples[: frames * SAMPLES_PER_FRAME]
+    return np.pad(samples, (0, frames * SAMPLES_PER_FRAME - len(samples))).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -108,9 +108,8 @@ def self_target(own: Factors, driven: Factors) -> Factors:
 def decode(method: Method, identity: Identity, target: Factors, flow_size: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Frames uint8 [T S S 3], and their flow [T flow_size flow_size 2] where the method tells it."""
     decoded = method.decode(identity, target)
-    frames = ((decoded.frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     flow = None if decoded.flow is None else _resized(decoded.flow, flow_size)
-    return frames.permute(0, 2, 3, 1).cpu().numpy(), flow
+    return decoded.images(), flow
 
 
 def _resized(flow: torch.Tensor, size: int) -> np.ndarray:
@@ -145,7 +144,7 @@ def score(
         scores["SSIM"].append(ssim(image, truth))
         scores["PSNR mouth"].append(psnr(image, truth, region_mask(true, "mouth", size)))
         scores["PSNR eyes"].append(psnr(image, truth, region_mask(true, "eyes", size)))
-        look = _read(looker, image, true)
+        look = read(looker, image, true)
         seen = (look.keypoints / size * 2 - [1, 1, 0])[None]
         scores["LMD %"].append(motion.landmark_distance(seen[:, :68], true[None, :68]))
         scores["LMD mouth %"].append(motion.mouth_distance(seen[:, :68], true[None, :68]))
@@ -163,7 +162,7 @@ def score(
         )
 
 
-def _read(looker: Looker, image: np.ndarray, true: np.ndarray) -> Look:
+def read(looker: Looker, image: np.ndarray, true: np.ndarray) -> Look:
     """The analyser on a result, looking where the true face is: a result that went elsewhere is measured as off."""
     in_px = (true[:68, :2] + 1) / 2 * image.shape[0]
     return looker.looks(image, [landmark_square(in_px, ANALYSER)])[0]

@@ -18,14 +18,15 @@ import torch
 from thgen import controls
 from thgen.errors import ControlError
 from thgen.evaluation import motion
-from thgen.evaluation.held_out import FIRST_IDENTITY, PARTNER
+from thgen.evaluation.held_out import FIRST_IDENTITY, PARTNER, spoken
 from thgen.evaluation.report import Report, Value
+from thgen.evaluation.rig_report import read
 from thgen.methods.base import Factors, Identity, Method
 from thgen.networks.analyser import Analyser, to_input
 from thgen.networks.coefficients import pick
 from thgen.preprocess.crop import ANALYSER, ANALYSER_SIZE, landmark_square, sample_square
-from thgen.preprocess.look import Look, Looker
-from thgen.schema import EXPRESSION_COEFFICIENTS, FACTORS, FPS, SAMPLES_PER_FRAME, Controls
+from thgen.preprocess.look import Looker
+from thgen.schema import EXPRESSION_COEFFICIENTS, FACTORS, FPS, Controls
 from thgen.synth.clip import ClipSource, ClipTruth
 from thgen.synth.facekit import HeadMesh, load_facekit
 from thgen.synth.motion import track_states
@@ -52,8 +53,7 @@ def talks(count: int, frames: int, size: int, mesh: HeadMesh | None = None) -> I
         rng = np.random.default_rng((FIRST_IDENTITY, 9, i))
         states, speech, _ = track_states(rng, frames)
         clip = source.clip(source.performer(FIRST_IDENTITY + 2 * PARTNER + i), states, rng)
-        samples = speech.samples[: frames * SAMPLES_PER_FRAME]
-        yield Talk(clip, np.pad(samples, (0, frames * SAMPLES_PER_FRAME - len(samples))).astype(np.float32))
+        yield Talk(clip, spoken(speech, frames))
 
 
 def self_driven(method: Method, talk: Talk, held: tuple[str, ...] = ()) -> np.ndarray:
@@ -68,16 +68,13 @@ def self_driven(method: Method, talk: Talk, held: tuple[str, ...] = ()) -> np.nd
     with torch.inference_mode():
         for start in range(0, len(talk.clip.frames), 4 * EVERY):
             few = {name: values[start : start + 4 * EVERY : EVERY] for name, values in target.items()}
-            made = ((method.decode(identity, few).frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            parts.append(made.permute(0, 2, 3, 1).cpu().numpy())
+            parts.append(method.decode(identity, few).images())
     return np.concatenate(parts)
 
 
 def targets(method: Method, identity: Identity, tracks: Factors, frames: int) -> Factors:
     """What the page would ask of the method with this clip in every place but the lips'."""
-    if method.canonical:
-        return controls.apply_latents(identity.own, tracks, SETTINGS, frames)
-    return controls.apply(identity.own, tracks, SETTINGS, 0, frames, voiced=("lip",))
+    return controls.targets(method.canonical, identity.own, tracks, SETTINGS, 0, frames, voiced=("lip",))
 
 
 @dataclass
@@ -110,7 +107,7 @@ def look_at(seen: Seen, images: np.ndarray, talk: Talk, looker: Looker) -> None:
     """Measure images uint8 [T S S 3] against every EVERY-th frame of the clip."""
     chosen = np.arange(0, len(talk.clip.frames), EVERY)
     true, size = talk.clip.keypoints[chosen, :68], images.shape[1]
-    looks = [_read(looker, image, where) for image, where in zip(images, true, strict=True)]
+    looks = [read(looker, image, where) for image, where in zip(images, true, strict=True)]
     found = np.stack([look.keypoints[:68] for look in looks]) / size * 2 - [1, 1, 0]
     # Each unit of expression against the truth, in % of its full shape; what moves is what counts.
     said = torch.cat([look.analysis.coefficients for look in looks]).float()
@@ -125,11 +122,6 @@ def look_at(seen: Seen, images: np.ndarray, talk: Talk, looker: Looker) -> None:
         seen.numbers["expression %"].append(float(expression[t]))
     seen.openings.append((opening(found), opening(true)))
     seen.features.append(features(looker, images, true))
-
-
-def _read(looker: Looker, image: np.ndarray, true: np.ndarray) -> Look:
-    """The analyser on a result, looking where the true face is."""
-    return looker.looks(image, [landmark_square((true[:, :2] + 1) / 2 * image.shape[0], ANALYSER)])[0]
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from thgen import controls
-from thgen.evaluation.held_out import FIRST_IDENTITY, PARTNER
+from thgen.evaluation.held_out import FIRST_IDENTITY, PARTNER, spoken
 from thgen.evaluation.report import Report, Value
 from thgen.methods.base import Factors, Identity, Method
 from thgen.methods.pd_fgc import variance
@@ -30,7 +30,6 @@ from thgen.schema import (
     FPS,
     LIP_COEFFICIENTS,
     OTHERS,
-    SAMPLES_PER_FRAME,
     Controls,
 )
 from thgen.synth.clip import ClipSource
@@ -97,9 +96,7 @@ def driven(method: Method, identity: Identity, factor: str, tracks: Factors, oth
     """Target factors of all frames when one of them is driven alone."""
     frames, chosen = len(tracks[factor]), {factor: tracks[factor]}
     settings = Controls(live=STILL, others=others)
-    if identity.units is None and not method.canonical:
-        return controls.apply(identity.own, chosen, settings, 0, frames, voiced=("lip",))
-    return controls.apply_latents(identity.own, chosen, settings, frames)
+    return controls.targets(method.canonical, identity.own, chosen, settings, 0, frames, voiced=("lip",))
 
 
 def measured(looker: Looker, frames: np.ndarray, landmarks: np.ndarray) -> dict[str, np.ndarray]:
@@ -119,8 +116,7 @@ def measured(looker: Looker, frames: np.ndarray, landmarks: np.ndarray) -> dict[
 def shown(method: Method, identity: Identity, target: Factors) -> np.ndarray:
     """Every EVERY-th frame, uint8 [T S S 3]."""
     few = {name: values[::EVERY] for name, values in target.items()}
-    frames = method.decode(identity, few).frames
-    return ((frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return method.decode(identity, few).images()
 
 
 def measure(
@@ -131,8 +127,7 @@ def measure(
     for act in performances(identities, frames, size, mesh):
         identity = method.encode_photo(act.photo)
         tracks = method.encode_clip(list(act.driver))
-        samples = act.speech.samples[: frames * SAMPLES_PER_FRAME]
-        tracks |= method.encode_audio(np.pad(samples, (0, frames * SAMPLES_PER_FRAME - len(samples))), frames)
+        tracks |= method.encode_audio(spoken(act.speech, frames), frames)
         for factor in FACTORS:
             results = {
                 "method": shown(method, identity, driven(method, identity, factor, tracks, others)),

@@ -35,6 +35,11 @@ class Decoded:
     mask: torch.Tensor  # [T 1 S S] in [0, 1]
     flow: torch.Tensor | None = None  # [T 2 h w] in half-widths, frame(p) = photo(p + flow(p)); told to the evaluation
 
+    def images(self) -> np.ndarray:
+        """The frames as pictures, uint8 RGB [T S S 3]."""
+        levels = ((self.frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
+
 
 class Method(ABC):
     """One published method behind the vocabulary of factors."""

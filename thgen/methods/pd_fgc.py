@@ -304,9 +304,9 @@ class PdFgc(Encoders):
 
     def __init__(
         self, guide: Guide, appearance: Appearance, faces: Motion, voice: AudioLip, head: MotionHead,
-        device: torch.device, gains: Gains | None = COMPACT,
+        device: torch.device, gains: Gains = COMPACT,
     ) -> None:  # fmt: skip
-        super().__init__(guide, appearance, faces, voice, gains or Gains(), device)
+        super().__init__(guide, appearance, faces, voice, gains, device)
         self.head = head
 
     @torch.inference_mode()
@@ -354,9 +354,9 @@ class PaperPdFgc(Encoders):
 
     def __init__(
         self, guide: Guide, appearance: Appearance, faces: Motion, voice: AudioLip, generator: StyleGenerator,
-        device: torch.device, gains: Gains | None = RELEASED,
+        device: torch.device, gains: Gains = RELEASED,
     ) -> None:  # fmt: skip
-        super().__init__(guide, appearance, faces, voice, gains or Gains(), device)
+        super().__init__(guide, appearance, faces, voice, gains, device)
         self.generator = generator
 
     @torch.inference_mode()

@@ -109,15 +109,14 @@ class ClipStore:
         return out
 
     def load(
-        self, number: int, frames: list[int] | None = None, names: tuple[str, ...] | None = None, half: bool = False
+        self, number: int, frames: list[int] | None = None, names: tuple[str, ...] | None = None
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Clip `number`: images uint8 RGB [n S S 3] of the chosen frames, and the truth of all frames (or `names`).
-        half: images of half the size, which are quicker to read."""
+        """Clip `number`: images uint8 RGB [n S S 3] of the chosen frames, and the truth of all frames (or
+        `names`)."""
         clip = self.clips[number]
         chosen = range(len(clip.frames)) if frames is None else frames
         *jpegs, truth = self._read(clip.shard, [clip.frames[t] for t in chosen] + [clip.truth])
-        mode = cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR
-        images = [cv2.imdecode(np.frombuffer(j, np.uint8), mode) for j in jpegs]
+        images = [cv2.imdecode(np.frombuffer(j, np.uint8), cv2.IMREAD_COLOR) for j in jpegs]
         return np.stack(images)[..., ::-1], decode_truth(truth, names)  # type: ignore[arg-type]
 
     def truth(self, number: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -157,6 +157,20 @@ def test_a_later_stage_starts_from_the_averaged_weights_of_an_earlier_one(stage,
         Trainer(stage("third", init="absent"), options())
 
 
+def test_a_stage_can_start_from_several_that_ran_side_by_side(stage, options):
+    duel = {"task": "tiny_task:TinyDuel", "losses": {"l1": 1}}
+    train(stage("first", **duel), options())
+    train(stage("other", seed=5, lr=1e-2, **duel), options())
+    first, other = (load_file(latest(options().runs / "tiny" / n) / "averaged.safetensors") for n in ("first", "other"))
+    assert not torch.equal(first["net/body.weight"], other["net/body.weight"])
+    modules = Trainer(stage("second", init="first + other:judge", **duel), options()).task.modules
+    for name, source in (("net", first), ("judge", other)):
+        for key, value in modules[name].named_parameters():
+            assert torch.equal(value, source[f"{name}/{key}"]), name
+    with pytest.raises(TrainingError, match="shares no such module"):
+        Trainer(stage("third", init="first + other:nobody", **duel), options())
+
+
 def test_a_stage_can_go_on_from_what_it_exported_last_and_says_so(stage, options):
     train(stage("first", lr=1e-2), options())
     exported = load_file(options().weights / "tiny/model.safetensors")

@@ -8,15 +8,17 @@ import pytest
 import torch
 
 from thgen.methods.guided import targets
+from thgen.networks.coefficients import place
 from thgen.networks.fan import Motion
-from thgen.networks.motion_head import FaceState, MotionHead
+from thgen.networks.motion_head import GAZE, PLACE, SHAPE, TURN, FaceState, MotionHead
 from thgen.networks.resnet_se import AudioLip
 from thgen.preprocess.mel import mel_spectrogram, mel_windows
-from thgen.schema import COEFFICIENT_INDEX
+from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX
 from thgen.synth import cli
 from thgen.training import checkpoint as ckpt
 from thgen.training.loop import RunOptions, train
 from thgen.training.pd_fgc_stages import Expression
+from thgen.training.pictures import Stand
 from thgen.training.stage import load_stage, preset_of, read_stages
 from thgen.training.task import build_task, players_of
 
@@ -234,6 +236,57 @@ def test_lids_and_lips_count_whatever_the_pose(talk):
         assert stand.shape_error(photo, still, true) > 0.1, name
         for right in (moved, unturned):
             assert stand.shape_error(photo, right, true) < 0.25 * stand.shape_error(photo, still, true), name
+
+
+def test_an_iris_counts_beside_lids_and_lips():
+    """Shares of the groups: an iris alone, wrong by its spread, is 2 of 9 with both irises, lids, mouth and brows."""
+    names = ("lids_L", "iris_L", "lids_R", "iris_R", "mouth", "brows")
+    groups = {name: torch.tensor(float(name == "iris_L")) for name in names}
+    assert float(Stand.shape_of(groups)) == pytest.approx(2 / 9)
+
+
+class Painter(torch.nn.Module):
+    """A head that knows which entries mean pose and eyes, and adds `leak` of expression's to both."""
+
+    def __init__(self, sizes, leak: float):
+        super().__init__()
+        self.leak = torch.nn.Parameter(torch.tensor(leak))
+        self.sizes = (sizes.appearance, sizes.lip, sizes.expression, sizes.eye, sizes.pose)
+
+    def forward(self, latent):
+        _, _, expression, eye, pose = latent.split(self.sizes, 1)
+        leak = self.leak * expression[:, :1]
+        lids = place(SHAPE * (eye[:, :2] + leak), BLINK_COEFFICIENTS)
+        gaze = GAZE * (eye[:, 2:4] + leak)
+        return FaceState(lids, gaze[:, None].expand(-1, 2, -1), TURN * (pose[:, :3] + leak), PLACE * pose[:, 3:])
+
+
+def test_steady_sees_what_others_latents_do_to_pose_and_eyes(talk):
+    task = build_task(config(talk, "3"))
+    size = task.latents
+    sizes = (size.appearance, size.lip, size.expression, size.eye, size.pose)
+    codes = [torch.randn(2, n) for n in sizes]
+    task.modules["painter"] = Painter(size, 0.0)
+    assert float(task.steady(*codes)) == pytest.approx(0, abs=1e-5), "each from its own latent"
+    task.modules["painter"] = Painter(size, 0.5)
+    loss = task.steady(*codes)
+    # Two rows that exchange theirs: turn, gaze and lids each differ by half the difference of the two expressions.
+    assert float(loss) == pytest.approx(3 * 0.5 * float((codes[2][0, 0] - codes[2][1, 0]).abs()), rel=1e-4)
+    loss.backward()
+    assert task.modules["painter"].leak.grad.abs() > 0
+
+
+def test_lengths_of_gaze_and_lids_count(talk, monkeypatch):
+    """Latents that point the same way but are of other lengths are told apart; the cosine alone would not."""
+    task = build_task(config(talk, "2b"))
+    short, long = torch.full((3, 6), 0.2), torch.full((3, 6), 2.0)
+    views = {"first": short, "second": long, "anchor": short, "mirrored": short, "turned": long}
+    monkeypatch.setattr(task, "latents_of", lambda batch: views)
+    terms = task.losses("main", {})
+    assert float(terms["eye"]) == pytest.approx(np.log(2), abs=1e-4)
+    assert float(terms["lids"]) < 0.3 and float(terms["looks"]) < 0.3
+    monkeypatch.setattr(task, "latents_of", lambda batch: views | {"turned": short})
+    assert float(task.losses("main", {})["looks"]) == pytest.approx((np.log(2) + float(terms["looks"])) / 2, rel=1e-4)
 
 
 @torch.no_grad()

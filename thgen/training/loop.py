@@ -87,7 +87,9 @@ class Trainer:
         if config.init == FROM_BUNDLED and found is None:
             self.origin = continue_bundled(self.task.export(), options.weights, options.networks)
         elif config.init and found is None:
-            self._initialise(self.options.runs / config.method / config.init)
+            for part in config.init.split("+"):
+                stage, _, names = part.strip().partition(":")
+                self._initialise(self.options.runs / config.method / stage, names.split(",") if names else [])
         self.task.device = self.device
         for module in (*self.task.modules.values(), *getattr(self.task, "helpers", {}).values()):
             module.to(self.device)
@@ -350,16 +352,18 @@ class Trainer:
         if rng.is_file():  # absent when resumed with more processes: those start from the seed
             ckpt.restore_rng(ckpt.read_tensors(rng, torch.device("cpu")))
 
-    def _initialise(self, folder: Path) -> None:
-        """Start modules from the averaged weights of an earlier stage."""
+    def _initialise(self, folder: Path, names: list[str]) -> None:
+        """Start these modules, or all, from the averaged weights of an earlier stage."""
         source = ckpt.latest(folder)
         if source is None:
             raise TrainingError(f"{self.config.where} starts from {folder}, which has no checkpoint; train it first.")
         tensors = ckpt.read_tensors(source / "modules.safetensors", torch.device("cpu"))
         tensors |= ckpt.read_tensors(source / "averaged.safetensors", torch.device("cpu"))
         shared = {n: m for n, m in self.task.modules.items() if any(k.startswith(f"{n}/") for k in tensors)}
-        if not shared:
-            raise TrainingError(f"{self.config.where} shares no module with {source}; check its init.")
+        if names:
+            shared = {n: m for n, m in shared.items() if n in names}
+        if not shared or (names and len(shared) < len(names)):
+            raise TrainingError(f"{self.config.where} shares no such module with {source}; check its init.")
         ckpt.load_modules(shared, tensors, source)
 
 

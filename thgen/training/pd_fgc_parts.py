@@ -184,7 +184,7 @@ class PdFgcStage(Task):
             out: dict[str, Any] = {"keypoints": self.stand.keypoint_error(photo, move, batch["keypoints_t"])}
             out["groups"] = self.stand.group_errors(photo, move, batch["keypoints_t"])
             if "shape" in self.config.losses:
-                out["shape"] = torch.stack(list(out["groups"].values())).mean()
+                out["shape"] = self.stand.shape_of(out["groups"])
             if count:
                 few = rows(photo, count)
                 few = self.stand.photo(image, few.keypoints, few.coefficients, few.gaze)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.errors import TrainingError
@@ -31,7 +32,7 @@ from thgen.preprocess.composite import swap_eyes
 from thgen.training.data import ClipStore
 from thgen.training.frames import LABELS, ROTATION, Moments, Voices, apart, joined, moments, turned
 from thgen.training.pd_fgc_parts import PdFgcStage
-from thgen.training.pictures import load_generator
+from thgen.training.pictures import eye_difference, load_generator, pose_difference
 from thgen.training.stage import StageConfig
 from thgen.training.task import Batch
 
@@ -77,12 +78,14 @@ class AppearanceMotion(PdFgcStage):
         return self.draw(self.modules["painter0"], latents[0], latents[1], start, batch)
 
     def validate(self) -> dict[str, float]:
-        """keypoints: their error as in the loss; copy: that of the photo left as it is."""
+        """keypoints: their error as in the loss; copy: that of the photo left as it is; mouth, iris_L and the others:
+        see Stand.group_errors."""
         found = []
         for number in range(VALIDATION):
             batch = self._held(number)
             drawn = self.drawn(batch)
-            found.append({n: float(v) for n, v in self.picture_losses(drawn, batch).items()} | self._copy(batch))
+            terms = self.picture_losses(drawn, batch) | drawn.get("groups", {})
+            found.append({n: float(v) for n, v in terms.items()} | self._copy(batch))
         return mean_scores(found)
 
     def _held(self, number: int) -> Batch:
@@ -139,7 +142,7 @@ class Lip(PdFgcStage):
         for number in range(VALIDATION):
             batch = self.batch(self.val_store, np.random.default_rng((7, number)), train=False)
             voice, lips = self.heard_and_seen({n: v.to(self.device) for n, v in batch.items()})
-            near = torch.nn.functional.cosine_similarity(voice[:, :, None], lips[:, None], dim=-1)
+            near = F.cosine_similarity(voice[:, :, None], lips[:, None], dim=-1)
             right = torch.arange(near.shape[1], device=near.device)
             scores.append({"found": 100 * float((near.argmax(2) == right).float().mean()),
                            "a2v": float(audio_to_video(voice, lips, self.temperature))})  # fmt: skip
@@ -150,8 +153,11 @@ class Eye(PdFgcStage):
     """Stage 2b: E_eye follows the eyes into another face. Losses: eye (eq. 4), and, which the paper leaves open, what
     tells blink from gaze: an eye that is mirrored in its place keeps its lids and looks elsewhere, so
         lids  eq. 4 on the entries of blink: v_1, v_2, and v_1 with mirrored eyes as the anchor
-        looks eq. 4 on those of gaze: v_1 with its eyes in the face of v_2, against the same eyes mirrored there
+        looks eq. 4 on those of gaze: v_1 with its eyes in the face of v_2, against the same eyes mirrored there and
+              against v_2 (mirrored eyes tell only left from right)
         apart eq. 6 between the two kinds of entries.
+    Cosines see a latent's direction alone, which is one number of gaze's two: here a 1 is written behind the entries
+    of lids and of gaze, so that their lengths count too.
     """
 
     def __init__(self, config: StageConfig) -> None:
@@ -193,13 +199,17 @@ class Eye(PdFgcStage):
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
         eye = self.latents_of(batch)
-        lids, looks = ({n: v[:, list(entries)] for n, v in eye.items()} for entries in (BLINK, GAZE))
+        lids, looks = (
+            {n: F.pad(v[:, list(entries)], (0, 1), value=1.0) for n, v in eye.items()} for entries in (BLINK, GAZE)
+        )
         t = self.temperature
         found = torch.cat(list(eye.values()))
         return {
             "eye": eye_contrast(eye["first"], eye["second"], eye["anchor"], t),
             "lids": eye_contrast(lids["first"], lids["second"], lids["mirrored"], t),
-            "looks": eye_contrast(looks["first"], looks["turned"], looks["anchor"], t),
+            "looks": torch.stack(
+                [eye_contrast(looks["first"], looks[other], looks["anchor"], t) for other in ("turned", "second")]
+            ).mean(),
             "apart": correlations(found[:, list(BLINK)], found[:, list(GAZE)]).square().mean(),
         }
 
@@ -209,7 +219,7 @@ class Eye(PdFgcStage):
         for number in range(VALIDATION):
             batch = self.batch(self.val_store, np.random.default_rng((7, number)), train=False)
             batch = {n: v.to(self.device) for n, v in batch.items()}
-            eye, near = self.latents_of(batch), torch.nn.functional.cosine_similarity
+            eye, near = self.latents_of(batch), F.cosine_similarity
             right = near(eye["first"], eye["anchor"]) > near(eye["second"], eye["anchor"])
             terms = {n: float(v) for n, v in self.losses("main", batch).items()}
             scores.append(terms | {"found": 100 * float(right.float().mean())})
@@ -252,7 +262,8 @@ class Pose(PdFgcStage):
 
 class Expression(AppearanceMotion):
     """Stage 3: E_exp and G rebuild a frame from appearance, voice, eyes, pose and the average expression of a window.
-    Losses: keypoints (compact), image, decorrelation (eq. 6), vgg (eq. 7), adversarial, matching, consistency (eq. 8).
+    Losses: keypoints (compact), image, decorrelation (eq. 6), vgg (eq. 7), adversarial, matching, consistency (eq. 8),
+    and steady (compact): what eq. 8 asks of pictures, asked of states whose other latents are exchanged, see `steady`.
 
     data.window: frames of the average; data.seen: share of rows whose lips come from the picture, as those of a driving
     clip do; data.freeze: leave E_exp as it is (the paper does so after 40,000 steps: stage 3b).
@@ -346,9 +357,21 @@ class Expression(AppearanceMotion):
         by_sight = batch["by_sight"]
         heard = by_sight * self.voice.embed(lip_t) + (1 - by_sight) * self.voice.embed(voice.float())
         own = self.latents.join(vector, self.voice.embed(lip_s).float(), expression_s, eye_s, pose_s)
-        latent = self.latents.join(vector, heard.float(), expression_s if held else expression, eye_t, pose_t)
-        drawn = self.draw(self.modules["painter"], own, latent, start, batch)
-        return drawn | {"expression": expression, "voice": voice.float(), "lip": self.voice.embed(voice.float())}
+        codes = (vector, heard.float(), expression_s if held else expression, eye_t, pose_t)
+        drawn = self.draw(self.modules["painter"], own, self.latents.join(*codes), start, batch)
+        heard_lip = self.voice.embed(voice.float())
+        return drawn | {"expression": expression, "voice": voice.float(), "lip": heard_lip, "codes": codes}
+
+    def steady(self, appearance: Tensor, lip: Tensor, expression: Tensor, eye: Tensor, pose: Tensor) -> Tensor:
+        """Eq. 8 wants gaze and motion of a picture to be those of what drives it. Here all latents come from one frame,
+        so it holds also if expression carries the pose. Therefore each row gets the others' latents, and its pose must
+        stay when lips, expression and eyes are another's, its eyes when lips, expression and pose are."""
+        painter, join = self.modules["painter"], self.latents.join
+        other = {name: x.roll(1, 0) for name, x in (("lip", lip), ("exp", expression), ("eye", eye), ("pose", pose))}
+        here = painter(join(appearance, lip, expression, eye, pose))
+        posed = painter(join(appearance, other["lip"], other["exp"], other["eye"], pose))
+        looking = painter(join(appearance, other["lip"], other["exp"], eye, other["pose"]))
+        return pose_difference(posed, here) + eye_difference(looking, here)
 
     def validate(self) -> dict[str, float]:
         """Also the errors of mouth and brows (see Stand.group_errors), and "held": of the mouth when the expression is
@@ -372,6 +395,8 @@ class Expression(AppearanceMotion):
         terms["decorrelation"] = lip_decorrelation(drawn["expression"], drawn["lip"], bank)  # type: ignore[arg-type]
         if self.faces.emo_embed.training:
             bank.push(drawn["expression"], drawn["lip"])  # type: ignore[operator]
+        if "steady" in self.config.losses:
+            terms["steady"] = self.steady(*drawn["codes"])
         if "consistency" in self.config.losses:
             made = drawn.get("made")
             terms["consistency"] = (

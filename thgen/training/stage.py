@@ -51,8 +51,9 @@ class StageConfig:
     ema:        decay of the averaged weights, which are what validation sees and what is exported; 0 = off
     precision:  "bf16" = autocast in the losses (parameters stay float32), or "no"
     about:      what it is trained on, in words, for the manifest
-    init:       an earlier stage of this file whose averaged weights modules of the same name start from, or "bundled":
-                what this stage exported last
+    init:       an earlier stage of this file whose averaged weights modules of the same name start from, or several,
+                later ones for the modules that they name ("2a + 2b:eye + 2c:pose": stages that ran side by side), or
+                "bundled": what this stage exported last
     losses:     term -> weight, or {weight, start}
     data, model: belong to the task
     *_every:    in steps, 0 = never (a checkpoint is always written at the end)

@@ -29,6 +29,8 @@ Deviations from the paper, with the reason. "Code" is what the authors released;
 12. Lips of a clip pass through the voice's embedding: eq. 2 and 3 make both features one, the code never uses it so.
 13. Rotation and scale of a clip's alignment come from its first frames, not from all: memory must not grow.
 14. Compact preset: the zero of lip is the mouth of silence, that of eye and expression their mean over training clips.
+15. Compact preset: in stage 3 pose and eyes must also stay when rows exchange their other latents
+    (training.pd_fgc_stages.Expression.steady): in reconstruction all latents are one frame's, so leaks cost nothing.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ NEGATIVES = 8  # K of eq. 2 and 3
 VIEWS = ("first", "second", "anchor", "mirrored", "turned")  # of eq. 4: v_1, v_2, v_a, and those with mirrored eyes
 VALIDATION, HELD = 6, 24  # batches; of the scores with the expression held
 EDGE = 12  # frames at either end of a clip that no validation is about, so that windows of any size can be compared
+AT_REST = 0.3  # share of photos that are a clip's first frame: most photos, and the first frames, show faces at rest
 EVERY = 5  # frames of a clip from one that may be the photo to the next
 
 
@@ -293,6 +294,7 @@ class Expression(AppearanceMotion):
             step = EVERY if self.kept else 1
             margin = half if train else max(half, min(EDGE, (total - 1) // 2))
             centre, photo = int(rng.integers(margin, total - margin)), step * int(rng.integers(-(-total // step)))
+            photo = 0 if train and rng.random() < AT_REST else photo
             around = list(range(centre - half, centre + half + 1))
             if self.kept:
                 seen = self.kept.clip(store, number, 0)

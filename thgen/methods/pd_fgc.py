@@ -106,8 +106,9 @@ def _among_moments(near: Tensor, temperature: float) -> Tensor:
 
 def eye_contrast(first: Tensor, second: Tensor, anchor: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Eq. 4, L_eye: -log( e^S(f_1, f_a) / (e^S(f_1, f_a) + e^S(f_2, f_a)) ). Latents [B D] of v_1, of v_2, and of the
-    anchor: the eyes of v_1 in the face of v_2 (preprocess.composite)."""
-    return info_nce(cosine(first, anchor), cosine(second, anchor)[:, None], temperature)
+    anchor: the eyes of v_1 in the face of v_2 (preprocess.composite). second [B K D]: of several that are no match."""
+    others = second[:, None] if second.ndim == anchor.ndim else second
+    return info_nce(cosine(first, anchor), cosine(others, anchor[:, None]), temperature)
 
 
 def pose_target(posed: Posed) -> Tensor:

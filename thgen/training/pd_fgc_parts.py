@@ -182,6 +182,7 @@ class PdFgcStage(Task):
             states = painter(own.float()), painter(latent.float())
             move = self.stand.move(photo, *states)
             out: dict[str, Any] = {"keypoints": self.stand.keypoint_error(photo, move, batch["keypoints_t"])}
+            out["plain"] = move.told.square().mean()
             out["groups"] = self.stand.group_errors(photo, move, batch["keypoints_t"])
             if "shape" in self.config.losses:
                 out["shape"] = self.stand.shape_of(out["groups"])

@@ -37,7 +37,8 @@ from thgen.training.stage import StageConfig
 from thgen.training.task import Batch
 
 NEGATIVES = 8  # K of eq. 2 and 3
-VIEWS = ("first", "second", "anchor", "mirrored", "turned")  # of eq. 4: v_1, v_2, v_a, and those with mirrored eyes
+MORE = ("third", "fourth", "fifth")  # further frames of the clip whose eyes are no match
+VIEWS = ("first", "second", *MORE, "anchor", "mirrored", "turned")  # of eq. 4: v_1, v_2, v_a, and with mirrored eyes
 VALIDATION, HELD = 6, 24  # batches; of the scores with the expression held
 EDGE = 12  # frames at either end of a clip that no validation is about, so that windows of any size can be compared
 AT_REST = 0.3  # share of photos that are a clip's first frame: most photos, and the first frames, show faces at rest
@@ -155,7 +156,7 @@ class Eye(PdFgcStage):
     tells blink from gaze: an eye that is mirrored in its place keeps its lids and looks elsewhere, so
         lids  eq. 4 on the entries of blink: v_1, v_2, and v_1 with mirrored eyes as the anchor
         looks eq. 4 on those of gaze: v_1 with its eyes in the face of v_2, against the same eyes mirrored there and
-              against v_2 (mirrored eyes tell only left from right)
+              other frames at once (mirrored eyes tell only left from right)
         apart eq. 6 between the two kinds of entries.
     Cosines see a latent's direction alone, which is one number of gaze's two: here a 1 is written behind the entries
     of lids and of gaze, so that their lengths count too.
@@ -173,22 +174,23 @@ class Eye(PdFgcStage):
             if self.kept and train:
                 version = self.version(rng, train)
                 make = partial(self._views, store, number, np.random.default_rng((number, version)), train)
-                rows.append(self.kept.rows("eyes", store, number, version, make, self.see))
+                rows.append(self.kept.rows("eye-views", store, number, version, make, self.see))
             else:
                 views = self._views(store, number, rng, train)
                 rows.append(self.see(views) if self.kept else views)
         return dict(zip(VIEWS, torch.stack(rows, 1), strict=True))
 
     def _views(self, store: ClipStore, number: int, rng: np.random.Generator, train: bool) -> Tensor:
-        """VIEWS of two frames of a clip, [5 3 side side]."""
-        found = moments(store, number, rng.choice(len(store.clips[number].frames), 2, replace=False).tolist())
+        """VIEWS of a clip, [8 3 side side]."""
+        count = 2 + len(MORE)
+        found = moments(store, number, rng.choice(len(store.clips[number].frames), count, replace=False).tolist())
         one, other, points = *(found.images[k] for k in (0, 1)), found.keypoints
         images = np.stack([
-            one, other, swap_eyes(one, other, points[0], points[1]),
+            *found.images, swap_eyes(one, other, points[0], points[1]),
             swap_eyes(one, one, points[0], points[0], mirror=True),
             swap_eyes(one, other, points[0], points[1], mirror=True),
         ])  # fmt: skip
-        frame = [0, 1, 1, 0, 1]  # whose face each shows
+        frame = [*range(count), 1, 0, 1]  # whose face each shows
         shown = Moments(images, *(getattr(found, name)[frame] for name in LABELS))
         # The colours of each view are its own; a corner of the picture moved here would part eyes from face.
         return self.views(rng, shown, train, distort=self.compact)
@@ -204,13 +206,12 @@ class Eye(PdFgcStage):
             {n: F.pad(v[:, list(entries)], (0, 1), value=1.0) for n, v in eye.items()} for entries in (BLINK, GAZE)
         )
         t = self.temperature
+        others = torch.stack([looks[name] for name in ("second", *MORE, "turned")], 1)
         found = torch.cat(list(eye.values()))
         return {
             "eye": eye_contrast(eye["first"], eye["second"], eye["anchor"], t),
             "lids": eye_contrast(lids["first"], lids["second"], lids["mirrored"], t),
-            "looks": torch.stack(
-                [eye_contrast(looks["first"], looks[other], looks["anchor"], t) for other in ("turned", "second")]
-            ).mean(),
+            "looks": eye_contrast(looks["first"], others, looks["anchor"], t),
             "apart": correlations(found[:, list(BLINK)], found[:, list(GAZE)]).square().mean(),
         }
 
@@ -264,7 +265,8 @@ class Pose(PdFgcStage):
 class Expression(AppearanceMotion):
     """Stage 3: E_exp and G rebuild a frame from appearance, voice, eyes, pose and the average expression of a window.
     Losses: keypoints (compact), image, decorrelation (eq. 6), vgg (eq. 7), adversarial, matching, consistency (eq. 8),
-    and steady (compact): what eq. 8 asks of pictures, asked of states whose other latents are exchanged, see `steady`.
+    and of the compact preset: steady, what eq. 8 asks of pictures, asked of states whose other latents are exchanged;
+    plain, the least coefficients that lead to these keypoints, which do not tell all of them apart.
 
     data.window: frames of the average; data.seen: share of rows whose lips come from the picture, as those of a driving
     clip do; data.freeze: leave E_exp as it is (the paper does so after 40,000 steps: stage 3b).
@@ -397,6 +399,8 @@ class Expression(AppearanceMotion):
         terms["decorrelation"] = lip_decorrelation(drawn["expression"], drawn["lip"], bank)  # type: ignore[arg-type]
         if self.faces.emo_embed.training:
             bank.push(drawn["expression"], drawn["lip"])  # type: ignore[operator]
+        if "plain" in self.config.losses:
+            terms["plain"] = drawn["plain"]
         if "steady" in self.config.losses:
             terms["steady"] = self.steady(*drawn["codes"])
         if "consistency" in self.config.losses:

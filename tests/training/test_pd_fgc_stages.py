@@ -13,7 +13,7 @@ from thgen.networks.fan import Motion
 from thgen.networks.motion_head import GAZE, PLACE, SHAPE, TURN, FaceState, MotionHead
 from thgen.networks.resnet_se import AudioLip
 from thgen.preprocess.mel import mel_spectrogram, mel_windows
-from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX
+from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS
 from thgen.synth import cli
 from thgen.training import checkpoint as ckpt
 from thgen.training.loop import RunOptions, train
@@ -267,13 +267,26 @@ def test_steady_sees_what_others_latents_do_to_pose_and_eyes(talk):
     sizes = (size.appearance, size.lip, size.expression, size.eye, size.pose)
     codes = [torch.randn(2, n) for n in sizes]
     task.modules["painter"] = Painter(size, 0.0)
-    assert float(task.steady(*codes)) == pytest.approx(0, abs=1e-5), "each from its own latent"
+    assert task.steady(*codes).item() == pytest.approx(0, abs=1e-5), "each from its own latent"
     task.modules["painter"] = Painter(size, 0.5)
     loss = task.steady(*codes)
     # Two rows that exchange theirs: turn, gaze and lids each differ by half the difference of the two expressions.
-    assert float(loss) == pytest.approx(3 * 0.5 * float((codes[2][0, 0] - codes[2][1, 0]).abs()), rel=1e-4)
+    assert loss.item() == pytest.approx(3 * 0.5 * float((codes[2][0, 0] - codes[2][1, 0]).abs()), rel=1e-4)
     loss.backward()
     assert task.modules["painter"].leak.grad.abs() > 0
+
+
+def test_plain_is_the_mean_square_of_what_coefficients_move(talk):
+    """Keypoints tell some coefficients apart badly: without this, heads moved them by many times their range."""
+    task = build_task(config(talk, "3"))
+    painter, size = Painter(task.latents, 0.0), task.latents
+    batch = task.batch(task.store, np.random.default_rng(0), False, 0)
+    own, latent = torch.zeros(2, size.size), torch.zeros(2, size.size)
+    assert task.draw(painter, own, latent, None, batch)["plain"].item() == 0
+    latent[:, -12:-10] = 0.5  # lids, the first two of the eye's entries
+    drawn = task.draw(painter, own, latent, None, batch)
+    assert drawn["plain"].item() == pytest.approx(2 * (0.5 * SHAPE) ** 2 / len(COEFFICIENTS), rel=1e-4)
+    assert task.picture_losses(drawn, batch)["plain"] == drawn["plain"]
 
 
 def test_lengths_of_gaze_and_lids_count(talk, monkeypatch):

@@ -182,10 +182,11 @@ class PdFgcStage(Task):
             states = painter(own.float()), painter(latent.float())
             move = self.stand.move(photo, *states)
             out: dict[str, Any] = {"keypoints": self.stand.keypoint_error(photo, move, batch["keypoints_t"])}
-            out["plain"] = move.told.square().mean()
             out["groups"] = self.stand.group_errors(photo, move, batch["keypoints_t"])
             if "shape" in self.config.losses:
                 out["shape"] = self.stand.shape_of(out["groups"])
+            if "plain" in self.config.losses:
+                out["plain"] = move.told.square().mean()
             if count:
                 few = rows(photo, count)
                 few = self.stand.photo(image, few.keypoints, few.coefficients, few.gaze)
@@ -196,7 +197,7 @@ class PdFgcStage(Task):
         """Those of the stage's losses that look at pictures: image, vgg (eq. 7), motion (eq. 1), adversarial, matching.
         A loss whose prior is missing is 0."""
         wanted = self.config.losses
-        terms: dict[str, Tensor] = {name: drawn[name] for name in ("keypoints", "shape") if name in drawn}
+        terms: dict[str, Tensor] = {name: drawn[name] for name in ("keypoints", "shape", "plain") if name in drawn}
         made, true = drawn.get("made"), batch.get("full_t")
         zero = batch["keypoints_s"].new_zeros(())
         if made is None or true is None:

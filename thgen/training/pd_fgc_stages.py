@@ -399,8 +399,6 @@ class Expression(AppearanceMotion):
         terms["decorrelation"] = lip_decorrelation(drawn["expression"], drawn["lip"], bank)  # type: ignore[arg-type]
         if self.faces.emo_embed.training:
             bank.push(drawn["expression"], drawn["lip"])  # type: ignore[operator]
-        if "plain" in self.config.losses:
-            terms["plain"] = drawn["plain"]
         if "steady" in self.config.losses:
             terms["steady"] = self.steady(*drawn["codes"])
         if "consistency" in self.config.losses:

@@ -38,7 +38,7 @@ from thgen.training.task import Batch
 
 NEGATIVES = 8  # K of eq. 2 and 3
 MORE = ("third", "fourth", "fifth")  # further frames of the clip whose eyes are no match
-VIEWS = ("first", "second", *MORE, "anchor", "mirrored", "turned")  # of eq. 4: v_1, v_2, v_a, and with mirrored eyes
+VIEWS = ("first", "second", *MORE, "anchor", "turned")  # of eq. 4: v_1, v_2, v_a, and v_a with its eyes mirrored
 VALIDATION, HELD = 6, 24  # batches; of the scores with the expression held
 EDGE = 12  # frames at either end of a clip that no validation is about, so that windows of any size can be compared
 AT_REST = 0.3  # share of photos that are a clip's first frame: most photos, and the first frames, show faces at rest
@@ -154,10 +154,11 @@ class Lip(PdFgcStage):
 class Eye(PdFgcStage):
     """Stage 2b: E_eye follows the eyes into another face. Losses: eye (eq. 4), and, which the paper leaves open, what
     tells blink from gaze: an eye that is mirrored in its place keeps its lids and looks elsewhere, so
-        lids  eq. 4 on the entries of blink: v_1, v_2, and v_1 with mirrored eyes as the anchor
+        lids  eq. 4 on the entries of blink: v_1, v_2, and the mirrored eyes of v_1 in the face of v_2 as the anchor
         looks eq. 4 on those of gaze: v_1 with its eyes in the face of v_2, against the same eyes mirrored there and
               other frames at once (mirrored eyes tell only left from right)
         apart eq. 6 between the two kinds of entries.
+    All anchors lie in the face of v_2: in v_1's own they would be known by its mouth, too.
     Cosines see a latent's direction alone, which is one number of gaze's two: here a 1 is written behind the entries
     of lids and of gaze, so that their lengths count too.
     """
@@ -181,16 +182,15 @@ class Eye(PdFgcStage):
         return dict(zip(VIEWS, torch.stack(rows, 1), strict=True))
 
     def _views(self, store: ClipStore, number: int, rng: np.random.Generator, train: bool) -> Tensor:
-        """VIEWS of a clip, [8 3 side side]."""
+        """VIEWS of a clip, [7 3 side side]."""
         count = 2 + len(MORE)
         found = moments(store, number, rng.choice(len(store.clips[number].frames), count, replace=False).tolist())
         one, other, points = *(found.images[k] for k in (0, 1)), found.keypoints
         images = np.stack([
             *found.images, swap_eyes(one, other, points[0], points[1]),
-            swap_eyes(one, one, points[0], points[0], mirror=True),
             swap_eyes(one, other, points[0], points[1], mirror=True),
         ])  # fmt: skip
-        frame = [*range(count), 1, 0, 1]  # whose face each shows
+        frame = [*range(count), 1, 1]  # whose face each shows
         shown = Moments(images, *(getattr(found, name)[frame] for name in LABELS))
         # The colours of each view are its own; a corner of the picture moved here would part eyes from face.
         return self.views(rng, shown, train, distort=self.compact)
@@ -210,7 +210,7 @@ class Eye(PdFgcStage):
         found = torch.cat(list(eye.values()))
         return {
             "eye": eye_contrast(eye["first"], eye["second"], eye["anchor"], t),
-            "lids": eye_contrast(lids["first"], lids["second"], lids["mirrored"], t),
+            "lids": eye_contrast(lids["first"], lids["second"], lids["turned"], t),
             "looks": eye_contrast(looks["first"], others, looks["anchor"], t),
             "apart": correlations(found[:, list(BLINK)], found[:, list(GAZE)]).square().mean(),
         }

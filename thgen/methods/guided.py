@@ -37,6 +37,7 @@ LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the
 CREASE = 0.3  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
 LEAST_OPEN = 0.25  # of the canonical eye: a photo with lids further closed than this counts as this far open
 PARTED = (0.4, 0.65)  # cm between the lips from which a photo may show teeth, and does
+IRIS = 1.2  # a flow of so many keypoints moves an iris by as much less; found on renders (docs/measured.md, 1)
 SURE = 6.0  # logit of trust in the photo's pixels where nothing moves
 
 
@@ -121,8 +122,9 @@ def render(generator: GuidedFlow, photo: GuidedPhoto, move: Movement) -> Generat
     rotation = photo.posed.rotation.expand(count, -1, -1)
     told = (source + move.told).clamp(-0.2, 1.4)
     motion = motion_code(source, told, rotation, move.turn, eyes, eyes + move.gaze)
+    drawn = targets(rig, photo, replace(move, gaze=IRIS * move.gaze))
     return generator(
-        photo.small.expand(count, -1, -1, -1), lid_skin(rig, photo, move.shut), targets(rig, photo, move), motion,
+        photo.small.expand(count, -1, -1, -1), lid_skin(rig, photo, move.shut), drawn, motion,
         photo.image.expand(count, -1, -1, -1), scene=None if photo.scene is None else photo.scene.expand(count),
     )  # fmt: skip
 

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thgen.networks.dentition import Dentition, lips_shadow
+from thgen.networks.eyes import ball_flow, behind_lids
 from thgen.networks.hair import Mass, mass
-from thgen.networks.keypoint_rig import KeypointRig
+from thgen.networks.keypoint_rig import EYE_LAYERS, KeypointRig
 from thgen.networks.layers import Layers, Scene, place
 from thgen.networks.sampling import grid, resize, smoothstep, warp
 from thgen.networks.teeth import Teeth
@@ -27,7 +28,7 @@ NEARER = 3.0  # how strongly nearer points win: weight falls by exp(-NEARER) per
 EMPTY = 0.01  # weight at which a place counts as half covered by keypoints
 SPACING, NEIGHBOURS = 0.65, 4  # least kernel width on the skin, in mean distances to that many nearest keypoints
 WIDER, FAINT = 2.5, 0.1  # every keypoint of the skin also speaks this much more widely and faintly, to fill the gaps
-NARROWEST, INSIDE = 0.012, 0.05  # half-widths; least kernel width on the skin, and on eyeballs and teeth
+NARROWEST, INSIDE = 0.012, 0.05  # half-widths; least kernel width on the skin, and on teeth
 HAIR = 0.12  # weight of the head's own turn where the photo shows hair or what is worn
 TAKEN = 0.1  # weight of keypoints from which it gives way to them: ears stand in the midst of hair
 WIDE_SIZE = 32  # side of the map on which the wide kernels are evaluated
@@ -159,9 +160,16 @@ class CoarseFlow(nn.Module):
         for number in range(1, 4):
             chosen = (layer == number).nonzero()[:, 0]
             if len(chosen):
-                inner, weight = self._spread(source, target, chosen, size, torch.full_like(source[..., 0], INSIDE))
-                flow = flow + opening[:, number - 1 : number] * (inner / (weight + 1e-6) - flow)
+                inner = self._inside(source, target, number, chosen, size)
+                flow = flow + opening[:, number - 1 : number] * (inner - flow)
         return Coarse(flow, cover, opening, distance)
+
+    def _inside(self, source: Tensor, target: Tensor, layer: int, chosen: Tensor, size: int) -> Tensor:
+        """Flow [B 2 G G] of what shows through an opening: an eyeball, or the mouth's inside."""
+        if layer in EYE_LAYERS:
+            return ball_flow(self.rig, source, target, EYE_LAYERS.index(layer), size)
+        moved, weight = self._spread(source, target, chosen, size, torch.full_like(source[..., 0], INSIDE))
+        return moved / (weight + 1e-6)
 
     def _floor(self, source: Tensor) -> Tensor:
         """Least width [B K] of each kernel: so wide that neighbouring ones overlap. Renders, whose keypoints are true,
@@ -298,6 +306,8 @@ class GuidedFlow(nn.Module):
             flow = sharp.flow + resize(correction, BASE)
         else:
             flow = coarse.flow + correction
+        if not self.training:
+            flow = self._behind_lids(source.float(), target.float(), flow, coarse)
         paint, keep, head = F.pixel_shuffle(self.to_maps(fine), 2).float().split((3, 1, 1), 1)
         out = full if full is not None else photo
         if self.training:
@@ -324,6 +334,10 @@ class GuidedFlow(nn.Module):
                 below = self.rig.below_lids(target.float(), BASE, EDGE)
                 skin = _lid_skin(scene, along.flow, lids, coarse, below)
         return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", layers, skin, bite)
+
+    def _behind_lids(self, source: Tensor, target: Tensor, flow: Tensor, coarse: Coarse) -> Tensor:
+        lids = [polygon_distance(outline, sense, FLOW_SIZE) for outline, sense in self.rig.openings(source)[:2]]
+        return behind_lids(self.rig, source, target, flow, torch.cat(lids, 1), coarse.distance[:, :2])
 
     def _unseen_mouth(self, scene: Scene | None, target: Tensor, coarse: Coarse) -> Tensor:
         """How far each place lies in an open mouth whose inside the photo does not show, [B 1 256 256]."""

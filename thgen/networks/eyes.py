@@ -1,0 +1,61 @@
+"""Inside an eye: how its ball turns behind the lids, and what shows where a photo has nothing to show."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from thgen.networks.keypoint_rig import EYE_LAYERS, EYE_RINGS, KeypointRig
+from thgen.networks.sampling import grid, resize, warp
+
+BALL = 0.03  # half-widths; kernels on an iris, narrow enough that its middle moves further than its rim
+RIM = 0.008  # half-widths from the lids up to which what comes into sight may be taken from there
+AMONG = 0.08  # half-widths outside the lids from which it is still led inside
+STEPS, ALONG = 3, 0.3  # of leading it there, and how gently where a lid runs along the eye
+
+
+def ball_flow(rig: KeypointRig, source: Tensor, target: Tensor, eye: int, size: int) -> Tensor:
+    """Flow [B 2 size size] of one eye (0 = the subject's left) from keypoints of photo and target [B K 3]: at the iris
+    that of its keypoints, at the corners that of the lids. So the white between them is stretched and squeezed; moved
+    as one piece, an eyeball would draw the skin beyond a corner into the eye."""
+    ring = torch.tensor(EYE_RINGS[eye], device=target.device)
+    points = torch.cat([(rig.layer == EYE_LAYERS[eye]).nonzero()[:, 0], ring[[0, 3]]])
+    place, move = target[:, points, :2], (source - target)[:, points, :2]
+    axis = grid(size, target.device)
+    across, down = (torch.exp(-0.5 * ((axis - place[..., k, None]) / BALL) ** 2) for k in (0, 1))
+    total = down.transpose(1, 2) @ across
+    sums = [(down * move[..., k, None]).transpose(1, 2) @ across for k in (0, 1)]
+    return torch.stack(sums, 1) / (total[:, None] + 1e-6)
+
+
+def behind_lids(rig: KeypointRig, source: Tensor, target: Tensor, flow: Tensor, photo: Tensor, now: Tensor) -> Tensor:
+    """Flow [B 2 S S] inside the eyes, changed so that it takes what they show from between the photo's own lids.
+
+    An iris that looks aside leaves white behind, more than the photo shows, and above it the corner's lid would come
+    into the eye. Places inside an eye that lead outside the photo's are led back, along the eye, to where it is open.
+    Keypoints of photo and target [B K 3]; photo, now: signed distance to the lids of either eye there [B 2 H W].
+    """
+    for eye, ring in enumerate(EYE_RINGS):
+        corners = [ring[0], ring[3]]
+        along = _unit(source[:, ring[3], :2] - source[:, ring[0], :2])
+        ball = (rig.layer == EYE_LAYERS[eye]).nonzero()[:, 0]
+        move = (target - source)[..., :2]
+        aside = (_unit(move[:, ball].mean(1) - move[:, corners].mean(1)) * along).sum(
+            1
+        ) ** 2  # 0 if it looks up or down
+        step, share = along[:, :, None, None], aside[:, None, None, None]
+        inside = photo[:, eye : eye + 1]
+        slope = _unit(torch.cat([inside.roll(-1, k) - inside.roll(1, k) for k in (3, 2)], 1))
+        toward = (slope * step).sum(1, keepdim=True)
+        maps = torch.cat([inside, toward / (toward.square() + ALONG)], 1)
+        least = resize(now[:, eye : eye + 1], flow.shape[-1]).clamp_max(RIM)  # the rim may show the photo's rim
+        for _ in range(STEPS):
+            found, gain = warp(maps, flow).split(1, 1)
+            short = (least - found).clamp(0, AMONG) * (found > -AMONG) * (least > 0)
+            flow = flow + share * step * gain * short
+    return flow
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Vectors [B 2 ...] at length 1; 0 where they have none."""
+    return x / x.norm(dim=1, keepdim=True).clamp_min(1e-6)

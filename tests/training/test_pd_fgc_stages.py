@@ -16,6 +16,7 @@ from thgen.preprocess.mel import mel_spectrogram, mel_windows
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS
 from thgen.synth import cli
 from thgen.training import checkpoint as ckpt
+from thgen.training import pictures
 from thgen.training.loop import RunOptions, train
 from thgen.training.pd_fgc_stages import VIEWS, Expression
 from thgen.training.pictures import Stand
@@ -218,14 +219,15 @@ def test_the_paper_preset_looks_at_every_photo_again(talk):
         build_task(config(talk, "3", "paper", **{"data.keep": 2}))
 
 
-def test_lids_and_lips_count_whatever_the_pose(talk):
+def test_lids_and_lips_count_whatever_the_pose(talk, monkeypatch):
     """The error of shapes is zero where lids, irises, lips and brows are right, and does not see where the head is."""
+    monkeypatch.setattr(pictures, "SHARES", {})  # all groups alike, or what moves little else hides the one that does
     task = build_task(config(talk, "1"))
     batch = task.batch(task.store, np.random.default_rng(2), False, 0)
     stand, rows = task.stand, len(batch["keypoints_s"])
     photo = stand.photo(torch.zeros(rows, 3, 8, 8), batch["keypoints_s"], batch["coefficients_s"], batch["gaze_s"])
     rest = FaceState(batch["coefficients_s"], batch["gaze_s"], torch.zeros(rows, 3), torch.zeros(rows, 3))
-    for name, group in (("jawOpen", "mouth"), ("eyeBlink_L", "lids_L")):
+    for name, group in (("jawOpen", "mouth"), ("mouthSmile_L", "corners"), ("eyeBlink_L", "lids_L")):
         told = rest.coefficients.clone()
         told[:, COEFFICIENT_INDEX[name]] += 0.5
         turned = torch.tensor([[20.0, 10.0, 5.0]]).expand(rows, -1)
@@ -235,16 +237,17 @@ def test_lids_and_lips_count_whatever_the_pose(talk):
         unturned = stand.move(photo, rest, replace(rest, coefficients=told))
         wrong = stand.group_errors(photo, still, true)[group]
         assert wrong > 0.3, name
-        assert stand.shape_error(photo, still, true) >= wrong / 9, "its share, or more where others move with it"
+        assert stand.shape_error(photo, still, true) > 0.1, name
         for right in (moved, unturned):
+            assert stand.shape_error(photo, right, true) < 0.25 * stand.shape_error(photo, still, true), name
             assert stand.group_errors(photo, right, true)[group] < 0.25 * wrong, name
 
 
 def test_an_iris_counts_beside_lids_and_lips():
-    """Shares of the groups: an iris alone, wrong by its spread, is 2 of 9 with both irises, lids, mouth and brows."""
-    names = ("lids_L", "iris_L", "lids_R", "iris_R", "mouth", "brows")
+    """Shares of the groups: an iris alone, wrong by its spread, is 2 of 16 with both irises, lids, mouth and brows."""
+    names = ("lids_L", "iris_L", "lids_R", "iris_R", "mouth", "corners", "brows")
     groups = {name: torch.tensor(float(name == "iris_L")) for name in names}
-    assert float(Stand.shape_of(groups)) == pytest.approx(2 / 9)
+    assert float(Stand.shape_of(groups)) == pytest.approx(2 / 16)
 
 
 class Painter(torch.nn.Module):
@@ -269,9 +272,10 @@ def test_steady_sees_what_others_latents_do_to_pose_and_eyes(talk):
     sizes = (size.appearance, size.lip, size.expression, size.eye, size.pose)
     codes = [torch.randn(2, n) for n in sizes]
     task.modules["painter"] = Painter(size, 0.0)
-    assert task.steady(*codes).item() == pytest.approx(0, abs=1e-5), "each from its own latent"
+    here = task.modules["painter"](size.join(*codes))
+    assert task.steady(here, *codes).item() == pytest.approx(0, abs=1e-5), "each from its own latent"
     task.modules["painter"] = Painter(size, 0.5)
-    loss = task.steady(*codes)
+    loss = task.steady(task.modules["painter"](size.join(*codes)), *codes)
     # Two rows that exchange theirs: turn, gaze and lids each differ by half the difference of the two expressions.
     assert loss.item() == pytest.approx(3 * 0.5 * float((codes[2][0, 0] - codes[2][1, 0]).abs()), rel=1e-4)
     loss.backward()

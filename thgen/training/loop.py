@@ -88,8 +88,9 @@ class Trainer:
             self.origin = continue_bundled(self.task.export(), options.weights, options.networks)
         elif config.init and found is None:
             for part in config.init.split("+"):
-                stage, _, names = part.strip().partition(":")
-                self._initialise(self.options.runs / config.method / stage, names.split(",") if names else [])
+                stage, _, names = part.partition(":")
+                modules = [name.strip() for name in names.split(",") if name.strip()]
+                self._initialise(self.options.runs / config.method / stage.strip(), modules)
         self.task.device = self.device
         for module in (*self.task.modules.values(), *getattr(self.task, "helpers", {}).values()):
             module.to(self.device)
@@ -360,11 +361,10 @@ class Trainer:
         tensors = ckpt.read_tensors(source / "modules.safetensors", torch.device("cpu"))
         tensors |= ckpt.read_tensors(source / "averaged.safetensors", torch.device("cpu"))
         shared = {n: m for n, m in self.task.modules.items() if any(k.startswith(f"{n}/") for k in tensors)}
-        if names:
-            shared = {n: m for n, m in shared.items() if n in names}
-        if not shared or (names and len(shared) < len(names)):
+        wanted = names or list(shared)
+        if not wanted or not shared.keys() >= set(wanted):
             raise TrainingError(f"{self.config.where} shares no such module with {source}; check its init.")
-        ckpt.load_modules(shared, tensors, source)
+        ckpt.load_modules({name: shared[name] for name in wanted}, tensors, source)
 
 
 def _due(step: int, every: int) -> bool:

@@ -167,7 +167,8 @@ class PdFgcStage(Task):
     def draw(
         self, painter: nn.Module, own: Tensor, latent: Tensor, start: Tensor | None, batch: Batch
     ) -> dict[str, Any]:
-        """Latents of photo and target [B D] -> {"made": pictures [P 3 S S] of P rows; "keypoints", "shape": errors}.
+        """Latents of photo and target [B D] -> {"made": pictures [P 3 S S] of P rows; "keypoints", "shape": errors;
+        "state": where the target's lead}.
 
         Compact: a movement of the photo. Paper: the picture of the target's latents, from the appearance map `start`.
         """
@@ -181,7 +182,8 @@ class PdFgcStage(Task):
             photo = self.stand.photo(blank, batch["keypoints_s"], batch["coefficients_s"], batch["gaze_s"])
             states = painter(own.float()), painter(latent.float())
             move = self.stand.move(photo, *states)
-            out: dict[str, Any] = {"keypoints": self.stand.keypoint_error(photo, move, batch["keypoints_t"])}
+            out: dict[str, Any] = {"state": states[1]}
+            out["keypoints"] = self.stand.keypoint_error(photo, move, batch["keypoints_t"])
             out["groups"] = self.stand.group_errors(photo, move, batch["keypoints_t"])
             if "shape" in self.config.losses:
                 out["shape"] = self.stand.shape_of(out["groups"])

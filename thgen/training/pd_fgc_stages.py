@@ -28,6 +28,7 @@ from thgen.methods.pd_fgc import (
     video_to_audio,
     window_average,
 )
+from thgen.networks.motion_head import FaceState
 from thgen.preprocess.composite import swap_eyes
 from thgen.training.data import ClipStore
 from thgen.training.frames import LABELS, ROTATION, Moments, Voices, apart, joined, moments, turned
@@ -366,13 +367,16 @@ class Expression(AppearanceMotion):
         heard_lip = self.voice.embed(voice.float())
         return drawn | {"expression": expression, "voice": voice.float(), "lip": heard_lip, "codes": codes}
 
-    def steady(self, appearance: Tensor, lip: Tensor, expression: Tensor, eye: Tensor, pose: Tensor) -> Tensor:
-        """Eq. 8 wants gaze and motion of a picture to be those of what drives it. Here all latents come from one frame,
+    def steady(
+        self, here: FaceState, appearance: Tensor, lip: Tensor, expression: Tensor, eye: Tensor, pose: Tensor
+    ) -> Tensor:
+        """Latents and the state `here` that they lead to -> how far pose and eyes follow the others.
+
+        Eq. 8 wants gaze and motion of a picture to be those of what drives it. Here all latents come from one frame,
         so it holds also if expression carries the pose. Therefore each row gets the others' latents, and its pose must
         stay when lips, expression and eyes are another's, its eyes when lips, expression and pose are."""
         painter, join = self.modules["painter"], self.latents.join
         other = {name: x.roll(1, 0) for name, x in (("lip", lip), ("exp", expression), ("eye", eye), ("pose", pose))}
-        here = painter(join(appearance, lip, expression, eye, pose))
         posed = painter(join(appearance, other["lip"], other["exp"], other["eye"], pose))
         looking = painter(join(appearance, other["lip"], other["exp"], eye, other["pose"]))
         return pose_difference(posed, here) + eye_difference(looking, here)
@@ -400,7 +404,7 @@ class Expression(AppearanceMotion):
         if self.faces.emo_embed.training:
             bank.push(drawn["expression"], drawn["lip"])  # type: ignore[operator]
         if "steady" in self.config.losses:
-            terms["steady"] = self.steady(*drawn["codes"])
+            terms["steady"] = self.steady(drawn["state"], *drawn["codes"])
         if "consistency" in self.config.losses:
             made = drawn.get("made")
             terms["consistency"] = (

@@ -25,9 +25,11 @@ from thgen.training.generator_stage import fill_rig
 CLOSE = 4.0  # weight of keypoints on lids, irises and lips, beside 1 of all others
 CLIPS, FRAMES = 64, 8  # from which the spread of keypoints is measured
 LEAST = 0.02  # cm of it
+LIP_CORNERS = (48, 54, 60, 64)  # landmarks
 DEPTH = 0.3  # of an error in depth, beside one in the picture
-# Weight in `shape_error` beside 1 of other groups. With 1 an encoder never began to look at irises.
-SHARES = {"iris_L": 2.0, "iris_R": 2.0, "brows": 2.0}
+# Weight in `shape_error` beside 1 of other groups. With 1 an encoder never began to look at irises; smiles and frowns
+# drowned in what the jaw does to a mouth.
+SHARES = {"iris_L": 2.0, "iris_R": 2.0, "mouth": 2.0, "corners": 4.0, "brows": 4.0}
 
 
 def load_generator(data: dict[str, Any]) -> GuidedFlow:
@@ -124,7 +126,7 @@ Group = tuple[Tensor, Tensor]  # numbers of keypoints, and of those that they ar
 
 
 def groups_of(rig: KeypointRig) -> dict[str, Group]:
-    """Lids and iris of either eye, the mouth, the brows, each beside what of the face moves least around it."""
+    """Lids and iris of either eye, mouth, its corners, brows, each beside what of the face moves least around it."""
     upper, lower, _ = rig.lid_groups()
     side = rig.canonical[:, 0] > 0
     lips = torch.stack(rig.lips()).any(0)
@@ -136,7 +138,7 @@ def groups_of(rig: KeypointRig) -> dict[str, Group]:
         lids = torch.cat([lids, torch.tensor(ring)]).unique()
         out |= {f"lids_{eye}": (lids, corners), f"iris_{eye}": ((rig.layer == layer).nonzero()[:, 0], corners)}
     mouth = torch.cat([lips.nonzero()[:, 0], torch.arange(48, 68)]).unique()
-    out["mouth"] = mouth, torch.arange(31, 36)
+    out["mouth"], out["corners"] = (mouth, torch.arange(31, 36)), (torch.tensor(LIP_CORNERS), torch.arange(31, 36))
     out["brows"] = torch.arange(17, 27), torch.tensor([36, 39, 42, 45])
     return {name: group for name, group in out.items() if len(group[0])}
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from thgen.networks.dentition import Bite, bite_lift
-from thgen.networks.flow import BASE, FAR, FLOW_SIZE, MOTION, GuidedFlow, open_share, polygon_distance
+from thgen.networks.flow import BASE, FLOW_SIZE, MOTION, GuidedFlow
 from thgen.networks.geometry import to_head_axes
 from thgen.networks.layers import Scene
+from thgen.networks.openings import FAR, open_share, polygon_distance
 from thgen.networks.sampling import warp
 from thgen.networks.teeth import ARC, TEETH_LAYER
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS

@@ -18,11 +18,12 @@ from torch import Tensor
 from thgen.networks.analyser import INPUT_SIZE, Analyser, Analysis, framing, look
 from thgen.networks.coefficients import pick, place
 from thgen.networks.dentition import Bite, bite_lift
-from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code, open_share, polygon_distance
+from thgen.networks.flow import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.keypoint_rig import KeypointRig, Posed
 from thgen.networks.layers import Scene
 from thgen.networks.motion_head import FaceState
+from thgen.networks.openings import open_share, polygon_distance
 from thgen.networks.sampling import smoothstep
 from thgen.preprocess.scene import behind, grow_head, teeth_light, without_eyes
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENTS, SEGMENTS

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from thgen.networks.keypoint_rig import EYE_LAYERS, EYE_RINGS, KeypointRig
+from thgen.networks.openings import MARGIN, polygon_distance
 from thgen.networks.sampling import grid, resize, warp
 
 BALL = 0.03  # half-widths; kernels on an iris, narrow enough that its middle moves further than its rim
 RIM = 0.008  # half-widths from the lids up to which what comes into sight may be taken from there
-AMONG = 0.08  # half-widths outside the lids from which it is still led inside
 STEPS, ALONG = 3, 0.3  # of leading it there, and how gently where a lid runs along the eye
 
 
@@ -28,30 +28,28 @@ def ball_flow(rig: KeypointRig, source: Tensor, target: Tensor, eye: int, size: 
     return torch.stack(sums, 1) / (total[:, None] + 1e-6)
 
 
-def behind_lids(rig: KeypointRig, source: Tensor, target: Tensor, flow: Tensor, photo: Tensor, now: Tensor) -> Tensor:
+def behind_lids(rig: KeypointRig, source: Tensor, target: Tensor, flow: Tensor, now: Tensor) -> Tensor:
     """Flow [B 2 S S] inside the eyes, changed so that it takes what they show from between the photo's own lids.
 
     An iris that looks aside leaves white behind, more than the photo shows, and above it the corner's lid would come
     into the eye. Places inside an eye that lead outside the photo's are led back, along the eye, to where it is open.
-    Keypoints of photo and target [B K 3]; photo, now: signed distance to the lids of either eye there [B 2 H W].
+    Keypoints of photo and target [B K 3]; now: signed distance to the target's lids of either eye [B 2 H W].
     """
-    for eye, ring in enumerate(EYE_RINGS):
+    for eye, (ring, (outline, sense)) in enumerate(zip(EYE_RINGS, rig.openings(source)[:2], strict=True)):
         corners = [ring[0], ring[3]]
         along = _unit(source[:, ring[3], :2] - source[:, ring[0], :2])
         ball = (rig.layer == EYE_LAYERS[eye]).nonzero()[:, 0]
-        move = (target - source)[..., :2]
-        aside = (_unit(move[:, ball].mean(1) - move[:, corners].mean(1)) * along).sum(
-            1
-        ) ** 2  # 0 if it looks up or down
-        step, share = along[:, :, None, None], aside[:, None, None, None]
-        inside = photo[:, eye : eye + 1]
+        move = (target - source)[..., :2].detach()  # where places are led to teaches nothing
+        turn = _unit(move[:, ball].mean(1) - move[:, corners].mean(1))
+        step, share = along[:, :, None, None], (turn * along).sum(1)[:, None, None, None].square()  # 0 for up and down
+        inside = polygon_distance(outline, sense, now.shape[-1])
         slope = _unit(torch.cat([inside.roll(-1, k) - inside.roll(1, k) for k in (3, 2)], 1))
         toward = (slope * step).sum(1, keepdim=True)
         maps = torch.cat([inside, toward / (toward.square() + ALONG)], 1)
         least = resize(now[:, eye : eye + 1], flow.shape[-1]).clamp_max(RIM)  # the rim may show the photo's rim
         for _ in range(STEPS):
-            found, gain = warp(maps, flow).split(1, 1)
-            short = (least - found).clamp(0, AMONG) * (found > -AMONG) * (least > 0)
+            found, gain = warp(maps, flow.detach()).split(1, 1)
+            short = (least - found).clamp(0, MARGIN) * (found > -MARGIN) * (least > 0)
             flow = flow + share * step * gain * short
     return flow
 

@@ -18,6 +18,7 @@ from thgen.networks.eyes import ball_flow, behind_lids
 from thgen.networks.hair import Mass, mass
 from thgen.networks.keypoint_rig import EYE_LAYERS, KeypointRig
 from thgen.networks.layers import Layers, Scene, place
+from thgen.networks.openings import EDGE, open_share, polygon_distance
 from thgen.networks.sampling import grid, resize, smoothstep, warp
 from thgen.networks.teeth import Teeth
 from thgen.schema import COEFFICIENTS
@@ -38,47 +39,7 @@ TEETH = 16.0  # added to them where open mouth comes to lie on open mouth
 TRUST = 3.0  # added to those of `keep`: on photos, unlike renders, the network doubts pixels that are right
 LASH = 0.012  # half-widths of lashes along a lid's edge
 SHUTTING = (0.06, 0.2)  # shares of the eye's opening from which skin begins to cover it, and does
-EDGE = 0.006  # half-widths over which the edge of an opening is softened
-MARGIN, FAR = 0.08, -1.0  # half-widths around an opening in which its distance is measured; what it is elsewhere
 MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
-
-
-def polygon_distance(points: Tensor, sense: Tensor, size: int) -> Tensor:
-    """Signed distance in half-widths to a closed polygon [B n 2] (crop coordinates), [B 1 size size]; inside positive.
-
-    sense: sign of the polygon's area where it counts as open. One that has collapsed or turned inside out is empty,
-    which is what closed lids and pressed lips are. Distances, unlike masks, can be enlarged and keep a sharp edge.
-    Measured only near the polygon; further than MARGIN from it the map says FAR.
-    """
-    low, high = points.amin(1), points.amax(1)
-    side = min(size, math.ceil((float((high - low).max()) / 2 + MARGIN) * size))
-    corner = ((low + high + 2) / 4 * size - side / 2).round().long().clamp(0, size - side)
-    steps = torch.arange(side, device=points.device)
-    rows, columns = corner[:, 1, None] + steps, corner[:, 0, None] + steps
-    axis = grid(size, points.device)
-    py, px = axis[rows][:, None, :, None], axis[columns][:, None, None, :]
-    a = points[:, :, None, None, :]
-    b = points.roll(-1, 1)[:, :, None, None, :]
-    ax, ay, bx, by = a[..., 0], a[..., 1], b[..., 0], b[..., 1]
-    crosses = ((ay > py) != (by > py)) & (px < (bx - ax) * (py - ay) / (by - ay + 1e-12) + ax)
-    winding = (crosses * (by - ay).sign()).sum(1)
-    # In y-down coordinates a ray to the right crosses a loop of positive area upwards in y.
-    inside = (winding * sense > 0).to(points.dtype) * 2 - 1
-    dx, dy = bx - ax, by - ay
-    t = (((px - ax) * dx + (py - ay) * dy) / (dx * dx + dy * dy + 1e-12)).clamp(0, 1)
-    distance = ((px - ax - t * dx) ** 2 + (py - ay - t * dy) ** 2).amin(1).sqrt()
-    out = points.new_full((len(points), size, size), FAR)
-    batch = torch.arange(len(points), device=points.device)[:, None, None]
-    out[batch, rows[:, :, None], columns[:, None, :]] = inside * distance
-    return out[:, None]
-
-
-def open_share(distance: Tensor) -> Tensor:
-    """Signed distance to an opening's outline -> how far it is open there, 0 to 1.
-
-    Lids and lips have a rim: the opening begins an edge's width inside it, and a shut one is empty.
-    """
-    return torch.sigmoid((distance - EDGE) / (EDGE / 2))
 
 
 @dataclass(frozen=True)
@@ -307,7 +268,7 @@ class GuidedFlow(nn.Module):
         else:
             flow = coarse.flow + correction
         if not self.training:
-            flow = self._behind_lids(source.float(), target.float(), flow, coarse)
+            flow = behind_lids(self.rig, source.float(), target.float(), flow, coarse.distance[:, :2])
         paint, keep, head = F.pixel_shuffle(self.to_maps(fine), 2).float().split((3, 1, 1), 1)
         out = full if full is not None else photo
         if self.training:
@@ -334,10 +295,6 @@ class GuidedFlow(nn.Module):
                 below = self.rig.below_lids(target.float(), BASE, EDGE)
                 skin = _lid_skin(scene, along.flow, lids, coarse, below)
         return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", layers, skin, bite)
-
-    def _behind_lids(self, source: Tensor, target: Tensor, flow: Tensor, coarse: Coarse) -> Tensor:
-        lids = [polygon_distance(outline, sense, FLOW_SIZE) for outline, sense in self.rig.openings(source)[:2]]
-        return behind_lids(self.rig, source, target, flow, torch.cat(lids, 1), coarse.distance[:, :2])
 
     def _unseen_mouth(self, scene: Scene | None, target: Tensor, coarse: Coarse) -> Tensor:
         """How far each place lies in an open mouth whose inside the photo does not show, [B 1 256 256]."""

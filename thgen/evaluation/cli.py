@@ -19,6 +19,7 @@ EVALUATIONS: dict[str, tuple[str, str]] = {
     "landmarks": ("thgen.evaluation.landmark_sheet", "faces found in portraits, with their landmarks drawn"),
     "segments": ("thgen.evaluation.segment_report", "hair, face, neck, body and the rest told apart"),
     "sheet": ("thgen.evaluation.contact_sheet", "portraits × sliders as one picture to look at"),
+    "sliders": ("thgen.evaluation.sliders", "how far a face moves that a slider tells to"),
     "drives": ("thgen.evaluation.drive_sheet", "portraits × factors driven alone by a clip, as one picture"),
     "curve": ("thgen.evaluation.curve", "validation scores of a training against its time, and a forecast"),
     "benchmark": ("thgen.evaluation.benchmark", "seconds per second of video, and peak memory"),

@@ -113,9 +113,9 @@ def measured(looker: Looker, frames: np.ndarray, landmarks: np.ndarray) -> dict[
 
 
 @torch.inference_mode()
-def shown(method: Method, identity: Identity, target: Factors) -> np.ndarray:
-    """Every EVERY-th frame, uint8 [T S S 3]."""
-    few = {name: values[::EVERY] for name, values in target.items()}
+def shown(method: Method, identity: Identity, target: Factors, every: int = EVERY) -> np.ndarray:
+    """Every so manieth frame, uint8 [T S S 3]."""
+    few = {name: values[::every] for name, values in target.items()}
     return method.decode(identity, few).images()
 
 

@@ -42,7 +42,7 @@ MORE = ("third", "fourth", "fifth")  # further frames of the clip whose eyes are
 VIEWS = ("first", "second", *MORE, "anchor", "turned")  # of eq. 4: v_1, v_2, v_a, and v_a with its eyes mirrored
 VALIDATION, HELD = 6, 24  # batches; of the scores with the expression held
 EDGE = 12  # frames at either end of a clip that no validation is about, so that windows of any size can be compared
-AT_REST = 0.3  # share of photos that are a clip's first frame: most photos, and the first frames, show faces at rest
+AT_REST = 0.5  # share of photos that are a clip's first frame: most photos, and the first frames, show faces at rest
 EVERY = 5  # frames of a clip from one that may be the photo to the next
 
 

@@ -25,7 +25,8 @@ Deviations from the paper, with the reason. "Code" is what the authors released;
 10. Weights of the losses are not printed: those of the configs are ours.
 11. Compact preset: small backbones at 128 px, of which E_mot sees eyes, mouth and brows enlarged beside the face
     (preprocess.mosaic); a motion head and the shared flow generator stand in G's place, so the photo's pixels are kept.
-    Most training compares keypoints; pictures come in at the end.
+    Most training compares keypoints, each group beside its neighbours, and wants the least coefficients that explain
+    them (training.pictures, plain); pictures come in at the end.
 12. Lips of a clip pass through the voice's embedding: eq. 2 and 3 make both features one, the code never uses it so.
 13. Rotation and scale of a clip's alignment come from its first frames, not from all: memory must not grow.
 14. Compact preset: the zero of lip is the mouth of silence, that of eye and expression their mean over training clips.

@@ -35,6 +35,7 @@ def behind_lids(rig: KeypointRig, source: Tensor, target: Tensor, flow: Tensor, 
     into the eye. Places inside an eye that lead outside the photo's are led back, along the eye, to where it is open.
     Keypoints of photo and target [B K 3]; now: signed distance to the target's lids of either eye [B 2 H W].
     """
+    small = led = resize(flow.detach(), now.shape[-1])  # led at the size of `now`: four times as fast, and smooth
     for eye, (ring, (outline, sense)) in enumerate(zip(EYE_RINGS, rig.openings(source)[:2], strict=True)):
         corners = [ring[0], ring[3]]
         along = _unit(source[:, ring[3], :2] - source[:, ring[0], :2])
@@ -46,14 +47,15 @@ def behind_lids(rig: KeypointRig, source: Tensor, target: Tensor, flow: Tensor, 
         slope = _unit(torch.cat([inside.roll(-1, k) - inside.roll(1, k) for k in (3, 2)], 1))
         toward = (slope * step).sum(1, keepdim=True)
         maps = torch.cat([inside, toward / (toward.square() + ALONG)], 1)
-        least = resize(now[:, eye : eye + 1], flow.shape[-1]).clamp_max(RIM)  # the rim may show the photo's rim
+        least = now[:, eye : eye + 1].clamp_max(RIM)  # the rim may show the photo's rim
         for _ in range(STEPS):
-            found, gain = warp(maps, flow.detach()).split(1, 1)
+            found, gain = warp(maps, led).split(1, 1)
             short = (least - found).clamp(0, MARGIN) * (found > -MARGIN) * (least > 0)
-            flow = flow + share * step * gain * short
-    return flow
+            led = led + share * step * gain * short
+    inside = (resize(now, flow.shape[-1]) > 0).any(1, keepdim=True)
+    return flow + inside * resize(led - small, flow.shape[-1])
 
 
 def _unit(x: Tensor) -> Tensor:
     """Vectors [B 2 ...] at length 1; 0 where they have none."""
-    return x / x.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    return x / x.square().sum(1, keepdim=True).sqrt().clamp_min(1e-6)  # `norm` over channels takes ten times as long

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from fake_method import FakeSession, photo
 
-from thgen.evaluation.drive_sheet import STEPS, apart, columns, furthest, moments_shown
+from thgen.evaluation.drive_sheet import STEPS, SWEEP, apart, columns, furthest, moments_shown, swept
 from thgen.pipeline import Request
 from thgen.schema import FACTORS
 
@@ -33,3 +33,18 @@ def test_each_column_is_driven_by_its_factor_alone():
     assert by_name["lip"]["lip"].max() == 0.5 and by_name["lip"]["pose"].abs().max() == 0
     blended = [float(a["expression"].max()) for a in asked[-len(STEPS) :]]
     assert np.allclose(np.diff(blended), np.diff(blended)[0]) and abs(blended[-1] - blended[0]) > 0.7
+
+
+def test_a_sweep_shows_each_factor_alone_at_each_strength():
+    session = FakeSession()
+    prepared = session.prepare(Request(photo(), size=128, paste_back=False))
+    driven = {"pose": torch.zeros(6, 6), "expression": torch.zeros(6, FACTORS["expression"].size)}
+    driven["pose"][3, 0], driven["expression"][1] = 20, 0.4
+    asked = []
+    decode = session.method.decode
+    session.method.decode = lambda identity, factors: asked.append(factors) or decode(identity, factors)
+    stills = swept(session.method, prepared.identity, driven, {"pose": 3, "expression": 1})
+    assert len(stills) == 2 * len(SWEEP)
+    yaw, smile = ([float(a[name].flatten()[0]) for a in asked] for name in ("pose", "expression"))
+    assert np.allclose(yaw[: len(SWEEP)], [20 * g for g in SWEEP]) and not any(yaw[len(SWEEP) :])
+    assert np.allclose(smile[len(SWEEP) :], [0.4 * g for g in SWEEP]) and not any(smile[: len(SWEEP)])

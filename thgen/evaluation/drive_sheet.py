@@ -20,6 +20,7 @@ from thgen.pipeline import CLIP_SIZE, Request, Session, plan
 from thgen.schema import FACTORS, FPS, Controls
 
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # t between two expressions
+SWEEP = (0.5, 1.0, 1.5, 2.0)  # strengths of each factor
 SECONDS = 8  # of the driving clip
 
 
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=512, help="px at which stills are made (default: 512)")
     parser.add_argument("--cell", type=int, default=150, help="px at which they are shown (default: 150)")
     parser.add_argument("--sheet", metavar="OUT.jpg", default="out/drive_sheet.jpg")
+    parser.add_argument("--sweep", action="store_true", help="each factor alone at several strengths, and nothing else")
     parser.add_argument("--device", default="cpu")
 
 
@@ -47,11 +49,16 @@ def run(args: argparse.Namespace) -> Report:
         work = plan(request, session)
         driven = {n: track[: len(frames)] for n, track in work.driven.items()}
         moments = {n: furthest(track) for n, track in driven.items()}
-        shown = shown or moments_shown(driven, moments)
-        stills = columns(session.method, work.prepared.identity, driven, moments)
+        if args.sweep:
+            shown = [moments[n] for n in driven for _ in SWEEP]
+            stills = swept(session.method, work.prepared.identity, driven, moments)
+            labels = [f"{n} x{g:g}" for n in driven for g in SWEEP]
+        else:
+            shown = shown or moments_shown(driven, moments)
+            stills = columns(session.method, work.prepared.identity, driven, moments)
+            labels = [*driven, "all", *(f"t {t:g}" for t in STEPS)]
         pictures.append([work.prepared.crop.image, *stills])
         changed = [float(np.abs(s.astype(float) - work.prepared.crop.image).mean()) for s in stills]
-        labels = [*driven, "all", *(f"t {t:g}" for t in STEPS)]
         rows.append({"photo": name, **dict(zip(labels, changed, strict=True))})
     pictures.insert(0, _shown(session, frames, [None, *shown], pictures[0][0].shape[0]))
     path = save_sheet(pictures, ["photo", *list(rows[0])[1:]], args.cell, Path(args.sheet))
@@ -80,12 +87,18 @@ def columns(method: Method, identity: Identity, driven: Factors, moments: dict[s
     return out
 
 
+def swept(method: Method, identity: Identity, driven: Factors, moments: dict[str, int]) -> list[np.ndarray]:
+    """Stills uint8 [S S 3]: each factor alone at its moment, at each strength of SWEEP."""
+    return [_still(method, identity, {n: driven[n]}, moments[n], strength=g) for n in driven for g in SWEEP]
+
+
 @torch.inference_mode()
 def _still(
-    method: Method, identity: Identity, driven: Factors, frame: int, toward: Factors | None = None, t: float = 0.5
-) -> np.ndarray:
+    method: Method, identity: Identity, driven: Factors, frame: int, toward: Factors | None = None, t: float = 0.5,
+    strength: float = 1.0,
+) -> np.ndarray:  # fmt: skip
     blend = {name: t for name in toward or {}}
-    settings = Controls(live=LIVE_OFF, motion="absolute", blend=blend)
+    settings = Controls(live=LIVE_OFF, motion="absolute", blend=blend, strength=dict.fromkeys(driven, strength))
     target = controls.targets(method.canonical, identity.own, driven, settings, 0, 1, start=frame, toward=toward)
     return method.decode(identity, target).images()[0]
 

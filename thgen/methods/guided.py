@@ -37,6 +37,8 @@ BATCH = 32  # frames of a clip that are looked at together
 LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
 CREASE = 0.3  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
 LEAST_OPEN = 0.25  # of the canonical eye: a photo with lids further closed than this counts as this far open
+SHUT = 1.1  # weight at which lids are
+FURTHEST = 2.0  # norm of a change of all other coefficients; random states of the training are 1.8 apart (median)
 PARTED = (0.4, 0.65)  # cm between the lips from which a photo may show teeth, and does
 IRIS = 1.2  # a flow of so many keypoints moves an iris by as much less; found on renders (docs/measured.md, 1)
 SURE = 6.0  # logit of trust in the photo's pixels where nothing moves
@@ -109,6 +111,18 @@ def movement(source: FaceState, target: FaceState, lid_scale: Tensor) -> Movemen
     turn = euler_angles(rotation_matrix(target.turn) @ rotation_matrix(source.turn).mT)
     gaze, shift = target.gaze - source.gaze, target.place - source.place
     return Movement(change, told, gaze, turn, shift, (lids / opening).clamp(0, 1))
+
+
+def within_reach(source: FaceState, target: FaceState, own: Tensor) -> FaceState:
+    """A target [T ...] that changes no face by more than expressions differ from one another, and closes lids no
+    further than shut: latents at twice their strength would tear mouths and push lids through one another. own: what
+    the photo shows of each coefficient, [1 57]."""
+    told = target.coefficients - source.coefficients
+    lids = pick(told, BLINK_COEFFICIENTS)
+    others = told - place(lids, BLINK_COEFFICIENTS)
+    others = others * (FURTHEST / others.norm(dim=1, keepdim=True).clamp_min(FURTHEST))
+    lids = torch.minimum(lids, (SHUT - pick(own, BLINK_COEFFICIENTS)).clamp_min(0))
+    return replace(target, coefficients=source.coefficients + others + place(lids, BLINK_COEFFICIENTS))
 
 
 def targets(rig: KeypointRig, photo: GuidedPhoto, move: Movement) -> Tensor:

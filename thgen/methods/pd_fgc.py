@@ -49,7 +49,7 @@ from thgen import hub
 from thgen.losses.contrastive import cosine, info_nce
 from thgen.losses.correlation import MemoryBank, correlations
 from thgen.methods.base import UNITS, Decoded, Factors, Identity, Method
-from thgen.methods.guided import BATCH, Guide, in_batches, movement
+from thgen.methods.guided import BATCH, Guide, in_batches, movement, within_reach
 from thgen.methods.units import own_factors, unit_movement
 from thgen.networks.fan import Motion
 from thgen.networks.flow import BASE
@@ -340,8 +340,9 @@ class PdFgc(Encoders):
         units = {name.removeprefix(UNITS): v for name, v in codes.items() if name.startswith(UNITS)}
         state, photo = identity.state, identity.state["photo"]
         target = self.head(self._latent(state["appearance"], codes))
-        count = len(target.turn)
-        move = movement(state["source"].expand(count), target, photo.lid_scale.expand(count, -1))
+        source = state["source"].expand(len(target.turn))
+        target = within_reach(source, target, photo.coefficients)
+        move = movement(source, target, photo.lid_scale.expand(len(target.turn), -1))
         if units and identity.units is not None:
             move = move.and_then(unit_movement(self.guide.rig, photo, identity.units, units))
         out = self.guide.render(photo, move)

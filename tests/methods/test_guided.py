@@ -1,0 +1,33 @@
+"""What all compact methods ask of the shared generator."""
+
+import torch
+
+from thgen.methods.guided import FURTHEST, SHUT, within_reach
+from thgen.networks.coefficients import pick, place
+from thgen.networks.motion_head import FaceState
+from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS
+
+
+def state(coefficients: torch.Tensor) -> FaceState:
+    rows = len(coefficients)
+    return FaceState(coefficients, torch.zeros(rows, 2, 2), torch.zeros(rows, 3), torch.zeros(rows, 3))
+
+
+def test_a_change_within_reach_is_left_alone():
+    torch.manual_seed(0)
+    source, target = (state(0.1 * torch.randn(3, len(COEFFICIENTS))) for _ in range(2))
+    found = within_reach(source, target, torch.zeros(1, len(COEFFICIENTS)))
+    assert torch.allclose(found.coefficients, target.coefficients, atol=1e-6)
+
+
+def test_beyond_it_expressions_keep_their_kind_and_lids_shut():
+    source, told = torch.zeros(2, len(COEFFICIENTS)), torch.zeros(2, len(COEFFICIENTS))
+    told[:, COEFFICIENT_INDEX["jawOpen"]], told[:, COEFFICIENT_INDEX["browInnerUp_L"]] = 3.0, 4.0
+    told += place(torch.tensor([[2.0, 0.3]] * 2), BLINK_COEFFICIENTS)
+    own = place(torch.tensor([[0.4, 0.4]]), BLINK_COEFFICIENTS)
+    found = within_reach(state(source), state(told), own).coefficients
+    jaw, brow = (found[:, COEFFICIENT_INDEX[name]] for name in ("jawOpen", "browInnerUp_L"))
+    assert torch.allclose(torch.hypot(jaw, brow), torch.tensor(FURTHEST)) and torch.allclose(
+        brow / jaw, torch.tensor(4 / 3)
+    )
+    assert torch.allclose(pick(found, BLINK_COEFFICIENTS), torch.tensor([SHUT - 0.4, 0.3]))

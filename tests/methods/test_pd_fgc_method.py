@@ -6,7 +6,7 @@ import torch
 
 from thgen import controls
 from thgen.methods.base import UNITS
-from thgen.methods.guided import Guide, movement
+from thgen.methods.guided import FURTHEST, SHUT, Guide, movement
 from thgen.methods.pd_fgc import COMPACT, Gains, Latents, PaperPdFgc, PdFgc, smooth_lips, smooth_pose
 from thgen.networks.analyser import Analyser
 from thgen.networks.fan import Motion
@@ -79,6 +79,18 @@ def test_the_photos_own_latents_give_the_photo_back(method, identity, photo):
 def test_each_latent_moves_the_picture(method, identity, factor):
     moved = {n: v + 3.0 * (n == factor) for n, v in identity.own.items()}
     assert method.decode(identity, moved).flow.abs().mean() > 1e-4
+
+
+def test_no_strength_of_a_latent_leads_beyond_reach(method, identity, monkeypatch):
+    asked = []
+    render = method.guide.render
+    monkeypatch.setattr(method.guide, "render", lambda photo, move: asked.append(move) or render(photo, move))
+    method.decode(identity, identity.own | {"expression": 1e4 * torch.ones_like(identity.own["expression"])})
+    lids = [COEFFICIENT_INDEX[name] for name in BLINK_COEFFICIENTS]
+    told = asked[0].told[0]
+    others = [k for k in range(len(told)) if k not in lids]
+    assert float(told[others].norm()) == pytest.approx(FURTHEST, rel=1e-3)
+    assert (identity.state["photo"].coefficients[0, lids] + told[lids]).max() <= SHUT + 1e-5
 
 
 def test_sliders_add_to_latents_what_they_move_alone(method, identity):

@@ -3,7 +3,7 @@
 import torch
 
 from thgen.networks.eyes import behind_lids
-from thgen.networks.flow import BASE, FLOW_SIZE
+from thgen.networks.flow import BASE, FLOW_SIZE, MOTION
 from thgen.networks.keypoint_rig import EYE_RINGS
 from thgen.networks.openings import polygon_distance
 from thgen.networks.sampling import resize, warp
@@ -48,6 +48,15 @@ def test_what_an_eye_shows_comes_from_between_the_photos_lids(generator, keypoin
     outside = [((warp(photo.amax(1, keepdim=True), f)[:, 0] < 0) & inside).sum().item() for f in (flow, led)]
     assert outside[0] > 30 and outside[1] < 0.1 * outside[0]
     assert torch.equal(flow[:, :, ~inside[0]], led[:, :, ~inside[0]]), "skin moves as it did"
+
+
+def test_the_generator_leads_eyes_so(generator, keypoints):
+    target = looking(generator.rig, keypoints, 30)
+    photo, inside = lids(generator.rig, keypoints).amax(1, keepdim=True), lids(generator.rig, target).amax(1) > 0
+    flows = generator.coarse(keypoints, target).flow, generator(torch.rand(1, 3, BASE, BASE), keypoints, target,
+                                                                torch.zeros(1, MOTION)).flow  # fmt: skip
+    outside = [((warp(photo, flow)[:, 0] < 0) & inside).sum().item() for flow in flows]
+    assert outside[0] > 6 and outside[1] < 0.2 * outside[0]
 
 
 def test_an_eye_that_looks_up_or_not_at_all_takes_what_its_flow_says(generator, keypoints):

@@ -21,7 +21,7 @@ from thgen.methods.base import Identity
 from thgen.methods.rig import Rig
 from thgen.networks.coefficients import place
 from thgen.preprocess.look import Looker
-from thgen.schema import BLINK_COEFFICIENTS, CONTROLS, Controls
+from thgen.schema import BLINK_COEFFICIENTS, CONTROLS, FACTORS, Controls
 from thgen.synth.clip import ClipSource
 from thgen.synth.facekit import HeadMesh, load_facekit
 from thgen.synth.head import BLINK_CLOSED, State
@@ -40,9 +40,8 @@ def told(slider: str, value: float) -> State:
     if factor == "blink":
         closed = torch.full((1, len(BLINK_COEFFICIENTS)), BLINK_CLOSED * (1 - value / 100))
         return replace(still, coefficients=place(closed, BLINK_COEFFICIENTS)[0].numpy().astype(np.float32))
-    number = ("yaw", "pitch", "roll").index(axis)
     moved = getattr(still, factor).copy()
-    moved[..., number] = value
+    moved[..., FACTORS[factor].dims.index(axis)] = value
     return replace(still, **{factor: moved})
 
 
@@ -95,7 +94,7 @@ def _read(seen: dict[str, np.ndarray], slider: str, frame: int) -> float:
     factor, _, axis = slider.partition(".")
     if factor == "blink":
         return float(100 * (seen["blink"][frame] / seen["blink"][0]).mean())
-    number = ("yaw", "pitch", "roll").index(axis)
+    number = FACTORS[factor].dims.index(axis)
     return float(seen[factor][frame, number] - seen[factor][0, number])
 
 

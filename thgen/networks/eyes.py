@@ -7,7 +7,7 @@ from torch import Tensor
 
 from thgen.networks.keypoint_rig import EYE_LAYERS, EYE_RINGS, KeypointRig
 from thgen.networks.openings import MARGIN, polygon_distance
-from thgen.networks.sampling import grid, resize, warp
+from thgen.networks.sampling import gaussians, resize, spread, warp
 
 BALL = 0.03  # half-widths; kernels on an iris, narrow enough that its middle moves further than its rim
 RIM = 0.008  # half-widths from the lids up to which what comes into sight may be taken from there
@@ -18,14 +18,10 @@ def ball_flow(rig: KeypointRig, source: Tensor, target: Tensor, eye: int, size: 
     """Flow [B 2 size size] of one eye (0 = the subject's left) from keypoints of photo and target [B K 3]: at the iris
     that of its keypoints, at the corners that of the lids. So the white between them is stretched and squeezed; moved
     as one piece, an eyeball would draw the skin beyond a corner into the eye."""
-    ring = torch.tensor(EYE_RINGS[eye], device=target.device)
-    points = torch.cat([(rig.layer == EYE_LAYERS[eye]).nonzero()[:, 0], ring[[0, 3]]])
-    place, move = target[:, points, :2], (source - target)[:, points, :2]
-    axis = grid(size, target.device)
-    across, down = (torch.exp(-0.5 * ((axis - place[..., k, None]) / BALL) ** 2) for k in (0, 1))
-    total = down.transpose(1, 2) @ across
-    sums = [(down * move[..., k, None]).transpose(1, 2) @ across for k in (0, 1)]
-    return torch.stack(sums, 1) / (total[:, None] + 1e-6)
+    ball, corners = _ball_and_corners(rig, eye)
+    points = torch.cat([ball, corners])
+    moved, total = spread((source - target)[:, points, :2], *gaussians(target[:, points], BALL, size))
+    return moved / (total + 1e-6)
 
 
 def behind_lids(rig: KeypointRig, source: Tensor, target: Tensor, flow: Tensor, now: Tensor) -> Tensor:
@@ -36,11 +32,11 @@ def behind_lids(rig: KeypointRig, source: Tensor, target: Tensor, flow: Tensor, 
     Keypoints of photo and target [B K 3]; now: signed distance to the target's lids of either eye [B 2 H W].
     """
     small = led = resize(flow.detach(), now.shape[-1])  # led at the size of `now`: four times as fast, and smooth
-    for eye, (ring, (outline, sense)) in enumerate(zip(EYE_RINGS, rig.openings(source)[:2], strict=True)):
-        corners = [ring[0], ring[3]]
-        along = _unit(source[:, ring[3], :2] - source[:, ring[0], :2])
-        ball = (rig.layer == EYE_LAYERS[eye]).nonzero()[:, 0]
-        move = (target - source)[..., :2].detach()  # where places are led to teaches nothing
+    move = (target - source)[..., :2].detach()  # where places are led to teaches nothing
+    for eye, (outline, sense) in enumerate(rig.openings(source)[:2]):
+        ball, corners = _ball_and_corners(rig, eye)
+        first, last = source[:, corners, :2].unbind(1)
+        along = _unit(last - first)
         turn = _unit(move[:, ball].mean(1) - move[:, corners].mean(1))
         step, share = along[:, :, None, None], (turn * along).sum(1)[:, None, None, None].square()  # 0 for up and down
         inside = polygon_distance(outline, sense, now.shape[-1])
@@ -52,8 +48,14 @@ def behind_lids(rig: KeypointRig, source: Tensor, target: Tensor, flow: Tensor, 
             found, gain = warp(maps, led).split(1, 1)
             short = (least - found).clamp(0, MARGIN) * (found > -MARGIN) * (least > 0)
             led = led + share * step * gain * short
-    inside = (resize(now, flow.shape[-1]) > 0).any(1, keepdim=True)
-    return flow + inside * resize(led - small, flow.shape[-1])
+    eyes = (resize(now, flow.shape[-1]) > 0).any(1, keepdim=True)
+    return flow + eyes * resize(led - small, flow.shape[-1])
+
+
+def _ball_and_corners(rig: KeypointRig, eye: int) -> tuple[Tensor, Tensor]:
+    """Numbers of the keypoints on an eyeball, and of its two corners."""
+    ring = EYE_RINGS[eye]
+    return (rig.layer == EYE_LAYERS[eye]).nonzero()[:, 0], torch.tensor([ring[0], ring[3]], device=rig.layer.device)
 
 
 def _unit(x: Tensor) -> Tensor:

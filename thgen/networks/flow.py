@@ -19,7 +19,7 @@ from thgen.networks.hair import Mass, mass
 from thgen.networks.keypoint_rig import EYE_LAYERS, KeypointRig
 from thgen.networks.layers import Layers, Scene, place
 from thgen.networks.openings import EDGE, open_share, polygon_distance
-from thgen.networks.sampling import grid, resize, smoothstep, warp
+from thgen.networks.sampling import gaussians, grid, resize, smoothstep, spread, warp
 from thgen.networks.teeth import Teeth
 from thgen.schema import COEFFICIENTS
 
@@ -77,21 +77,14 @@ class CoarseFlow(nn.Module):
         """Weighted displacement of the chosen keypoints [B 2 G G] and their total weight [B 1 G G].
 
         floor: least kernel width [B K]; wider: factor on all widths, which leaves the weights alone.
-        Gaussians factor into a row and a column part, so the sum over keypoints is a matrix product.
         """
         width = torch.maximum(self.log_width.exp(), floor)[:, chosen]
         s, t = source[:, chosen], target[:, chosen]
         depth = t[..., 2] - target[:, :, 2].amin(1, keepdim=True)
         # A narrow kernel outweighs a wide one, so that lids and lips win over the cheeks; width 0.03 weighs 1.
         weight = (self.log_weight[chosen] - 2 * (width.log() - math.log(0.03)) - NEARER * depth).exp()
-        axis, width = grid(size, t.device), wider * width[..., None]
-        gx = torch.exp(-0.5 * ((axis[None, None] - t[..., 0:1]) / width) ** 2)
-        gy = torch.exp(-0.5 * ((axis[None, None] - t[..., 1:2]) / width) ** 2) * weight[..., None]
-        move = (s - t)[..., :2]
-        sums = [gy.transpose(1, 2) @ gx]
-        sums += [(gy * move[..., k : k + 1]).transpose(1, 2) @ gx for k in range(2)]
-        total = sums[0][:, None]
-        return torch.stack(sums[1:], 1), total
+        columns, rows = gaussians(t, wider * width[..., None], size)
+        return spread((s - t)[..., :2], columns, rows * weight[..., None])
 
     def forward(
         self, source: Tensor, target: Tensor, size: int = FLOW_SIZE, distance: Tensor | None = None,

@@ -34,6 +34,21 @@ def warp(
     return F.grid_sample(image, where.to(image.dtype), mode=mode, padding_mode=beyond, align_corners=False)
 
 
+def gaussians(points: Tensor, width: Tensor | float, size: int) -> tuple[Tensor, Tensor]:
+    """Gaussians around points [B n 2+] as factors of columns and rows, [B n size] each. Their sum is a matrix product:
+    rows.transpose(1, 2) @ columns. width: half-widths, or [B n 1] of them."""
+    axis = grid(size, points.device)
+    columns, rows = (torch.exp(-0.5 * ((axis - points[..., k, None]) / width) ** 2) for k in (0, 1))
+    return columns, rows
+
+
+def spread(values: Tensor, columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum [B C size size] of values [B n C] times their `gaussians`, and of the Gaussians alone [B 1 size size]."""
+    total = (rows.transpose(1, 2) @ columns)[:, None]
+    sums = [(rows * values[..., k, None]).transpose(1, 2) @ columns for k in range(values.shape[-1])]
+    return torch.stack(sums, 1), total
+
+
 def smoothstep(x: Tensor, low: float, high: float) -> Tensor:
     """0 up to `low`, 1 from `high` on, smooth between."""
     t = ((x - low) / (high - low)).clamp(0, 1)

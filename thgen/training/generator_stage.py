@@ -24,7 +24,7 @@ from thgen.networks.flow import BASE, Generated, GuidedFlow, motion_code
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.networks.hair import GRID as HAIR_GRID
 from thgen.networks.keypoint_rig import KeypointRig
-from thgen.networks.sampling import grid, warp
+from thgen.networks.sampling import gaussians, warp
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX
 from thgen.synth import facekit as fk
 from thgen.synth.clip import head_mesh
@@ -61,10 +61,8 @@ def fill_rig(rig: KeypointRig, layout: KeypointLayout, eye_centre: np.ndarray) -
 
 def importance(points: Tensor, size: int, width: float = 0.045) -> Tensor:
     """[B 1 size size]: 1 near the given points [B n 2], falling to 0 with a Gaussian of `width` half-widths."""
-    axis = grid(size, points.device)
-    gx = torch.exp(-0.5 * ((axis - points[..., 0:1]) / width) ** 2)
-    gy = torch.exp(-0.5 * ((axis - points[..., 1:2]) / width) ** 2)
-    return (gy.transpose(1, 2) @ gx).clamp_max(1)[:, None]
+    columns, rows = gaussians(points, width, size)
+    return (rows.transpose(1, 2) @ columns).clamp_max(1)[:, None]
 
 
 def same_part(flow: Tensor, source: Tensor, target: Tensor) -> Tensor:

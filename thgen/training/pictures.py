@@ -13,7 +13,7 @@ from thgen.errors import TrainingError
 from thgen.methods.guided import GuidedPhoto, Movement, movement, photo_of, render, targets
 from thgen.networks.coefficients import pick
 from thgen.networks.flow import GuidedFlow
-from thgen.networks.keypoint_rig import EYE_LAYERS, EYE_RINGS, KeypointRig
+from thgen.networks.keypoint_rig import EYE_LAYERS, EYE_RINGS, MOUTH_CORNERS, KeypointRig
 from thgen.networks.motion_head import GAZE, PLACE, SHAPE, TURN, FaceState
 from thgen.schema import BLINK_COEFFICIENTS
 from thgen.synth.clip import head_mesh
@@ -25,7 +25,7 @@ from thgen.training.generator_stage import fill_rig
 CLOSE = 4.0  # weight of keypoints on lids, irises and lips, beside 1 of all others
 CLIPS, FRAMES = 64, 8  # from which the spread of keypoints is measured
 LEAST = 0.02  # cm of it
-LIP_CORNERS = (48, 54, 60, 64)  # landmarks
+LIP_CORNERS = (48, 54, *MOUTH_CORNERS)  # landmarks, of the outer lips and of the inner ones
 DEPTH = 0.3  # of an error in depth, beside one in the picture
 # Weight in `shape_error` beside 1 of other groups. With 1 an encoder never began to look at irises; smiles and frowns
 # drowned in what the jaw does to a mouth.

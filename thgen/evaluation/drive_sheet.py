@@ -1,6 +1,7 @@
 """A sheet of stills: each factor alone from a driving clip, and an expression on its way between two. To be looked at.
 
-For each factor the clip's moment is taken that is furthest from its usual one; the first row shows these moments.
+For each factor the clip's moment is taken that is furthest from its usual one; the first row shows these moments,
+unless who is in the clip may not be shown.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=512, help="px at which stills are made (default: 512)")
     parser.add_argument("--cell", type=int, default=150, help="px at which they are shown (default: 150)")
     parser.add_argument("--sheet", metavar="OUT.jpg", default="out/drive_sheet.jpg")
+    parser.add_argument("--hide-driver", action="store_true", help="leave out the row with frames of the clip")
     parser.add_argument("--sweep", action="store_true", help="each factor alone at several strengths, and nothing else")
     parser.add_argument("--device", default="cpu")
 
@@ -60,7 +62,8 @@ def run(args: argparse.Namespace) -> Report:
         pictures.append([work.prepared.crop.image, *stills])
         changed = [float(np.abs(s.astype(float) - work.prepared.crop.image).mean()) for s in stills]
         rows.append({"photo": name, **dict(zip(labels, changed, strict=True))})
-    pictures.insert(0, _shown(session, frames, [None, *shown], pictures[0][0].shape[0]))
+    if not args.hide_driver:
+        pictures.insert(0, _shown(session, frames, [None, *shown], pictures[0][0].shape[0]))
     path = save_sheet(pictures, ["photo", *list(rows[0])[1:]], args.cell, Path(args.sheet))
     note = f"Written to {path}. Mean difference of each still from the photo, in levels of 255."
     return Report("drives", f"Method {args.method}, each factor driven alone", rows, note, {"size": args.size})

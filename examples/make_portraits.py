@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from thgen import media
+from thgen.io.mp4 import write_mp4
+from thgen.io.photo import write_png
 from thgen.schema import FPS, SAMPLES_PER_FRAME
 from thgen.synth.clip import head_mesh
 from thgen.synth.head import Performer, State
@@ -41,7 +42,7 @@ def portrait(number: int, identity: int, pose, units: dict, walls) -> None:
     state = State(au_coefficients(units), np.array([*pose, 0, 0, 0], np.float32), neutral.gaze)
     camera = frame_window(person, Camera(2.6, 88.0, -2.0), state, 2.7, 0.02)
     image = render(person, state, camera, 960).image[:, 96:-96]
-    media.write_png(HERE / f"portrait_{number}.png", np.ascontiguousarray(image))
+    write_png(HERE / f"portrait_{number}.png", np.ascontiguousarray(image))
 
 
 def driving_clip() -> None:
@@ -51,7 +52,7 @@ def driving_clip() -> None:
     samples = speech.samples[: len(states) * SAMPLES_PER_FRAME]
     frames = (render(person, state, camera, 512).image for state in states)
     comment = "rendered by thgen; no real person"
-    media.write_mp4(HERE / "driving_1.mp4", frames, (512, 512), len(states), samples, comment)
+    write_mp4(HERE / "driving_1.mp4", frames, (512, 512), len(states), samples, comment)
     print("driving_1.mp4 emotions:", emotions)
 
 

@@ -10,13 +10,15 @@ import time
 import numpy as np
 import pytest
 import soundfile
+from crafted import bomb
 from fake_method import FakeSession, photo, voice
 from PIL import Image
-from test_photo import bomb
 
-from thgen import generate_cli, media, pipeline
+from thgen import generate_cli, pipeline
 from thgen.__main__ import COMMANDS, main
 from thgen.errors import ControlError
+from thgen.io.ffmpeg import probe
+from thgen.io.mp4 import write_mp4
 from thgen.recipe import Recipe
 from thgen.schema import SAMPLE_RATE, Controls
 
@@ -27,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     Image.fromarray(photo()).save(tmp_path / "p.png")
     soundfile.write(tmp_path / "a.wav", voice([(0.2, 0.8)], 1), SAMPLE_RATE)
     clip = (np.full((96, 128, 3), 100, np.uint8) for _ in range(25))
-    media.write_mp4(tmp_path / "d.mp4", clip, (128, 96), 25)
+    write_mp4(tmp_path / "d.mp4", clip, (128, 96), 25)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pipeline.Session, "load", classmethod(lambda cls, *a: FakeSession()))
     return tmp_path
@@ -41,7 +43,7 @@ def test_a_video(folder, capsys):
     assert generate("--photo", "p.png", "--audio", "a.wav", "--out", "o.mp4") == 0
     out = capsys.readouterr().out
     assert out.startswith("o.mp4: 1.00 s, 25 frames") and "fake (made for the tests)" in out and "seed 0" in out
-    assert media.probe(folder / "o.mp4").has_audio
+    assert probe(folder / "o.mp4").has_audio
 
 
 def test_flags_reach_the_request(folder, monkeypatch):
@@ -116,7 +118,7 @@ def write_bad_inputs(folder) -> None:
         soundfile.write(folder / f"{name}.wav", samples, SAMPLE_RATE, subtype="FLOAT")
     (folder / "text.mp3").write_text("not a sound")
     levels = [100] * 10 + [0] * 40 + [100] * 10
-    media.write_mp4(folder / "lost.mp4", (np.full((96, 128, 3), v, np.uint8) for v in levels), (128, 96), 60)
+    write_mp4(folder / "lost.mp4", (np.full((96, 128, 3), v, np.uint8) for v in levels), (128, 96), 60)
 
 
 BAD = {
@@ -216,12 +218,12 @@ def test_a_killed_process_leaves_nothing(tmp_path, number):
     """`kill` and Ctrl-C while frames are being written."""
     script = (
         "import sys, time, signal, numpy as np\n"
-        "from thgen import media, __main__\n"
+        "from thgen import __main__\nfrom thgen.io.mp4 import write_mp4\n"
         "def run(args):\n"
         "    def frames():\n"
         "        for i in range(10**6):\n"
         "            yield np.zeros((64, 64, 3), np.uint8); time.sleep(0.01); print(i, flush=True)\n"
-        "    media.write_mp4(sys.argv[1], frames(), (64, 64), 10**6)\n"
+        "    write_mp4(sys.argv[1], frames(), (64, 64), 10**6)\n"
         "from thgen import generate_cli\n"
         "generate_cli.run = run\n"
         "signal.signal(signal.SIGTERM, __main__._stop)\n"

@@ -11,9 +11,12 @@ import pytest
 import soundfile
 
 import thgen
-from thgen import media
+from thgen.io.ffmpeg import probe
+from thgen.io.photo import read_photo
+from thgen.io.sound import read_audio
 from thgen.methods import METHODS
-from thgen.pipeline import Request, Session, generate, preview
+from thgen.pipeline import Session, generate, preview
+from thgen.request import Request
 from thgen.schema import FPS, Controls
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -28,7 +31,7 @@ def session() -> Session:
 @pytest.fixture(scope="module")
 def voice(tmp_path_factory) -> Path:
     """0.6 s of silence, then the first 1.2 s of an example voice, from where it begins to be loud."""
-    samples = media.read_audio(EXAMPLES / "voice_1.wav")
+    samples = read_audio(EXAMPLES / "voice_1.wav")
     begin = int(np.argmax(np.abs(samples) > 0.1))
     path = tmp_path_factory.mktemp("voice") / "voice.wav"
     soundfile.write(path, np.concatenate([np.zeros(9600, np.float32), samples[begin : begin + 19_200]]), 16_000)
@@ -37,7 +40,7 @@ def voice(tmp_path_factory) -> Path:
 
 def region(session: Session, photo: Path, points: slice) -> tuple[slice, slice]:
     """Rows and columns of some landmarks in the crop of 256 px."""
-    crop = session.finder.crop(media.read_photo(photo), 0, 256)
+    crop = session.finder.crop(read_photo(photo), 0, 256)
     xy = (crop.keypoints[points, :2] + 1) * 128
     (x0, y0), (x1, y1) = xy.min(0).astype(int) - 4, xy.max(0).astype(int) + 10
     return slice(y0, y1), slice(x0, x1)
@@ -103,7 +106,7 @@ def test_the_command_line(tmp_path, voice):
     assert re.search(r"1\.80 s, 45 frames; .* s per second of video; method rig, seed 0", run.stdout)
     for name in ("analyser", "audio", "rig"):
         assert re.search(rf"^  {name} \(bundled, [0-9a-f]{{12}}\)", run.stdout, re.M)
-    found = media.probe(tmp_path / "o.mp4")
+    found = probe(tmp_path / "o.mp4")
     assert found.has_audio and abs(found.seconds - 1.8) <= 1 / FPS
     assert b"method rig; seed 0; weights analyser " in (tmp_path / "o.mp4").read_bytes()
 

@@ -14,9 +14,16 @@ from fake_method import FakeSession, photo, voice
 from PIL import Image
 
 import thgen
-from thgen import media, pipeline
+from thgen import pipeline
 from thgen.errors import AudioError, ClipError, ControlError, FaceError, MethodError, OutputError, PhotoError
-from thgen.pipeline import Request, Session, generate, preview, render_video
+from thgen.io.clip import read_clip
+from thgen.io.ffmpeg import probe, program
+from thgen.io.mp4 import write_mp4
+from thgen.io.photo import write_png
+from thgen.io.sound import read_audio
+from thgen.pipeline import Session, generate, preview, render_video
+from thgen.plan import plan
+from thgen.request import Request
 from thgen.schema import FACTORS, FPS, SAMPLE_RATE, Controls
 
 STILL = Controls(live={"pose": False, "gaze": False, "blink": False})
@@ -45,7 +52,7 @@ def openings(frames: np.ndarray) -> np.ndarray:
 def clip(path, levels, size=(128, 96)):
     """A video of flat frames with the given grey levels."""
     frames = (np.full((size[1], size[0], 3), v, np.uint8) for v in levels)
-    return media.write_mp4(path, frames, size, len(levels))
+    return write_mp4(path, frames, size, len(levels))
 
 
 def test_the_mouth_follows_the_voice(session, request_):
@@ -132,13 +139,13 @@ def test_a_clip_drives_its_factor(tmp_path, session, request_):
 
 def test_a_still_drives_as_well_and_never_ends(tmp_path, session, request_):
     path = tmp_path / "still.png"
-    media.write_png(path, np.full((96, 128, 3), 60, np.uint8))
-    work = pipeline.plan(replace(request_, drivers={"pose": path}), session)
+    write_png(path, np.full((96, 128, 3), 60, np.uint8))
+    work = plan(replace(request_, drivers={"pose": path}), session)
     assert work.frames == 50 and len(work.driven["pose"]) == 1 and work.warnings == []
     yaw = yaws(session, replace(request_, drivers={"pose": path}))
     assert np.abs(yaw - 30).max() < 1, "counted from a head that looks straight ahead"
     with pytest.raises(AudioError, match="does not say how long"):
-        pipeline.plan(replace(request_, audio=None, drivers={"pose": path}), session)
+        plan(replace(request_, audio=None, drivers={"pose": path}), session)
 
 
 def test_an_expression_lies_between_two_sources(tmp_path, session, request_):
@@ -176,8 +183,8 @@ def test_one_clip_for_several_factors_is_watched_once(tmp_path, session, request
 
 def test_short_driver_goes_on(tmp_path, session, request_):
     path = clip(tmp_path / "d.mp4", [100] * 5 + [120] * 5)
-    plan = pipeline.plan(replace(request_, drivers={"pose": path}), session)
-    assert [w for w in plan.warnings if "shorter" in w] == plan.warnings != []
+    made = plan(replace(request_, drivers={"pose": path}), session)
+    assert [w for w in made.warnings if "shorter" in w] == made.warnings != []
     yaw = yaws(session, replace(request_, drivers={"pose": path}))
     assert len(yaw) == 50 and yaw[45:].std() + yaw[20:40].std() > 2
 
@@ -188,24 +195,24 @@ def test_only_as_much_of_a_driver_is_watched_as_is_needed(tmp_path, session, req
     seen = []
     track = session.finder.track
     session.finder.track = lambda frames, size: track((seen.append(1) or f for f in frames), size)
-    plan = pipeline.plan(replace(request_, drivers={"pose": path}), session)
-    assert len(seen) == 50 == len(plan.driven["pose"]) and plan.warnings == []
+    made = plan(replace(request_, drivers={"pose": path}), session)
+    assert len(seen) == 50 == len(made.driven["pose"]) and made.warnings == []
 
 
 def test_driver_without_audio(tmp_path, session, request_):
     """The video is as long as the driver, and silent."""
     path = clip(tmp_path / "d.mp4", [100] * 30)
     result = render_video(replace(request_, audio=None, drivers={"pose": path}), tmp_path / "o.mp4", session=session)
-    found = media.probe(result.path)
+    found = probe(result.path)
     assert result.frames == 30 and not found.has_audio and abs(found.seconds - 1.2) < 0.05
 
 
 def test_short_gaps_without_a_face_are_bridged(tmp_path, session, request_):
     path = clip(tmp_path / "d.mp4", [0] * 4 + [100] * 16 + [0] * 6 + [140] * 24)
     asked = replace(request_, drivers={"pose": path})
-    plan = pipeline.plan(asked, session)
-    assert any("no face in 10 of its frames" in w for w in plan.warnings)
-    yaw = plan.driven["pose"][:, 0]
+    made = plan(asked, session)
+    assert any("no face in 10 of its frames" in w for w in made.warnings)
+    yaw = made.driven["pose"][:, 0]
     assert len(yaw) == 50 and (yaw[:20] - 50).abs().max() < 1.5 and (yaw[26:] - 70).abs().max() < 1.5
     assert (yaw[20:26].diff() > 1).all()  # a ramp, not a step
 
@@ -232,7 +239,7 @@ def test_what_render_video_writes_and_says(tmp_path, session, request_):
         frames.append(read[1][..., ::-1])
     opened = openings(np.stack(frames))
     assert len(opened) == 50 and (opened[:12] == 0).all() and (opened[13:37] > 50).all()
-    assert abs(media.read_audio(result.path).size / SAMPLE_RATE - 2) < 0.04
+    assert abs(read_audio(result.path).size / SAMPLE_RATE - 2) < 0.04
     text = result.path.read_bytes()
     assert b"Synthetic video made by thgen; method rig; seed 0; weights fake 0123456789ab" in text
 
@@ -242,15 +249,15 @@ def test_lips_and_sound_agree_whatever_the_file(tmp_path, session, request_, nam
     """The mouth opens in the frame in which the written sound begins."""
     soundfile.write(tmp_path / "in.wav", voice([(0.8, 1.4)], 2), SAMPLE_RATE)
     if name == "v.mp4":
-        media.write_mp4(tmp_path / name, [photo()] * 50, (200, 160), 50, tmp_path / "in.wav")
+        write_mp4(tmp_path / name, [photo()] * 50, (200, 160), 50, read_audio(tmp_path / "in.wav"))
     else:
-        command = [*media._ffmpeg(), "-loglevel", "error", "-i", tmp_path / "in.wav", "-ar", "44100", tmp_path / name]
+        command = [*program(), "-loglevel", "error", "-i", tmp_path / "in.wav", "-ar", "44100", tmp_path / name]
         subprocess.run(command, check=True)
     result = render_video(replace(request_, audio=tmp_path / name), tmp_path / "o.mp4", session=session)
-    length = media.probe(result.path).seconds
-    assert abs(length - media.read_audio(tmp_path / name).size / SAMPLE_RATE) <= 1 / FPS + 0.005
-    first = int(np.argmax(openings(np.stack(list(media.read_clip(result.path)))) > 50))
-    begin = np.argmax(np.abs(media.read_audio(result.path)) > 0.2) / SAMPLE_RATE
+    length = probe(result.path).seconds
+    assert abs(length - read_audio(tmp_path / name).size / SAMPLE_RATE) <= 1 / FPS + 0.005
+    first = int(np.argmax(openings(np.stack(list(read_clip(result.path)))) > 50))
+    begin = np.argmax(np.abs(read_audio(result.path)) > 0.2) / SAMPLE_RATE
     assert abs(first / FPS - begin) <= 1 / FPS and abs(begin - 0.8) < 0.03
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from thgen import recipe as recipes
 from thgen.errors import ControlError, OutputError
-from thgen.pipeline import Request
 from thgen.recipe import Recipe, SourceFile
+from thgen.request import Request
 from thgen.schema import Controls
 
 CONTROLS = Controls(
@@ -46,7 +46,7 @@ def test_a_requests_recipe_names_no_file():
 @pytest.mark.parametrize(
     "text,says",
     [
-        ("", "not valid JSON"),
+        ("", "is empty"),
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ("[1]", "JSON object"),
@@ -82,7 +82,7 @@ def test_bad_recipes(tmp_path, text, says):
 
 
 def test_no_or_huge_file(tmp_path):
-    with pytest.raises(ControlError, match="cannot be read"):
+    with pytest.raises(ControlError, match="no recipe file"):
         recipes.load(tmp_path / "none.json")
     with open(tmp_path / "big.json", "wb") as file:
         file.truncate(recipes.MAX_BYTES + 1)

@@ -9,11 +9,11 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "thgen").rglob("*.py"))
 
 # Imports point from a higher number to a lower or equal one; what is not listed may be used by everything.
-LEVELS = {"networks": 0, "losses": 0, "preprocess": 0, "methods": 1, "controls": 2, "pipeline": 2, "api": 3, "ui": 3}
+LEVELS = {"io": -1, "networks": 0, "losses": 0, "preprocess": 0, "methods": 1, "controls": 2, "pipeline": 2, "api": 3, "ui": 3}
 # module -> the only places that may import it
 ONLY = {
     "gradio": ("ui/",),
-    "imageio_ffmpeg": ("media.py",),
+    "imageio_ffmpeg": ("io/ffmpeg.py",),
     "huggingface_hub": ("hub.py", "push.py"),
     "socket": ("hub.py",),
     "requests": (),
@@ -60,8 +60,8 @@ def test_imports_point_one_way():
 @pytest.mark.parametrize("heavy", ["torch", "numba", "webdataset", "espeakng_loader", "pocketsphinx", "tensorboard"])
 def test_the_command_line_starts_without(heavy):
     """What `python -m thgen --help` reads: heavy or optional packages are imported where they are needed."""
-    light = ("__init__.py", "__main__.py", "generate_cli.py", "recipe.py", "schema.py", "errors.py", "media.py",
-             "photo.py", "manifest.py", "hub.py", "weights_cli.py", "training/cli.py", "synth/cli.py")  # fmt: skip
+    light = ("__init__.py", "__main__.py", "generate_cli.py", "recipe.py", "request.py", "schema.py", "errors.py",
+             *(f"io/{p.name}" for p in (ROOT / "thgen/io").glob("*.py")), "manifest.py", "hub.py", "weights_cli.py", "training/cli.py", "synth/cli.py")  # fmt: skip
     users = [p for p in light if any(n.split(".")[0] == heavy for n in imports(ROOT / "thgen" / p, top_level=True))]
     assert not users
 

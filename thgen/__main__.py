@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 
-from thgen.errors import ThgenError
+from thgen.errors import ThgenError, typed
 
 # command -> (module with add_parser(subparsers) and run(args), one line of help, extra that it may need)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -22,7 +22,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 2 after a typed error, 130 when interrupted."""
+    """Run one command; returns the exit status: 0, 2 after a typed error, 1 after a fault of thgen, 130 when
+    interrupted."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="python -m thgen", description="A photo that talks.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -47,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("thgen: interrupted", file=sys.stderr)
         return 130
+    except Exception as error:  # the traceback goes to the log, which is stderr here
+        print(f"thgen: {typed(error)}", file=sys.stderr)
+        return 1
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

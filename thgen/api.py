@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from thgen import pipeline
-from thgen.photo import PathLike
-from thgen.pipeline import Request, Session, Window
+from thgen.io.files import PathLike
+from thgen.pipeline import Session, Window
+from thgen.request import Request
 from thgen.schema import Controls
 
 
@@ -35,7 +36,7 @@ def generate(
     toward: Mapping[str, PathLike] | None = None,
     session: Session | None = None,
 ) -> Iterator[Window]:
-    """Frames of a talking video, in windows of at most 8; see `pipeline.Request` for the arguments.
+    """Frames of a talking video, in windows of at most 8; see `Request` for the arguments.
 
     controls: Controls, or just the sliders, e.g. {"pose.yaw": 10}; session: from `load`, to load nothing again.
     Inputs are read and checked at once. Closing the iterator stops the work. Raises any ThgenError.

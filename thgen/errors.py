@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
+import unicodedata
+
+MESSAGE_MAX = 2000  # characters: what a stranger sends must not come back as a megabyte
+SHOWN_MAX = 80
+
+log = logging.getLogger("thgen")
+
+
+def shown(value: object, longest: int = SHOWN_MAX) -> str:
+    """A value that someone gave, for a message: its repr without unprintable characters, cut at `longest`."""
+    if isinstance(value, int) and abs(value) >= 10**longest:  # repr of a very large integer is itself an error
+        return "a number of very many digits"
+    try:
+        text = repr(value[: longest + 1] if isinstance(value, str | bytes) else value)
+    except Exception:  # a stranger's object may nest deeper than repr can follow
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """One line without control and formatting characters, which could rewrite a terminal or turn a text around."""
+    kept = ("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co") else c for c in text[: MESSAGE_MAX + 1])
+    clean = "".join(kept)
+    return clean if len(clean) <= MESSAGE_MAX else clean[: MESSAGE_MAX - 1] + "…"
+
 
 class ThgenError(Exception):
     """Base of every error that a visitor can cause or mend. The command line ends with exit status 2."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class PhotoError(ThgenError):
@@ -36,7 +66,7 @@ class WeightsError(ThgenError):
 
 
 class AssetError(ThgenError):
-    """A file that thgen may not ship (the FaceKit head) is absent."""
+    """A file or program that thgen does not bring along (the FaceKit head, a codec of ffmpeg) is absent."""
 
 
 class OutputError(ThgenError):
@@ -45,3 +75,16 @@ class OutputError(ThgenError):
 
 class TrainingError(ThgenError):
     """A training stage, its data or its checkpoint is missing or does not fit."""
+
+
+class UnexpectedError(ThgenError):
+    """A fault of thgen itself. Its sentence has a code, under which the log has the traceback."""
+
+
+def typed(error: BaseException) -> ThgenError:
+    """The error itself if it is a ThgenError. Any other is logged with its traceback and becomes an UnexpectedError."""
+    if isinstance(error, ThgenError):
+        return error
+    code = secrets.token_hex(4)
+    log.error("unexpected error, code %s", code, exc_info=error)
+    return UnexpectedError(f"Something went wrong inside thgen (code {code}); the log says what under this code.")

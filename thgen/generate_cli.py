@@ -6,16 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from thgen import recipe as recipes
-from thgen.errors import ControlError, PhotoError
+from thgen.errors import ControlError, PhotoError, printable, shown
+from thgen.io.files import check_output
+from thgen.io.photo import write_png
 from thgen.recipe import Recipe, SourceFile
+from thgen.request import Request
 from thgen.schema import CONTROLS, FACTORS, MOTIONS, OTHERS, Controls
 
 if TYPE_CHECKING:
-    from thgen.pipeline import Request, Result
+    from thgen.pipeline import Result
 
 CLIP_FACTORS = tuple(name for name, factor in FACTORS.items() if "clip" in factor.drivers)
 BLEND_FACTORS = tuple(name for name, factor in FACTORS.items() if factor.blends)
@@ -71,17 +73,15 @@ def run(args: argparse.Namespace) -> int:
         raise PhotoError("There is no photo: give one with --photo.")
     if not args.out and not args.still:
         raise ControlError("There is nothing to write: give --out O.mp4, or --still OUT.png.")
-    from thgen import media
-
     for path, suffix in ((args.out, ".mp4"), (args.still, ".png"), (args.save_recipe, ".json")):
         if path:
-            media.check_output(path, suffix)
+            check_output(path, suffix, inputs=files.values())
     from thgen import pipeline  # seconds: torch comes with it
 
     request = _request(recipe, files)
     session = pipeline.Session.load(request.method, args.device, args.landmarks)
     if args.still:
-        media.write_png(args.still, pipeline.preview(request, session))
+        write_png(args.still, pipeline.preview(request, session))
         print(args.still)
     if args.out:
         _say(_render(request, session, args.out))
@@ -116,8 +116,8 @@ def merged(args: argparse.Namespace) -> tuple[Recipe, dict[str, str]]:
     for role, source in base.files.items():
         if role not in files:
             files[role] = source.path
-            if Path(source.path).is_file() and not source.unchanged():
-                print(f"thgen: {source.path} is not the file that the recipe was made with", file=sys.stderr)
+            if source.there() and not source.unchanged():
+                print(printable(f"thgen: {source.path} is not the file that the recipe was made with"), file=sys.stderr)
     return settings, files
 
 
@@ -133,20 +133,18 @@ def _pairs(flag: str, items: Sequence[str]) -> dict[str, float]:
         try:
             result[key.strip()] = float(value)
         except ValueError:
-            raise ControlError(f"{flag} takes NAME=NUMBER, for example pose.yaw=10, not {item!r}.") from None
+            raise ControlError(f"{flag} takes NAME=NUMBER, for example pose.yaw=10, not {shown(item)}.") from None
     return result
 
 
 def _texts(flag: str, items: Sequence[str]) -> dict[str, str]:
     """["expression=0:0,2:1", ...] -> {"expression": "0:0,2:1"}, which Controls checks. Raises ControlError."""
     if wrong := [item for item in items if "=" not in item]:
-        raise ControlError(f"{flag} takes FACTOR=T, for example expression=0.5, not {wrong[0]!r}.")
+        raise ControlError(f"{flag} takes FACTOR=T, for example expression=0.5, not {shown(wrong[0])}.")
     return {key.strip(): value for key, _, value in (item.partition("=") for item in items)}
 
 
 def _request(recipe: Recipe, files: dict[str, str]) -> Request:
-    from thgen.pipeline import Request
-
     drivers = {role: path for role, path in files.items() if role in FACTORS}
     toward = {role.removesuffix(recipes.TOWARD): path for role, path in files.items() if role.endswith(recipes.TOWARD)}
     return Request(files["photo"], files.get("audio"), drivers, recipe.controls, recipe.method, recipe.seed,

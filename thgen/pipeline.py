@@ -10,14 +10,13 @@ Frames exist only one window at a time, so memory does not grow with the length 
 from __future__ import annotations
 
 import hashlib
-import math
+import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib import import_module
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,77 +24,25 @@ import numpy as np
 import torch
 
 from thgen import controls as factor_controls
-from thgen import media
-from thgen.errors import AudioError, ControlError, MethodError
+from thgen.errors import ControlError, MethodError, shown
+from thgen.io.files import PathLike, check_output
+from thgen.io.mp4 import Mp4Writer
+from thgen.io.photo import read_photo
+from thgen.io.process import TICK_SECONDS, Tick, no_tick
 from thgen.methods import METHODS
 from thgen.methods.base import UNITS, Factors, Identity, Method
+from thgen.plan import Plan, Progress, Reporter, plan
 from thgen.preprocess.crop import limit_side
 from thgen.preprocess.paste import Paster
-from thgen.preprocess.track import check_gaps, fill_gaps
-from thgen.recipe import Recipe
-from thgen.schema import FACTORS, FPS, SAMPLES_PER_FRAME, Controls
+from thgen.request import Request
+from thgen.schema import FACTORS, FPS
 
 if TYPE_CHECKING:
     from thgen.preprocess.face import FaceCrop, FaceFinder
 
 WINDOW = 8  # frames that exist at once; 16 take twice the memory and are no faster
 CPU_CHUNK = 2  # frames that a CPU decodes at once: more no longer fit its cache, 8 cost half as much again per frame
-SIZE_RANGE = (128, 1024)  # px of the generated crop, a multiple of SIZE_STEP
-SIZE_STEP = 32
-MAX_SIDE_RANGE = (256, 4096)  # px of the longer side of a video that keeps the whole photo
-CLIP_SIZE = 256  # px of the tracked crops of a driving clip
 CACHED_PHOTOS = 4
-
-PathLike = media.PathLike
-Progress = Callable[[float, str], None]  # fraction 0 to 1, what is going on; it may raise, which ends the work
-
-
-@dataclass(frozen=True)
-class Request:
-    """Everything that one video is made of. Raises ControlError when something is unknown or outside its range.
-
-    photo:      path, or uint8 RGB [H W 3]
-    audio:      path (sound, or a video with sound), float32 [L] at 16 kHz, or None: as long as the longest driver
-    drivers:    factor -> path of a driving clip, or of a still picture
-    toward:     factor that may lie between two sources -> path of the second one; `controls.blend` says how far
-    face:       which face of the photo, 0 = the largest
-    size:       px of the generated square crop
-    paste_back: put the crop back into the photo (its longer side then limited to max_side), or give the crop alone
-    """
-
-    photo: PathLike | np.ndarray
-    audio: PathLike | np.ndarray | None = None
-    drivers: Mapping[str, PathLike] = field(default_factory=dict)
-    controls: Controls = field(default_factory=Controls)
-    method: str = "rig"
-    seed: int = 0
-    face: int = 0
-    size: int = 512
-    paste_back: bool = True
-    max_side: int = 1080
-    toward: Mapping[str, PathLike] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in (*self.drivers, *self.toward):
-            if name not in FACTORS or "clip" not in FACTORS[name].drivers:
-                raise ControlError(f"A clip cannot drive {name!r}; choose one of: {', '.join(FACTORS)}.")
-        for name in self.toward:
-            if not FACTORS[name].blends:
-                raise ControlError(f"{FACTORS[name].label} cannot lie between two sources; give one clip.")
-        low, high = SIZE_RANGE
-        if not low <= self.size <= high or self.size % SIZE_STEP:
-            raise ControlError(f"The size must be a multiple of {SIZE_STEP} from {low} to {high}, not {self.size}.")
-        low, high = MAX_SIDE_RANGE
-        if not low <= self.max_side <= high:
-            raise ControlError(f"The longer side must be from {low} to {high} pixels, not {self.max_side}.")
-        if not 0 <= self.seed < 2**63:
-            raise ControlError(f"The seed must be a whole number from 0 on, not {self.seed}.")
-        if self.face < 0:
-            raise ControlError(f"Faces are counted from 0, the largest; {self.face} is none.")
-
-    def recipe(self) -> Recipe:
-        """The settings alone, without the names of any file."""
-        return Recipe(self.method, self.seed, self.face, self.size, self.paste_back, self.max_side, self.controls)
 
 
 @dataclass(frozen=True)
@@ -129,6 +76,7 @@ class Prepared:
     crop: FaceCrop
     identity: Identity
     paster: Paster | None  # None: the crop alone is wanted
+    warnings: tuple[str, ...] = ()  # sentences for the visitor about the photo
 
     @property
     def size(self) -> tuple[int, int]:
@@ -144,7 +92,8 @@ class Session:
         self.method = method
         self.finder = finder
         self._photos: OrderedDict[tuple, Prepared] = OrderedDict()
-        self._lock = threading.Lock()
+        self._busy: dict[tuple, threading.Lock] = {}  # photos that are being prepared
+        self._lock = threading.Lock()  # of the two dictionaries; held for no longer than a look into them
 
     @classmethod
     def load(cls, method: str = "rig", device: str | None = None, landmarks: str = "analyser") -> Session:
@@ -157,23 +106,38 @@ class Session:
         finder = FaceFinder(hub.load_network("analyser", target), target, landmarks=landmarks)
         return cls(kind.load(target), finder)
 
-    def prepare(self, request: Request) -> Prepared:
-        """Read, find, crop and encode the request's photo, or take it from the last few. PhotoError, FaceError."""
+    def prepare(self, request: Request, tick: Tick = no_tick) -> Prepared:
+        """Read, find, crop and encode the request's photo, or take it from the last few. PhotoError, FaceError.
+
+        Whoever asks for the same photo meanwhile waits for it; whoever asks for another one does not.
+        """
         key = (_photo_key(request.photo), request.face, request.size, request.paste_back, request.max_side)
         with self._lock:
-            if key in self._photos:
+            busy = self._busy.setdefault(key, threading.Lock())
+        while not busy.acquire(timeout=TICK_SECONDS):
+            tick()
+        try:
+            with self._lock:
+                known = self._photos.get(key)
+            prepared = known or self._prepare(request, tick)
+            with self._lock:
+                self._photos[key] = prepared
                 self._photos.move_to_end(key)
-                return self._photos[key]
-            photo = media.read_photo(request.photo)
-            if request.paste_back:
-                photo, _ = limit_side(photo, request.max_side)
-            crop = self.finder.crop(photo, request.face, request.size)
-            paster = Paster(photo, crop.square, request.size) if request.paste_back else None
-            prepared = Prepared(crop, self.method.encode_photo(np.array(crop.image)), paster)
-            self._photos[key] = prepared
-            while len(self._photos) > CACHED_PHOTOS:
-                self._photos.popitem(last=False)
+                while len(self._photos) > CACHED_PHOTOS:
+                    self._photos.popitem(last=False)
             return prepared
+        finally:
+            with self._lock:
+                self._busy.pop(key, None)
+            busy.release()
+
+    def _prepare(self, request: Request, tick: Tick) -> Prepared:
+        photo = read_photo(request.photo, tick)
+        if request.paste_back:
+            photo, _ = limit_side(photo, request.max_side)
+        crop = self.finder.crop(photo, request.face, request.size)
+        paster = Paster(photo, crop.square, request.size) if request.paste_back else None
+        return Prepared(crop, self.method.encode_photo(np.array(crop.image)), paster, tuple(crop.warnings))
 
     def weights(self) -> list[dict[str, Any]]:
         """What `hub.describe` says of every network that runs: the analyser's, and the method's own."""
@@ -190,14 +154,14 @@ def _device(name: str | None) -> torch.device:
         device = torch.device(name or best)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ControlError(f"There is no device {name!r} here; leave it out to use {best}.") from error
+        raise ControlError(f"There is no device {shown(name)} here; leave it out to use {best}.") from error
     return device
 
 
 def method_class(name: str) -> type[Method]:
     """The class behind a method's name. Raises MethodError."""
     if name not in METHODS:
-        raise MethodError(f"There is no method {name!r}; choose one of: {', '.join(METHODS)}.")
+        raise MethodError(f"There is no method {shown(name)}; choose one of: {', '.join(METHODS)}.")
     module, _, attribute = METHODS[name].partition(":")
     return getattr(import_module(module), attribute)
 
@@ -211,101 +175,6 @@ def _photo_key(photo: PathLike | np.ndarray) -> tuple:
     except (OSError, ValueError):
         return (str(photo),)  # read_photo says what is wrong with it
     return str(Path(photo).resolve()), stat.st_mtime_ns, stat.st_size
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A request up to the decoder: only frames are still to be made."""
-
-    prepared: Prepared
-    driven: Factors  # per driven factor [N D]
-    toward: Factors  # the second sources, likewise
-    voiced: tuple[str, ...]
-    frames: int
-    warnings: list[str]
-
-
-def plan(request: Request, session: Session, progress: Progress | None = None) -> Plan:
-    """Read and encode everything. Raises every typed error that an input can cause, before a frame is made."""
-    report = progress or (lambda fraction, text: None)
-    sources = [*request.drivers.items(), *request.toward.items()]
-    absent = [name for name, _ in sources if name not in session.method.factors]
-    if absent:
-        raise ControlError(f"The method {session.method.name} has no factor {absent[0]!r} that a clip could drive.")
-    if request.audio is None and not sources:
-        raise AudioError("There is nothing to animate: give a voice, or a driving clip.")
-    if request.audio is None and all(media.is_photo(path) for _, path in sources):
-        raise AudioError("A still picture does not say how long the video is: give a voice, or a driving clip too.")
-    report(0.0, "Finding the face")
-    prepared = session.prepare(request)
-    warnings = list(prepared.crop.warnings)
-    report(0.03, "Reading the voice")
-    samples = None if request.audio is None else media.read_audio(request.audio)
-    frames = None if samples is None else math.ceil(samples.size / SAMPLES_PER_FRAME)
-    clips: dict[Path, Factors] = {}  # one clip may drive several factors
-    for _, path in sources:
-        if Path(path) not in clips:
-            clips[Path(path)] = _encode_clip(Path(path), frames, session, report, warnings)
-    driven, toward = (_tracks(given, clips, session.method) for given in (request.drivers, request.toward))
-    if samples is None or frames is None:
-        frames = max(len(track) for track in (*driven.values(), *toward.values()))
-        return Plan(prepared, driven, toward, (), frames, warnings)
-    report(0.1, "Listening")
-    voice = session.method.encode_audio(samples, frames)
-    voiced = tuple(name for name in voice if name not in driven)
-    return Plan(prepared, {**driven, **{name: voice[name] for name in voiced}}, toward, voiced, frames, warnings)
-
-
-def _tracks(sources: Mapping[str, PathLike], clips: Mapping[Path, Factors], method: Method) -> Factors:
-    """What drives each factor, [N D]. Raises ControlError."""
-    for name, path in sources.items():
-        if name not in clips[Path(path)]:
-            raise ControlError(f"With {method.name} a clip cannot drive {name!r}.")
-    return {name: clips[Path(path)][name] for name, path in sources.items()}
-
-
-def _encode_clip(path: Path, wanted: int | None, session: Session, report: Progress, warnings: list[str]) -> Factors:
-    """Factors of the first `wanted` frames of a driving clip (None: all) or of a still, each [N D]; short gaps without
-    a face are interpolated. Raises ClipError, PhotoError."""
-    found: list[bool] = []
-    frames = _still(path) if media.is_photo(path) else media.read_clip(path)
-    try:
-        factors = session.method.encode_clip(_faces(path.name, islice(frames, wanted), session, report, found))
-    finally:
-        frames.close()
-    if wanted and 1 < len(found) < wanted - 1:
-        warnings.append(f"{path.name} is shorter than the video: it plays forwards and backwards in turn.")
-    lost = found.count(False)
-    if not lost:
-        return factors
-    warnings.append(f"{path.name} shows no face in {lost} of its frames; the motion is interpolated there.")
-    seen = np.array(found)
-    return {name: torch.from_numpy(fill_gaps(v.cpu().numpy(), seen)).to(v) for name, v in factors.items()}
-
-
-def _still(path: Path) -> Generator[np.ndarray]:
-    """A still picture as a clip of one frame. Raises PhotoError."""
-    yield limit_side(media.read_photo(path), media.CLIP_MAX_SIDE)[0]
-
-
-def _faces(name: str, frames: Iterable[np.ndarray], session: Session, report: Progress,
-           found: list[bool]) -> Iterator[np.ndarray]:  # fmt: skip
-    """The clip's crops, uint8 [S S 3], one per frame; where there is none a neighbour stands in, told in `found`.
-
-    Raises ClipError after the last frame when too many were without a face.
-    """
-    last: np.ndarray | None = None
-    for crop in session.finder.track(frames, CLIP_SIZE):
-        if len(found) % FPS == 0:
-            report(0.05, f"Watching {name}, {len(found) // FPS} s")
-        found.append(crop is not None)
-        if crop is not None:
-            if last is None:
-                yield from [crop.image] * (len(found) - 1)  # the first face also stands for the frames before it
-            last = crop.image
-        if last is not None:
-            yield last
-    check_gaps(np.array(found))
 
 
 def frames_of(plan: Plan, request: Request, session: Session) -> Iterator[Window]:
@@ -370,26 +239,28 @@ def preview(request: Request, session: Session) -> np.ndarray:
     return _render(prepared, target, session.method)[0]
 
 
-def render_video(request: Request, out: PathLike, progress: Progress | None = None,
-                 session: Session | None = None) -> Result:  # fmt: skip
+def render_video(request: Request, out: PathLike, progress: Progress | None = None, session: Session | None = None,
+                 longest: float | None = None) -> Result:  # fmt: skip
     """Make the mp4. It appears under its name only when whole; an error or interruption leaves nothing behind.
 
-    Raises any ThgenError; OutputError before the work starts when `out` cannot be written.
+    longest: seconds of video, more are refused. Raises any ThgenError; OutputError before the work starts when `out`
+    cannot be written, or would replace one of the inputs.
     """
     begin = time.monotonic()
-    report = progress or (lambda fraction, text: None)
-    out = media.check_output(out)
+    report = Reporter(progress)
+    out = check_output(out, inputs=request.inputs)
     report(0.0, "Loading the weights")
     session = session or Session.load(request.method)
-    work = plan(request, session, report)
-    weights = session.weights()
-    sound = request.audio if isinstance(request.audio, np.ndarray) or request.audio is None else Path(request.audio)
-    with media.Mp4Writer(out, work.prepared.size, work.frames, sound, _comment(request, weights)) as video:
-        for window in frames_of(work, request, session):
-            video.write(window.frames)
-            done = window.start + len(window.frames)
-            report(0.1 + 0.88 * done / work.frames, f"Frame {done} of {work.frames}")
-        report(0.98, "Finishing the file")
+    with tempfile.TemporaryDirectory(prefix="thgen-") as folder:
+        work = plan(request, session, report, wave=Path(folder) / "sound.wav", longest=longest)
+        weights = session.weights()
+        comment = _comment(request, weights)
+        with Mp4Writer(out, work.prepared.size, work.frames, work.sound, comment, report.tick) as video:
+            for window in frames_of(work, request, session):
+                video.write(window.frames)
+                done = window.start + len(window.frames)
+                report(0.1 + 0.88 * done / work.frames, f"Frame {done} of {work.frames}")
+            report(0.98, "Finishing the file")
     return Result(out, work.frames / FPS, work.frames, FPS, request.method, request.seed, weights, work.warnings,
                   time.monotonic() - begin)  # fmt: skip
 

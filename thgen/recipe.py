@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from thgen.errors import ControlError, OutputError
+from thgen.errors import ControlError, OutputError, shown
+from thgen.io.files import regular_file
 from thgen.schema import FACTORS, Controls
 
 VERSION = 1
@@ -38,17 +39,21 @@ class SourceFile:
         with open(path, "rb") as file:
             return cls(str(path), hashlib.file_digest(file, "sha256").hexdigest())
 
+    def there(self) -> bool:
+        """Whether a plain file lies there; a name that the system cannot take is none."""
+        try:
+            return Path(self.path).is_file()
+        except (OSError, ValueError):
+            return False
+
     def unchanged(self) -> bool:
         """Whether a file with the recorded content still lies there."""
-        try:
-            return self.of(self.path).sha256 == self.sha256
-        except OSError:
-            return False
+        return self.there() and self.of(self.path).sha256 == self.sha256
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a `pipeline.Request`, and the files it used (role -> file; may be empty)."""
+    """The settings of a `Request`, and the files it used (role -> file; may be empty)."""
 
     method: str = "rig"
     seed: int = 0
@@ -73,7 +78,7 @@ class Recipe:
         known = {"thgen", *(f.name for f in fields(cls))}
         data = _mapping(data, "recipe", known)
         if data.get("thgen", VERSION) != VERSION:
-            raise ControlError(f"The recipe is of version {data['thgen']!r}; this thgen reads version {VERSION}.")
+            raise ControlError(f"The recipe is of version {shown(data['thgen'])}; this thgen reads version {VERSION}.")
         kinds = {"method": str, "seed": int, "face": int, "size": int, "paste_back": bool, "max_side": int}
         settings = {key: _typed(key, data[key], kind) for key, kind in kinds.items() if key in data}
         controls = _mapping(data.get("controls", {}), "recipe's controls", {f.name for f in fields(Controls)})
@@ -94,13 +99,13 @@ def _mapping(value: object, what: str, known: set[str] | None) -> dict[str, Any]
         raise ControlError(f"The {what} must be a JSON object, not {type(value).__name__}.")
     for key in value:
         if known is not None and key not in known:
-            raise ControlError(f"The {what} has an unknown key {key!r}; known are {', '.join(sorted(known))}.")
+            raise ControlError(f"The {what} has an unknown key {shown(key)}; known are {', '.join(sorted(known))}.")
     return value
 
 
 def _typed(key: str, value: object, kind: type) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ControlError(f"In the recipe {key!r} must be of type {kind.__name__}, not {value!r}.")
+        raise ControlError(f"In the recipe {key!r} must be of type {kind.__name__}, not {shown(value)}.")
     return value
 
 
@@ -109,17 +114,16 @@ def save(recipe: Recipe, path: str | Path) -> None:
     try:
         Path(path).write_text(json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"The recipe {str(path)!r} cannot be written: {error.strerror}.") from error
+        raise OutputError(f"The recipe {shown(str(path))} cannot be written: {error.strerror}.") from error
 
 
 def load(path: str | Path) -> Recipe:
     """Read a recipe. Raises ControlError: absent, too large, not JSON, or with an unknown or wrong entry."""
+    path = regular_file(path, ControlError, "recipe", MAX_BYTES)
     try:
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise ControlError(f"The recipe {str(path)!r} is larger than {MAX_BYTES >> 20} MB, so it is none.")
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ControlError(f"The recipe {str(path)!r} cannot be read: {error.strerror}.") from error
+        raise ControlError(f"The recipe {shown(str(path))} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        raise ControlError(f"The recipe {str(path)!r} is not valid JSON.") from error
+        raise ControlError(f"The recipe {shown(str(path))} is not valid JSON.") from error
     return Recipe.from_dict(data)

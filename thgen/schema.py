@@ -16,12 +16,12 @@ Eye openness: 100 % = the open eye of that person, 0 % = closed. FACS intensitie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any
 
-from thgen.errors import ControlError
+from thgen.errors import ControlError, shown
 
 FPS = 25
 SAMPLE_RATE = 16_000
@@ -204,16 +204,16 @@ def blend_path(factor: str, value: object) -> BlendPath:
         keys = [part.split(":") for part in value.replace(";", ",").split(",") if part.strip()]
         keys = keys[0][0] if len(keys) == 1 and len(keys[0]) == 1 else keys
     if not isinstance(keys, (list, tuple)):
-        return ((0.0, _checked("The blend of", factor, keys, *BLEND_RANGE)),)
+        return ((0.0, number(f"The blend of {factor}", keys, *BLEND_RANGE)),)
     if not 1 <= len(keys) <= KEYFRAMES_MAX or any(not isinstance(k, (list, tuple)) or len(k) != 2 for k in keys):
-        raise ControlError(f"{example}, at most {KEYFRAMES_MAX} of them, not {value!r}.")
+        raise ControlError(f"{example}, at most {KEYFRAMES_MAX} of them, not {shown(value)}.")
     path = tuple(
-        (_checked("A keyframe's second of", factor, second, 0, KEYFRAME_SECONDS),
-         _checked("A keyframe of", factor, t, *BLEND_RANGE))
+        (number(f"A keyframe's second of {factor}", second, 0, KEYFRAME_SECONDS),
+         number(f"A keyframe of {factor}", t, *BLEND_RANGE))
         for second, t in keys
     )  # fmt: skip
     if any(b[0] <= a[0] for a, b in pairwise(path)):
-        raise ControlError(f"{example}; each keyframe must lie after the one before, not {value!r}.")
+        raise ControlError(f"{example}; each keyframe must lie after the one before, not {shown(value)}.")
     return path
 
 
@@ -222,14 +222,53 @@ def path_text(path: BlendPath) -> str:
     return ", ".join(f"{second:g}:{t:g}" for second, t in path)
 
 
-def _checked(kind: str, key: str, value: object, low: float, high: float) -> float:
+def number(what: str, value: object, low: float, high: float) -> float:
+    """A number from low to high that someone gave, perhaps as text. Raises ControlError that begins with `what`."""
     try:
-        number = float(value)  # type: ignore[arg-type]
+        if isinstance(value, bool):
+            raise TypeError
+        result = float(value)  # type: ignore[arg-type]
+    except OverflowError:  # an integer of hundreds of digits
+        result = float("inf")
     except (TypeError, ValueError):
-        raise ControlError(f"{kind} {key} needs a number from {low:g} to {high:g}, not {value!r}.") from None
-    if not low <= number <= high:  # also refuses NaN
-        raise ControlError(f"{kind} {key}={number:g} is outside its range: give a number from {low:g} to {high:g}.")
-    return number
+        raise ControlError(f"{what} needs a number from {low:g} to {high:g}, not {shown(value)}.") from None
+    if not low <= result <= high:  # also refuses NaN
+        raise ControlError(f"{what}={result:g} is outside its range: give a number from {low:g} to {high:g}.")
+    return result
+
+
+def whole(what: str, value: object, low: int, high: int) -> int:
+    """A whole number from low to high that someone gave, perhaps as text. Raises ControlError that names `what`."""
+    try:
+        result = int(value)  # type: ignore[call-overload]
+        if isinstance(value, bool) or (isinstance(value, float) and result != value):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):  # also text of thousands of digits, and infinity
+        result = None
+    if result is None or not low <= result <= high:
+        raise ControlError(f"The {what} must be a whole number from {low} to {high}, not {shown(value)}.")
+    return result
+
+
+def flag(what: str, value: object) -> bool:
+    """True or false that someone gave. Text is refused: "false" would count as true. Raises ControlError."""
+    if not isinstance(value, bool):
+        raise ControlError(f"{what} must be true or false, not {shown(value)}.")
+    return value
+
+
+def choice(what: str, value: object, options: Collection[str]) -> str:
+    """One of the options, by name. Raises ControlError."""
+    if not isinstance(value, str) or value not in options:
+        raise ControlError(f"{what} must be one of {', '.join(options)}, not {shown(value)}.")
+    return value
+
+
+def table(what: str, value: object) -> Mapping[str, Any]:
+    """A mapping of names to values that someone gave. Raises ControlError."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ControlError(f"The {what} must be a dictionary of names and values, not {shown(value)}.")
+    return value
 
 
 @dataclass(frozen=True)
@@ -254,30 +293,31 @@ class Controls:
     blend: Mapping[str, BlendPath | float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("values", "strength", "live", "blend"):
+            table(f"controls' {name}" if name == "values" else name, getattr(self, name))
         for key, value in self.values.items():
             if key not in CONTROLS:
-                raise ControlError(f"There is no control {key!r}; choose one of: {', '.join(CONTROLS)}.")
+                raise ControlError(f"There is no control {shown(key)}; choose one of: {', '.join(CONTROLS)}.")
             c = CONTROLS[key]
-            _checked("The control", key, value, c.low, c.high)
+            number(f"The control {key}", value, c.low, c.high)
         for factor, gain in self.strength.items():
             self._factor(factor)
-            _checked("The strength of", factor, gain, *STRENGTH_RANGE)
-        for factor in self.live:
+            number(f"The strength of {factor}", gain, *STRENGTH_RANGE)
+        for factor, moves in self.live.items():
+            flag(f"live.{shown(factor, 40)}", moves)
             if not self._factor(factor).live:
                 raise ControlError(f"The factor {factor!r} never moves by itself, so it cannot be switched.")
-        if self.motion not in MOTIONS:
-            raise ControlError(f"Motion must be one of {', '.join(MOTIONS)}, not {self.motion!r}.")
+        choice("Motion", self.motion, MOTIONS)
+        choice("Others", self.others, OTHERS)
         for factor in self.blend:
             if not self._factor(factor).blends:
                 raise ControlError(f"The factor {factor!r} has one source only, so nothing lies between two.")
         object.__setattr__(self, "blend", {f: blend_path(f, value) for f, value in self.blend.items()})
-        if self.others not in OTHERS:
-            raise ControlError(f"Others must be one of {', '.join(OTHERS)}, not {self.others!r}.")
 
     @staticmethod
     def _factor(name: str) -> Factor:
         if name not in FACTORS:
-            raise ControlError(f"There is no factor {name!r}; choose one of: {', '.join(FACTORS)}.")
+            raise ControlError(f"There is no factor {shown(name)}; choose one of: {', '.join(FACTORS)}.")
         return FACTORS[name]
 
     def value(self, key: str) -> float:

@@ -8,10 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from thgen import hub, media
+from thgen import hub
 from thgen.errors import OutputError, PhotoError
 from thgen.evaluation.appearance import skin_mask
 from thgen.evaluation.contact_sheet import COLUMNS, HEADER, LIVE_OFF, UNITS, choose, save_sheet, sharpness
+from thgen.io.photo import read_photo
 from thgen.preprocess.face import FaceFinder
 from thgen.preprocess.look import Looker
 from thgen.schema import Controls
@@ -47,7 +48,7 @@ def test_columns_are_chosen_by_name() -> None:
 
 def test_blur_costs_sharpness() -> None:
     network = hub.load_network("analyser", torch.device("cpu"))
-    crop = FaceFinder(network).crop(media.read_photo(EXAMPLES / "portrait_1.png"), 0, 256)
+    crop = FaceFinder(network).crop(read_photo(EXAMPLES / "portrait_1.png"), 0, 256)
     photo, looker = np.array(crop.image), Looker(network, torch.device("cpu"))
     same, soft = sharpness(looker, photo, [photo, cv2.GaussianBlur(photo, (0, 0), 3)], skin_mask)
     assert same == pytest.approx(1)

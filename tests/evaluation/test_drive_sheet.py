@@ -5,7 +5,7 @@ import torch
 from fake_method import FakeSession, photo
 
 from thgen.evaluation.drive_sheet import STEPS, SWEEP, apart, columns, furthest, moments_shown, swept
-from thgen.pipeline import Request
+from thgen.request import Request
 from thgen.schema import FACTORS
 
 

@@ -10,8 +10,10 @@ import pytest
 import torch
 from skimage import data
 
-from thgen import hub, media
+from thgen import hub
 from thgen.errors import FaceError, WeightsError
+from thgen.io.clip import read_clip
+from thgen.io.photo import read_photo
 from thgen.preprocess.crop import CROP, Square, landmark_square
 from thgen.preprocess.detect import _rotate
 from thgen.preprocess.face import Face, FaceFinder, paste_back
@@ -108,7 +110,7 @@ def test_painted_and_drawn_people_are_found_without_a_manual_crop(finder: FaceFi
     path = REAL / f"portrait_{name}.jpg"
     if not path.exists():
         pytest.skip(f"{path} is not here")
-    faces = finder.faces(media.read_photo(path))
+    faces = finder.faces(read_photo(path))
     assert box(faces[0]).iou(HUMANS[name]) > 0.5
 
 
@@ -118,7 +120,7 @@ def test_the_dog_is_refused(finder: FaceFinder) -> None:
     if not path.exists():
         pytest.skip(f"{path} is not here")
     with pytest.raises(FaceError, match="No human face"):
-        finder.crop(media.read_photo(path))
+        finder.crop(read_photo(path))
 
 
 @pytest.mark.real
@@ -126,7 +128,7 @@ def test_a_driving_clip_is_followed_through(finder: FaceFinder) -> None:
     path = REAL / "driving_1.mp4"
     if not path.exists():
         pytest.skip(f"{path} is not here")
-    frames = media.read_clip(path)
+    frames = read_clip(path)
     crops = [crop for crop, _ in zip(finder.track(frames, 128), range(25), strict=False)]
     frames.close()
     assert len(crops) == 25 and all(crop is not None for crop in crops)

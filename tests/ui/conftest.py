@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from thgen.errors import AudioError, ClipError, FaceError, PhotoError
-from thgen.pipeline import Request, Result
+from thgen.pipeline import Result
+from thgen.request import Request
 from thgen.schema import CONTROLS, FPS
 from thgen.ui.session import Session
 
@@ -70,7 +71,8 @@ class FakeEngine:
             photo[..., i % 3] += 200 * (request.controls.value(key) - c.neutral) / (c.high - c.low)
         return photo.clip(0, 255).astype(np.uint8)
 
-    def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None]) -> Result:
+    def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None],
+                     longest: float | None = None) -> Result:  # fmt: skip
         self.calls.append(("render", request))
         with self._lock:
             self.running += 1

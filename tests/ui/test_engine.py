@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.fake_method import FakeSession
-from thgen import media as media_files
 from thgen import pipeline
 from thgen.errors import AudioError, WeightsError
+from thgen.io.mp4 import write_mp4
+from thgen.io.photo import read_photo
+from thgen.io.sound import read_audio
 from thgen.methods import METHODS
-from thgen.pipeline import Request
+from thgen.request import Request
 from thgen.ui.engine import PipelineEngine
 from thgen.ui.session import Session
 
@@ -73,9 +75,9 @@ def test_seconds_come_from_the_headers(media, tmp_path):
     assert engine.seconds(Request(photo, media / "voice_1.wav")) == pytest.approx(0.6, abs=0.02)
     with pytest.raises(AudioError):
         engine.seconds(Request(photo, media / "broken.jpg"))
-    frames = [media_files.read_photo(photo)] * 5
+    frames = [read_photo(photo)] * 5
     clip = tmp_path / "clip.mp4"
-    media_files.write_mp4(clip, frames, (96, 96), 5, media / "voice_1.wav")
+    write_mp4(clip, frames, (96, 96), 5, read_audio(media / "voice_1.wav"))
     assert engine.seconds(Request(photo, None, {"pose": Path(clip)})) > 0.1
 
 

@@ -130,9 +130,9 @@ def _voice(path: Path, seconds: float, audio: str | None) -> Path:
     """A voice of exactly `seconds`: `audio` over and over, or noise that swells like syllables."""
     wanted = round(seconds * SAMPLE_RATE)
     if audio:
-        from thgen import media
+        from thgen.io.sound import read_audio
 
-        samples = np.resize(media.read_audio(audio), wanted)
+        samples = np.resize(read_audio(audio), wanted)
     else:
         t = np.arange(wanted) / SAMPLE_RATE
         samples = np.random.default_rng(0).normal(0, 0.1, wanted) * np.sin(np.pi * 4 * t) ** 2

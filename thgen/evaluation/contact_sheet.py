@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from thgen import hub, media
+from thgen import hub
 from thgen.errors import OutputError, PhotoError
 from thgen.evaluation.appearance import face_mask, gradient_energy, skin_mask
 from thgen.evaluation.report import Report, Value
-from thgen.pipeline import Request, Session, preview
+from thgen.io.photo import read_photo
+from thgen.pipeline import Session, preview
 from thgen.preprocess.crop import ANALYSER, landmark_square
 from thgen.preprocess.look import Looker
+from thgen.request import Request
 from thgen.schema import CONTROLS, Controls
 
 # Column -> sliders. At strengths that a visitor would try, not at their limits.
@@ -116,7 +118,7 @@ def read_portrait(photo: str) -> tuple[str, np.ndarray]:
         from skimage import data
 
         return ASTRONAUT, np.ascontiguousarray(data.astronaut())
-    return Path(photo).stem, media.read_photo(photo)
+    return Path(photo).stem, read_photo(photo)
 
 
 def _request(image: np.ndarray, method: str, sliders: dict[str, float], size: int) -> Request:

@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from thgen import controls, media
+from thgen import controls
 from thgen.evaluation.contact_sheet import ASTRONAUT, LIVE_OFF, read_portrait, save_sheet
 from thgen.evaluation.report import Report, Value
+from thgen.io.clip import read_clip
 from thgen.methods.base import Factors, Identity, Method
-from thgen.pipeline import CLIP_SIZE, Request, Session, plan
+from thgen.pipeline import Session
+from thgen.plan import CLIP_SIZE, plan
+from thgen.request import Request
 from thgen.schema import FACTORS, FPS, Controls
 
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # t between two expressions
@@ -40,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Report:
     """Raises WeightsError, ClipError, PhotoError, FaceError, OutputError."""
     session = Session.load(args.method, args.device)
-    frames = list(islice(media.read_clip(args.driver), SECONDS * FPS))
+    frames = list(islice(read_clip(args.driver), SECONDS * FPS))
     pictures: list[list[np.ndarray]] = []
     rows: list[dict[str, Value]] = []
     shown: list[int | None] = []

@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from thgen.errors import AssetError
-from thgen.media import recompressed
+from thgen.io.mp4 import recompressed
 from thgen.schema import FPS, SAMPLE_RATE
 from thgen.synth.ellipsoid import ellipsoid_head
 from thgen.synth.facekit import HeadMesh, load_facekit

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from thgen.errors import AudioError, WeightsError
+from thgen.errors import AudioError, ClipError, WeightsError
+from thgen.io.ffmpeg import measure
+from thgen.io.photo import is_photo
 from thgen.methods import METHODS
+from thgen.request import Request
 
 if TYPE_CHECKING:
-    from thgen.pipeline import Request, Result
+    from thgen.pipeline import Result
     from thgen.pipeline import Session as LoadedMethod
 
 
@@ -28,13 +31,15 @@ class Engine(Protocol):
         """Whether zero is a canonical position of the method's factors. Needs no weights."""
 
     def seconds(self, request: Request) -> float:
-        """Length of the video that a request makes, from the headers of its files. Raises AudioError, ClipError."""
+        """Length of the video that a request makes, counted in its files. Raises AudioError, ClipError."""
 
     def preview(self, request: Request) -> np.ndarray:
         """One still, uint8 RGB [H W 3]; the encoded photo is kept between calls. Raises ThgenError."""
 
-    def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None]) -> Result:
-        """Write the mp4. `progress` may raise, which ends the work and leaves nothing. Raises ThgenError."""
+    def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None],
+                     longest: float | None = None) -> Result:  # fmt: skip
+        """Write the mp4, of at most `longest` seconds. `progress` may raise, which ends the work and leaves nothing.
+        Raises ThgenError."""
 
 
 class PipelineEngine:
@@ -78,20 +83,19 @@ class PipelineEngine:
             return self._loaded[key]
 
     def seconds(self, request: Request) -> float:
-        from thgen import media
-
         if request.audio is not None:
-            return media.probe(Path(request.audio), AudioError).seconds or 0.0  # type: ignore[arg-type]
-        clips = [c for c in (*request.drivers.values(), *request.toward.values()) if not media.is_photo(c)]
-        return max((media.probe(clip).seconds or 0.0 for clip in clips), default=0.0)
+            return measure(Path(request.audio), AudioError)  # type: ignore[arg-type]
+        clips = {Path(c) for c in (*request.drivers.values(), *request.toward.values())}
+        return max((measure(clip, ClipError) for clip in clips if not is_photo(clip)), default=0.0)
 
     def preview(self, request: Request) -> np.ndarray:
         from thgen import pipeline
 
         return pipeline.preview(request, self.load(request.method, "preview"))
 
-    def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None]) -> Result:
+    def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None],
+                     longest: float | None = None) -> Result:  # fmt: skip
         from thgen import pipeline
 
         progress(0.0, "Loading the weights")
-        return pipeline.render_video(request, out, progress, self.load(request.method))
+        return pipeline.render_video(request, out, progress, self.load(request.method), longest)

@@ -10,7 +10,7 @@ The page hands over a flat dictionary of fields, named once here and used by the
     <factor>.strength       gain on what drives the factor, 0 to 2
     <factor>.live           bool: moves by itself when nothing drives it
     <control key>           a slider's value, in the unit of schema.CONTROLS    e.g. "pose.yaw"
-    motion, others, method, seed, face, size, paste_back, max_side     as in pipeline.Request
+    motion, others, method, seed, face, size, paste_back, max_side     as in Request
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thgen.errors import AudioError, ControlError, MethodError, PhotoError, ThgenError
+from thgen.errors import AudioError, ControlError, MethodError, PhotoError, ThgenError, shown
+from thgen.plan import check_length
 from thgen.recipe import Recipe
-from thgen.schema import BLEND, CONTROLS, FACTORS, MOTIONS, OTHERS, Controls, path_text
+from thgen.request import Request
+from thgen.schema import BLEND, CONTROLS, FACTORS, MOTIONS, OTHERS, Controls, flag, path_text, whole
 from thgen.ui.engine import Engine, PipelineEngine
 
 if TYPE_CHECKING:
-    from thgen.pipeline import Request, Result
+    from thgen.pipeline import Result
 
 SIZES = (256, 512)
 MAX_SIDE_RANGE = (256, 2160)  # px; a smaller top than the pipeline's own, for a server that others wait for
@@ -81,7 +83,7 @@ class _CancelledError(Exception):
 
 
 def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str, Any]:
-    """Fields of the page -> keyword arguments of `pipeline.Request`, checked. Missing fields have their neutral value.
+    """Fields of the page -> keyword arguments of `Request`, checked. Missing fields have their neutral value.
 
     need_motion: without a voice and without a driving clip there is nothing to animate; a still does not mind.
     Raises PhotoError, AudioError or ControlError with the sentence for the visitor.
@@ -97,7 +99,7 @@ def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str
         gain, moves, clip = (fields.get(f"{name}.{what}") for what in ("strength", "live", "clip"))
         if gain is not None and gain != 1:
             strength[name] = gain
-        if factor.live and moves is not None and not moves:
+        if factor.live and moves is not None and not flag(f"live.{name}", moves):
             live[name] = False
         if clip:
             drivers[name] = Path(clip)
@@ -124,11 +126,11 @@ def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str
             blend=blend,
         ),
         "method": fields.get("method"),
-        "seed": _whole("seed", fields.get("seed", 0), 0, SEED_MAX),
-        "face": _whole("face", fields.get("face", 0), 0, FACES_MAX),
-        "size": _whole("size", fields.get("size", SIZES[-1]), 1, SIZES[-1]),
-        "paste_back": bool(fields.get("paste_back", True)),
-        "max_side": _whole("longer side", fields.get("max_side", 1080), *MAX_SIDE_RANGE),
+        "seed": whole("seed", fields.get("seed", 0), 0, SEED_MAX),
+        "face": whole("face", fields.get("face", 0), 0, FACES_MAX),
+        "size": whole("size", fields.get("size", SIZES[-1]), 1, SIZES[-1]),
+        "paste_back": flag("paste_back", fields.get("paste_back", True)),
+        "max_side": whole("longer side", fields.get("max_side", 1080), *MAX_SIDE_RANGE),
     }
 
 
@@ -156,16 +158,6 @@ def _blends(controls: Controls) -> dict[str, Any]:
     return fields
 
 
-def _whole(name: str, value: object, low: int, high: int) -> int:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = float("nan")
-    if number != number or number != int(number) or not low <= number <= high:
-        raise ControlError(f"The {name} must be a whole number from {low} to {high}, not {value!r}.")
-    return int(number)
-
-
 class Session:
     """Everything the handlers of the page call. One per process; safe to call from several threads.
 
@@ -183,6 +175,7 @@ class Session:
         self._slot = threading.Semaphore(1)  # one generation at a time: two would halve each other's speed
         self._speed: dict[tuple[str, int], float] = {}  # (method, size) -> seconds of work per second of video
         self._speed_lock = threading.Lock()
+        self._running: set[_Work] = set()
 
     def methods(self) -> dict[str, tuple[str, ...]]:
         """Method name -> its factors; the first is the page's default."""
@@ -209,14 +202,12 @@ class Session:
         return rows
 
     def request(self, fields: Mapping[str, Any], need_motion: bool = True) -> Request:
-        """Fields -> a checked `pipeline.Request`. Raises ThgenError; see `read_fields`."""
-        from thgen.pipeline import Request
-
+        """Fields -> a checked `Request`. Raises ThgenError; see `read_fields`."""
         read = read_fields(fields, need_motion)
         methods = self.methods()
         read["method"] = read["method"] or next(iter(methods))
-        if read["method"] not in methods:
-            raise MethodError(f"There is no method {read['method']!r}; choose one of: {', '.join(methods)}.")
+        if not isinstance(read["method"], str) or read["method"] not in methods:
+            raise MethodError(f"There is no method {shown(read['method'])}; choose one of: {', '.join(methods)}.")
         given = (*read["drivers"], *read["toward"])
         undriven = [f for f in given if "clip" not in FACTORS[f].drivers or f not in methods[read["method"]]]
         if undriven:
@@ -242,11 +233,7 @@ class Session:
     def _length(self, request: Request) -> float:
         """Seconds of video that a request makes. Raises AudioError beyond MAX_SECONDS, or what the files cause."""
         length = self.engine.seconds(request)
-        if length > MAX_SECONDS:
-            raise AudioError(
-                f"This would be a video of {length:.0f} s, but at most {MAX_SECONDS:.0f} s are made here: give a "
-                "shorter voice, or use the command line."
-            )
+        check_length(length, MAX_SECONDS)
         return length
 
     def gpu_seconds(self, request: Request, out: Path) -> int:
@@ -290,6 +277,7 @@ class Session:
         while not self._slot.acquire(timeout=TICK_SECONDS):
             yield Update(0.0, "Waiting for another video to finish", time.monotonic() - start)
         work = _Work(self.engine, request, out, self._slot)
+        self._running.add(work)
         start = time.monotonic()
         try:
             work.start()
@@ -303,7 +291,15 @@ class Session:
             result = work.result()
         finally:
             work.cancel()
+            self._running.discard(work)
         yield Update(1.0, "Done", time.monotonic() - start, 0.0, self._finish(request, result, out))
+
+    def close(self, seconds: float) -> None:
+        """End all work that is going on, and wait at most `seconds` until it has cleared up after itself."""
+        deadline = time.monotonic() + seconds
+        for work in tuple(self._running):
+            work.cancel()
+            work.join(max(0.0, deadline - time.monotonic()))
 
     def _finish(self, request: Request, result: Result, out: Path) -> Finished:
         info = {
@@ -339,7 +335,7 @@ class _Work(threading.Thread):
 
     def run(self) -> None:
         try:
-            self._result = self._engine.render_video(self._request, self._out, self._report)
+            self._result = self._engine.render_video(self._request, self._out, self._report, MAX_SECONDS)
         except BaseException as error:  # handed to the caller in result()
             self._error = error
         finally:

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pillow_heif
 import pytest
+from crafted import bomb, chunk
 from PIL import Image, ImageCms
 
 from thgen.errors import PhotoError
-from thgen.media import is_photo, read_photo, write_mp4
-from thgen.photo import PHOTO_MAX_BYTES, PHOTO_MAX_PIXELS
+from thgen.io.mp4 import write_mp4
+from thgen.io.photo import PHOTO_MAX_BYTES, PHOTO_MAX_PIXELS, is_photo, read_photo
 
 
 @pytest.fixture
@@ -153,16 +154,6 @@ def test_arrays(scene):
     for bad in (scene.astype(np.float32), scene[..., :2], scene[None], scene[:1, :1]):
         with pytest.raises(PhotoError):
             read_photo(bad)
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
-def bomb(width: int, height: int) -> bytes:
-    """A png of a few kB that claims width x height pixels."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1 << 20), 9)) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("side", [9000, 12_000, 60_000, 2**31 - 1])

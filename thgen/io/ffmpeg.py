@@ -1,0 +1,136 @@
+"""ffmpeg, the binary of imageio-ffmpeg: its command line, what it says of a file, and what it must be able to do.
+
+ffmpeg may open plain files only: no playlist, no protocol, no second file that is named by the first.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from thgen.errors import AssetError, ClipError, ThgenError
+from thgen.io.files import PathLike, regular_file
+from thgen.io.process import Child, Tick, no_tick
+
+MEDIA_MAX_BYTES = 512 << 20
+MEDIA_MAX_SECONDS = 600.0
+FRAME_MAX_PIXELS = 8192 * 4352  # of one frame, before it is made smaller
+
+# Demuxers that hold their media themselves. Playlists (hls, concat, dash) and image sequences name other files.
+DEMUXERS = (
+    "wav,w64,aiff,au,caf,amr,amrnb,amrwb,mp3,aac,flac,ogg,mov,mp4,m4a,matroska,webm,avi,asf,mpegts,mpeg,flv,nut,gif,"
+    "apng,webp_anim"
+)
+HDR_TRANSFERS = ("smpte2084", "arib-std-b67")  # PQ and HLG
+NEEDED = {"-encoders": ("libx264", "aac"), "-filters": ("zscale", "tonemap", "aresample", "volume")}
+PROBE_SECONDS = 30.0
+NO_MEDIA = "is not a sound or video file that can be read; give wav, mp3, m4a, flac, ogg or mp4."
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the header of a media file says. `seconds` is None where it does not say; sizes are 0 without a picture.
+
+    Headers err and lie: `measure` counts. mono: the first sound track has one channel. width and height are those of
+    the stored frame, before it is turned; pixel_aspect is the width of one pixel beside its height; hdr: whether it
+    needs tone mapping.
+    """
+
+    seconds: float | None
+    has_audio: bool
+    width: int
+    height: int
+    mono: bool = False
+    pixel_aspect: float = 1.0
+    hdr: bool = False
+
+    @property
+    def has_video(self) -> bool:
+        return self.width > 0
+
+
+def program() -> list[str]:
+    """The start of every command line."""
+    import imageio_ffmpeg
+
+    return [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-y"]
+
+
+def untrusted(path: Path) -> list[str]:
+    """Input options for an untrusted file. `file:` keeps a name such as `concat:x` from being a protocol."""
+    guard = ["-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-max_pixels", str(FRAME_MAX_PIXELS)]
+    return [*guard, "-i", f"file:{path.resolve()}"]
+
+
+def decoder(path: Path, error: type[ThgenError], tick: Tick, *options: str) -> Child:
+    """A running ffmpeg that reads an untrusted file and writes what `options` say to its output."""
+    stalled = error(f"{path.name} takes too long to read; convert it to mp4 or wav.")
+    return Child([*program(), "-loglevel", "error", *untrusted(path), *options], stalled, tick)
+
+
+def probe(path: PathLike, error: type[ThgenError] = ClipError, tick: Tick = no_tick) -> Probe:
+    """Read the header of a sound or video file. Raises `error` when ffmpeg finds no media in it."""
+    path = regular_file(path, error, "sound or video", MEDIA_MAX_BYTES)
+    stalled = error(f"{path.name} takes too long to open; convert it to mp4 or wav.")
+    with Child([*program(), *untrusted(path)], stalled, tick, stall=PROBE_SECONDS, cpu=int(PROBE_SECONDS)) as child:
+        child.finish()
+        text = child.log.decode(errors="replace")
+    streams = [line for line in text.splitlines() if re.match(r"\s*Stream #0:\d+", line)]
+    if not streams:
+        raise error(f"{path.name} {NO_MEDIA}")
+    length = re.search(r"Duration: (\d+):(\d+):(\d+\.?\d*)", text)
+    seconds = float(length[1]) * 3600 + float(length[2]) * 60 + float(length[3]) if length else None
+    sounds = [line for line in streams if " Audio: " in line]
+    mono = bool(sounds) and re.search(r"Hz, (mono|1 channels)", sounds[0]) is not None
+    for line in streams:
+        size = re.search(r" Video: .*?, (\d{1,5})x(\d{1,5})", line)
+        if size and "(attached pic)" not in line:
+            stretch = re.search(r"\[?SAR (\d+):(\d+)", line)
+            aspect = int(stretch[1]) / max(int(stretch[2]), 1) if stretch and int(stretch[1]) else 1.0
+            hdr = any(f"/{transfer}" in line or f" {transfer}" in line for transfer in HDR_TRANSFERS)
+            return Probe(seconds, bool(sounds), int(size[1]), int(size[2]), mono, aspect, hdr)
+    return Probe(seconds, bool(sounds), 0, 0, mono)
+
+
+def measure(path: PathLike, error: type[ThgenError] = ClipError, tick: Tick = no_tick) -> float:
+    """Seconds of the sound (for AudioError) or the picture (for ClipError) of a file, counted and not believed.
+
+    All packets are read, none is decoded. Beyond MEDIA_MAX_SECONDS the count ends. Raises `error`.
+    """
+    path = regular_file(path, error, "sound or video", MEDIA_MAX_BYTES)
+    stream = "0:V:0" if error is ClipError else "0:a:0"
+    options = ("-map", stream, "-t", f"{MEDIA_MAX_SECONDS + 2}", "-c", "copy", "-f", "null", "-progress", "pipe:1", "-")
+    with decoder(path, error, tick, *options) as child:
+        # The last report counts. One is written every half second, so that all of them are short.
+        reports = child.read_all(1 << 20).decode(errors="replace")
+        if child.finish() and "out_time_us=" not in reports:
+            raise error(f"{path.name} {NO_MEDIA}")
+    times = [int(us) for us in re.findall(r"out_time_us=(-?\d+)", reports)]
+    return max(times[-1], 0) / 1e6 if times else 0.0
+
+
+def last_words(log: bytes) -> str:
+    """ffmpeg's last line, for the end of an error message, without the addresses of its objects."""
+    lines = [
+        re.sub(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*", "", line).strip() for line in log.decode(errors="replace").split("\n")
+    ]
+    lines = [re.sub(r"file:/\S+", "the file", line) for line in lines if line]
+    return lines[-1][:200] if lines else "ffmpeg stopped"
+
+
+@functools.cache
+def check_machine() -> None:
+    """What every video needs is tried before anyone waits for one. Raises AssetError that names what is missing."""
+    try:
+        said = {kind: subprocess.run([*program(), kind], capture_output=True, timeout=60, text=True).stdout
+                for kind in NEEDED}  # fmt: skip
+    except (OSError, RuntimeError, subprocess.TimeoutExpired) as cause:
+        raise AssetError(
+            "ffmpeg cannot be started: run pip install imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE."
+        ) from cause
+    missing = [name for kind, names in NEEDED.items() for name in names if not re.search(rf"\s{name}\s", said[kind])]
+    if missing:
+        raise AssetError(f"This ffmpeg has no {', '.join(missing)}: unset IMAGEIO_FFMPEG_EXE to take imageio-ffmpeg's.")

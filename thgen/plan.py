@@ -1,0 +1,173 @@
+"""A request up to the decoder: read the photo, the voice and the clips, and encode them as factors over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from thgen.errors import AudioError, ControlError
+from thgen.io.clip import CLIP_MAX_SIDE, read_clip
+from thgen.io.files import PathLike
+from thgen.io.photo import is_photo, read_photo
+from thgen.io.process import Tick
+from thgen.io.sound import Sound, read_sound
+from thgen.methods.base import Factors, Method
+from thgen.preprocess.crop import limit_side
+from thgen.preprocess.track import check_gaps, fill_gaps
+from thgen.request import Request
+from thgen.schema import FPS, SAMPLES_PER_FRAME
+
+if TYPE_CHECKING:
+    from thgen.pipeline import Prepared, Session
+
+CLIP_SIZE = 256  # px of the tracked crops of a driving clip
+
+Progress = Callable[[float, str], None]  # fraction 0 to 1, what is going on; it may raise, which ends the work
+
+
+class Reporter:
+    """A `Progress` that can be repeated: `tick` says again what was said last, so that a wait can be cancelled."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress or (lambda fraction, text: None)
+        self._last = (0.0, "Starting")
+
+    def __call__(self, fraction: float, text: str) -> None:
+        self._last = (fraction, text)
+        self._progress(fraction, text)
+
+    def tick(self) -> None:
+        self._progress(*self._last)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything but the frames. driven, toward: per factor [N D]; sound: what the video plays."""
+
+    prepared: Prepared
+    driven: Factors
+    toward: Factors  # the second sources
+    voiced: tuple[str, ...]
+    frames: int
+    warnings: list[str]
+    sound: Sound | None = None
+
+
+@dataclass
+class _Clips:
+    """The encoded driving clips of one request; one clip may drive several factors."""
+
+    session: Session
+    report: Reporter
+    frames: int | None  # of the video, where a voice says it
+    longest: float | None  # seconds; more are refused
+    warnings: list[str]
+    encoded: dict[Path, Factors] = field(default_factory=dict)
+
+    def add(self, path: Path, still: bool) -> None:
+        """Encode a clip: factors of its first frames (all, without a voice), each [N D]. Short gaps without a face are
+        interpolated. Raises ClipError, PhotoError, AudioError."""
+        found: list[bool] = []
+        frames = _still(path, self.report.tick) if still else read_clip(path, self.report.tick)
+        wanted = self.frames
+        if wanted is None and self.longest is not None:
+            wanted = math.ceil(self.longest * FPS) + 1
+        try:
+            factors = self.session.method.encode_clip(self._faces(path.name, islice(frames, wanted), found))
+        finally:
+            frames.close()
+        if self.frames is None:
+            check_length(len(found) / FPS, self.longest)
+        if self.frames and 1 < len(found) < self.frames - 1:
+            self.warnings.append(f"{path.name} is shorter than the video: it plays forwards and backwards in turn.")
+        if lost := found.count(False):
+            self.warnings.append(
+                f"{path.name} shows no face in {lost} of its frames; the motion is interpolated there."
+            )
+            seen = np.array(found)
+            factors = {n: torch.from_numpy(fill_gaps(v.cpu().numpy(), seen)).to(v) for n, v in factors.items()}
+        self.encoded[path] = factors
+
+    def _faces(self, name: str, frames: Iterable[np.ndarray], found: list[bool]) -> Iterator[np.ndarray]:
+        """The clip's crops, uint8 [S S 3], one per frame; where there is none a neighbour stands in, told in `found`.
+
+        Raises ClipError after the last frame when too many were without a face.
+        """
+        last: np.ndarray | None = None
+        for crop in self.session.finder.track(frames, CLIP_SIZE):
+            if len(found) % FPS == 0:
+                self.report(0.05, f"Watching {name}, {len(found) // FPS} s")
+            found.append(crop is not None)
+            if crop is not None:
+                if last is None:
+                    yield from [crop.image] * (len(found) - 1)  # the first face also stands for the frames before it
+                last = crop.image
+            if last is not None:
+                yield last
+        check_gaps(np.array(found))
+
+
+def check_length(seconds: float, longest: float | None) -> None:
+    """Raises AudioError when a video would be longer than is made here; longest in seconds, None: any length."""
+    if longest is not None and seconds > longest:
+        raise AudioError(
+            f"This would be a video of more than {longest:.0f} s, which is the most that is made here: give a shorter "
+            "voice or clip, or use the command line."
+        )
+
+
+def plan(request: Request, session: Session, progress: Progress | None = None, *, wave: Path | None = None,
+         longest: float | None = None) -> Plan:  # fmt: skip
+    """Read and encode everything. Raises every typed error that an input can cause, before a frame is made.
+
+    wave:    where to keep the sound for the video; longest: seconds of video, more are refused.
+    """
+    report = Reporter(progress)
+    sources = {**dict.fromkeys(Path(p) for p in (*request.drivers.values(), *request.toward.values()))}
+    absent = [name for name in (*request.drivers, *request.toward) if name not in session.method.factors]
+    if absent:
+        raise ControlError(f"The method {session.method.name} has no factor {absent[0]!r} that a clip could drive.")
+    if request.audio is None and not sources:
+        raise AudioError("There is nothing to animate: give a voice, or a driving clip.")
+    stills = {path: is_photo(path, report.tick) for path in sources}
+    if request.audio is None and all(stills.values()):
+        raise AudioError("A still picture does not say how long the video is: give a voice, or a driving clip too.")
+    report(0.0, "Finding the face")
+    prepared = session.prepare(request, report.tick)
+    warnings = list(prepared.warnings)
+    report(0.03, "Reading the voice")
+    sound = None if request.audio is None else read_sound(request.audio, wave, report.tick)
+    frames = None if sound is None else math.ceil(sound.samples.size / SAMPLES_PER_FRAME)
+    check_length(0.0 if frames is None else (frames - 1) / FPS, longest)  # the last frame may be hardly begun
+    clips = _Clips(session, report, frames, longest, warnings)
+    for path, still in stills.items():
+        clips.add(path, still)
+    driven, toward = (_tracks(given, clips.encoded, session.method) for given in (request.drivers, request.toward))
+    if sound is None or frames is None:
+        frames = max(len(track) for track in (*driven.values(), *toward.values()))
+        return Plan(prepared, driven, toward, (), frames, warnings)
+    report(0.1, "Listening")
+    voice = session.method.encode_audio(sound.samples, frames)
+    voiced = tuple(name for name in voice if name not in driven)
+    driven = {**driven, **{name: voice[name] for name in voiced}}
+    return Plan(prepared, driven, toward, voiced, frames, warnings, sound)
+
+
+def _tracks(sources: Mapping[str, PathLike], clips: Mapping[Path, Factors], method: Method) -> Factors:
+    """What drives each factor, [N D]. Raises ControlError."""
+    for name, path in sources.items():
+        if name not in clips[Path(path)]:
+            raise ControlError(f"With {method.name} a clip cannot drive {name!r}.")
+    return {name: clips[Path(path)][name] for name, path in sources.items()}
+
+
+def _still(path: Path, tick: Tick) -> Generator[np.ndarray]:
+    """A still picture as a clip of one frame. Raises PhotoError."""
+    yield limit_side(read_photo(path, tick), CLIP_MAX_SIDE)[0]

@@ -70,7 +70,7 @@ def _filters(found: Probe) -> str:
 
 
 def _frames(path: Path, found: Probe, tick: Tick) -> Generator[np.ndarray]:
-    options = ("-timelimit", str(CPU_SECONDS), "-map", "0:V:0", "-t", f"{CLIP_MAX_SECONDS + 2}",
+    options = ("-timelimit", str(CPU_SECONDS), "-map", f"0:V:{found.picture}", "-t", f"{CLIP_MAX_SECONDS + 2}",
                "-vf", _filters(found), "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-")  # fmt: skip
     with decoder(path, ClipError, tick, *options) as child:
         count = 0

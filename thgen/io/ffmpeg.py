@@ -27,6 +27,9 @@ DEMUXERS = (
 HDR_TRANSFERS = ("smpte2084", "arib-std-b67")  # PQ and HLG
 NEEDED = {"-encoders": ("libx264", "aac"), "-filters": ("zscale", "tonemap", "aresample", "volume")}
 PROBE_SECONDS = 30.0
+STILL_ITEM = re.compile(r"\b1 fps, 1 tbr, 1 tbn")  # the first picture of an AVIF, stored beside its animation
+# Lines that follow an error and give no reason.
+CONSEQUENCE = re.compile("Terminating thread|Task finished|Last message repeated|Conversion failed|Nothing was written")
 NO_MEDIA = "is not a sound or video file that can be read; give wav, mp3, m4a, flac, ogg or mp4."
 
 
@@ -36,7 +39,7 @@ class Probe:
 
     Headers err and lie: `measure` counts. mono: the first sound track has one channel. width and height are those of
     the stored frame, before it is turned; pixel_aspect is the width of one pixel beside its height; hdr: whether it
-    needs tone mapping.
+    needs tone mapping; picture: number of the video stream that moves, among those that are no cover art.
     """
 
     seconds: float | None
@@ -46,6 +49,7 @@ class Probe:
     mono: bool = False
     pixel_aspect: float = 1.0
     hdr: bool = False
+    picture: int = 0
 
     @property
     def has_video(self) -> bool:
@@ -85,14 +89,17 @@ def probe(path: PathLike, error: type[ThgenError] = ClipError, tick: Tick = no_t
     seconds = float(length[1]) * 3600 + float(length[2]) * 60 + float(length[3]) if length else None
     sounds = [line for line in streams if " Audio: " in line]
     mono = bool(sounds) and re.search(r"Hz, (mono|1 channels)", sounds[0]) is not None
-    for line in streams:
-        size = re.search(r" Video: .*?, (\d{1,5})x(\d{1,5})", line)
-        if size and "(attached pic)" not in line:
-            stretch = re.search(r"\[?SAR (\d+):(\d+)", line)
-            aspect = int(stretch[1]) / max(int(stretch[2]), 1) if stretch and int(stretch[1]) else 1.0
-            hdr = any(f"/{transfer}" in line or f" {transfer}" in line for transfer in HDR_TRANSFERS)
-            return Probe(seconds, bool(sounds), int(size[1]), int(size[2]), mono, aspect, hdr)
-    return Probe(seconds, bool(sounds), 0, 0, mono)
+    pictures = [line for line in streams if " Video: " in line and "(attached pic)" not in line]
+    moving = [n for n, line in enumerate(pictures) if not STILL_ITEM.search(line)]
+    number = moving[0] if moving else 0
+    size = re.search(r" Video: .*?, (\d{1,5})x(\d{1,5})", pictures[number]) if pictures else None
+    if size is None:
+        return Probe(seconds, bool(sounds), 0, 0, mono)
+    line = pictures[number]
+    stretch = re.search(r"\[?SAR (\d+):(\d+)", line)
+    aspect = int(stretch[1]) / max(int(stretch[2]), 1) if stretch and int(stretch[1]) else 1.0
+    hdr = any(f"/{transfer}" in line or f" {transfer}" in line for transfer in HDR_TRANSFERS)
+    return Probe(seconds, bool(sounds), int(size[1]), int(size[2]), mono, aspect, hdr, number)
 
 
 def measure(path: PathLike, error: type[ThgenError] = ClipError, tick: Tick = no_tick) -> float:
@@ -101,7 +108,7 @@ def measure(path: PathLike, error: type[ThgenError] = ClipError, tick: Tick = no
     All packets are read, none is decoded. Beyond MEDIA_MAX_SECONDS the count ends. Raises `error`.
     """
     path = regular_file(path, error, "sound or video", MEDIA_MAX_BYTES)
-    stream = "0:V:0" if error is ClipError else "0:a:0"
+    stream = f"0:V:{probe(path, error, tick).picture}" if error is ClipError else "0:a:0"
     options = ("-map", stream, "-t", f"{MEDIA_MAX_SECONDS + 2}", "-c", "copy", "-f", "null", "-progress", "pipe:1", "-")
     with decoder(path, error, tick, *options) as child:
         # The last report counts. One is written every half second, so that all of them are short.
@@ -113,12 +120,13 @@ def measure(path: PathLike, error: type[ThgenError] = ClipError, tick: Tick = no
 
 
 def last_words(log: bytes) -> str:
-    """ffmpeg's last line, for the end of an error message, without the addresses of its objects."""
-    lines = [
-        re.sub(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*", "", line).strip() for line in log.decode(errors="replace").split("\n")
+    """ffmpeg's last reason, for the end of an error message, without the addresses of its objects and our paths."""
+    lines = (re.sub(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*", "", line) for line in log.decode(errors="replace").splitlines())
+    reasons = [
+        re.sub(r"(file:)?/\S+", "the file", line).strip() for line in lines if not CONSEQUENCE.match(line.strip())
     ]
-    lines = [re.sub(r"file:/\S+", "the file", line) for line in lines if line]
-    return lines[-1][:200] if lines else "ffmpeg stopped"
+    reasons = [reason for reason in reasons if reason]
+    return reasons[-1][:200].rstrip(".") if reasons else "ffmpeg stopped"
 
 
 @functools.cache

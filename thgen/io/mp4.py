@@ -63,7 +63,7 @@ class Mp4Writer:
 
         wave = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thgen-"))) / "sound.wav"
         soundfile.write(wave, np.clip(self.audio, -1, 1), SAMPLE_RATE, subtype="PCM_16")
-        return Sound(self.audio, wave)
+        return Sound(self.audio, wave, channel=0)
 
     def _command(self, sound: Sound | None) -> list[str]:
         filters = ("crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0,"
@@ -86,7 +86,7 @@ class Mp4Writer:
         if frames.dtype != np.uint8 or frames.shape[-3:] != (self.height, self.width, 3):
             raise ValueError(f"expected uint8 [.. {self.height} {self.width} 3], got {frames.dtype} {frames.shape}")
         try:
-            self._child.write(memoryview(np.ascontiguousarray(frames)))
+            self._child.write(np.ascontiguousarray(frames).data)
         except OSError as error:
             self._child.finish()
             raise self._failure() from error

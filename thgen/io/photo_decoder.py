@@ -10,7 +10,7 @@ import io
 import json
 import sys
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF")  # other formats hold several pictures, but no motion
 INTEGER_TOPS, FLOAT_TOPS = (255, 65535), (1.0, 255.0, 65535.0)  # white of grey pictures of more than 8 bits
 HIGHLIGHT = 16.0
+ROWS = 256  # written at once
 
 
 class Limits(NamedTuple):
@@ -69,16 +70,17 @@ def opened(path: str, limits: Limits) -> Image:
         raise RefusedError("{name} is not an image that can be read; give a jpeg, png, webp or heic photo.") from error
 
 
-def read(path: str, limits: Limits) -> np.ndarray:
-    """The photo as uint8 RGB [H W 3], turned as its EXIF says. Raises RefusedError."""
+def read(path: str, limits: Limits) -> Image:
+    """The photo in mode RGB, turned as its EXIF says. Raises RefusedError."""
     from PIL import ImageOps
 
     with opened(path, limits) as image:
-        if wrong := size_fault(*image.size, limits):
+        if wrong := size_fault(image.width, image.height, limits):
             raise RefusedError(wrong)
         try:
             image.load()
-            return to_rgb8(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            return to_rgb(image)
         except (RefusedError, MemoryError):
             raise
         except Exception as error:  # as above, now from the decoders
@@ -96,8 +98,8 @@ def kind(path: str, limits: Limits) -> str:
         raise
 
 
-def to_rgb8(image: Image) -> np.ndarray:
-    """A decoded PIL image of any mode -> uint8 RGB [H W 3], in sRGB where it carries a colour profile."""
+def to_rgb(image: Image) -> Image:
+    """A decoded image of any mode -> mode RGB, in sRGB where it carries a colour profile."""
     from PIL import Image
 
     if image.mode.startswith("I") or image.mode == "F":  # `convert` would clip these
@@ -109,7 +111,7 @@ def to_rgb8(image: Image) -> np.ndarray:
         image = Image.alpha_composite(white, image).convert("RGB")
         image.info["icc_profile"] = profile
     image = _to_srgb(image)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _grey8(values: np.ndarray) -> np.ndarray:
@@ -147,15 +149,20 @@ def _to_srgb(image: Image) -> Image:
         return image
 
 
+def write_ppm(image: Image, out: IO[bytes]) -> None:
+    """Write an image of mode RGB, some rows at a time: a whole copy of it would take as much memory again."""
+    width, height = image.size
+    out.write(b"P6\n%d %d\n255\n" % (width, height))
+    for top in range(0, height, ROWS):
+        out.write(image.crop((0, top, width, min(top + ROWS, height))).tobytes())
+
+
 def main(what: str, path: str, limits: Limits) -> int:
     try:
         if what == "kind":
             print(kind(path, limits))
         else:
-            pixels = read(path, limits)
-            out = sys.stdout.buffer
-            out.write(b"P6\n%d %d\n255\n" % (pixels.shape[1], pixels.shape[0]))
-            out.write(np.ascontiguousarray(pixels).data)
+            write_ppm(read(path, limits), sys.stdout.buffer)
     except RefusedError as error:
         print(error, file=sys.stderr)
         return limits.refused

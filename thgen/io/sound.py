@@ -30,7 +30,8 @@ class Sound:
     samples: float32 [L], 16 kHz mono in [-1, 1]: what the lips follow
     wave:    WAV file, 48 kHz, mono or stereo, float: what the video plays, once scaled; None if it was not asked for
     gain:    factor that brings the wave to [-1, 1]; 1 unless it exceeds that
-    channel: 0 or 1: the only channel of the wave to be played, since the two cancel each other; None: both
+    channel: the only channel of the wave to be played, on both sides: there is no other, or they cancel each other;
+             None: both are played
     """
 
     samples: np.ndarray
@@ -75,7 +76,7 @@ def _from_samples(samples: np.ndarray, wave: Path | None) -> Sound:
     scaled, _ = _checked(samples, "The audio", float(np.abs(samples).max(initial=0)))
     if wave is not None:
         soundfile.write(wave, scaled, SAMPLE_RATE, subtype="FLOAT")
-    return Sound(scaled, wave)
+    return Sound(scaled, wave, channel=0)
 
 
 def _decode(path: Path, channels: int, wave: Path | None, tick: Tick) -> tuple[np.ndarray, float]:
@@ -109,7 +110,7 @@ def _blocks(path: Path, channels: int, tick: Tick) -> Iterator[np.ndarray]:
                "-ac", str(channels), "-f", "f32le", "-")  # fmt: skip
     block, done = np.empty((WAVE_RATE, channels), "<f4"), 0
     with decoder(path, AudioError, tick, *options) as child:
-        while count := child.read_into(memoryview(block.reshape(-1).view(np.uint8))):
+        while count := child.read_into(block.data.cast("B")):
             tick()
             done += count // block.strides[0]
             if done > (AUDIO_MAX_SECONDS + 1) * WAVE_RATE:
@@ -120,9 +121,9 @@ def _blocks(path: Path, channels: int, tick: Tick) -> Iterator[np.ndarray]:
 
 
 def _one_channel(both: np.ndarray) -> tuple[np.ndarray, int | None]:
-    """Channels [L C] -> one [L]: their mean, or the louder one (and its number) where two cancel each other."""
+    """Channels [L C] -> one [L]: their mean; the only one, or the louder of two that cancel, and its number."""
     if both.shape[1] == 1:
-        return np.ascontiguousarray(both[:, 0]), None
+        return np.ascontiguousarray(both[:, 0]), 0
     mean = both.mean(axis=1)
     powers = [float(np.square(both[:, c], dtype=np.float64).mean()) if len(both) else 0.0 for c in (0, 1)]
     louder = int(powers[1] > powers[0])

@@ -1,0 +1,68 @@
+"""Every mode and format of Pillow's, and hostile photos: the right picture or one typed sentence, within bounds."""
+
+import numpy as np
+import pytest
+from photo_files import HOSTILE, picture, writable, write
+from pixel_formats import scene
+from watch import is_sentence, watched
+
+from thgen.errors import PhotoError
+from thgen.io.photo import picture_kind, read_photo
+
+TAKEN = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF", "HEIF", "DIB", "MPO")
+BROKEN = (("YCbCr", "TIFF"),)  # Pillow cannot read what it writes
+
+
+@pytest.mark.parametrize("mode,kind", writable())
+def test_every_mode_and_format(tmp_path, mode, kind):
+    path, temporary = tmp_path / "photo", tmp_path / "temporary"
+    temporary.mkdir()
+    picture(mode).save(path, kind)
+    with watched(temporary):
+        if kind not in TAKEN or (mode, kind) in BROKEN:
+            with pytest.raises(PhotoError, match="damaged" if kind in TAKEN else "not an image") as caught:
+                read_photo(path)
+            assert is_sentence(caught.value)
+            return
+        photo = read_photo(path)
+    wanted = scene().astype(float)
+    grey = mode in ("1", "L", "LA", "La", "I", "F") or mode.startswith("I;16")
+    if grey:
+        wanted = np.repeat((wanted @ [0.299, 0.587, 0.114])[..., None], 3, axis=2)
+    assert photo.shape == wanted.shape and photo.dtype == np.uint8
+    coarse = mode in ("1", "P", "PA") or kind == "GIF"  # dithered: right on average
+    error = photo.mean((0, 1)) - wanted.mean((0, 1)) if coarse else photo - wanted
+    assert np.abs(error).mean() < 14, (mode, kind)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_photos(tmp_path, name):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    path, words = write(tmp_path, name), HOSTILE[name][1]
+    photo, error = None, None
+    with watched(temporary):
+        picture_kind(path)  # a driver is asked for first of all
+        try:
+            photo = read_photo(path)
+        except PhotoError as refused:
+            error = refused
+    if photo is None:
+        assert error is not None and words is not None and words in str(error) and is_sentence(error), error
+    else:
+        assert not words and photo.dtype == np.uint8 and photo.shape[2] == 3
+        assert photo[::7].std() > 0 or name == "negative integers"
+
+
+def test_a_slow_photo_can_be_cancelled(tmp_path):
+    class CancelledError(Exception):
+        """Raised by whoever leaves."""
+
+    def leave() -> None:
+        raise CancelledError
+
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    path = write(tmp_path, "endless scans")
+    with watched(temporary, seconds=3), pytest.raises(CancelledError):
+        read_photo(path, leave)

@@ -10,6 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import pytest
+from hidden import pytest_addoption, pytest_configure  # noqa: F401 - hooks: the option --without
 from hub_stand_in import REPO, serve
 
 from thgen.hub import Hub

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from hidden import recorded_voices
 
-from thgen.evaluation import talk
+from thgen.__main__ import main
+from thgen.evaluation import talk, variance
 from thgen.methods.base import Decoded
 from thgen.methods.rig import Rig
 from thgen.preprocess.look import Looker
@@ -23,6 +25,30 @@ def test_the_same_people_say_the_same():
     first, again = (next(iter(talk.talks(1, 13, 96, ellipsoid_head()))) for _ in range(2))
     np.testing.assert_array_equal(first.clip.frames, again.clip.frames)
     assert first.voice.shape == (13 * 640,) and np.array_equal(first.voice, again.voice)
+
+
+@pytest.mark.parametrize(("module", "scenes"), [(talk, "talks"), (variance, "performances")])
+@pytest.mark.parametrize("voices", ["espeak", "all"])
+def test_who_speaks_is_told_to_the_scenes_and_by_the_report(module, scenes, voices, monkeypatch):
+    asked = []
+
+    def stop(rng, frames, voices):
+        asked.append(voices)
+        raise InterruptedError
+
+    monkeypatch.setattr(module, "track_states", stop)
+    with pytest.raises(InterruptedError):
+        next(iter(getattr(module, scenes)(1, 13, 96, ellipsoid_head(), voices)))
+    assert asked == [voices]
+
+
+@pytest.mark.parametrize("what", ["talk", "variance"])
+def test_voices_that_are_missing_are_told_before_anything_is_rendered(what, tmp_path, capsys):
+    with recorded_voices(False):
+        assert main(["evaluate", what, "--voices", "all", "--out", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("package-of-") == 15, "all of the set, not the first that is drawn"
+    assert not list(tmp_path.iterdir())
 
 
 def test_lips_follow_the_voice_and_all_else_the_clip(rig):
@@ -63,6 +89,7 @@ def test_what_is_held_stays_as_in_the_first_frame(rig):
 def test_the_truth_is_nearest_and_its_own_distance_is_zero(rig):
     looker = Looker(rig.guide.analyser, torch.device("cpu"))
     report = talk.measure([rig], looker, 1, 10, 96, mesh=ellipsoid_head())
+    assert report.settings["voices"] == "espeak"
     rows = {row[""]: row for row in report.rows}
     assert list(rows) == [talk.COPY, "rig", talk.TRUE]
     assert rows[talk.TRUE]["FD"] == pytest.approx(0, abs=1e-6) and rows[talk.COPY]["FD"] > 1e-4

@@ -1,10 +1,12 @@
 """Synthetic voices, and the mouths that go with them."""
 
+import sys
 import time
 from dataclasses import astuple
 
 import numpy as np
 import pytest
+from hidden import recorded_voices
 
 from thgen.errors import AssetError
 from thgen.schema import COEFFICIENT_INDEX, EMOTIONS, LIP_COEFFICIENTS, SAMPLE_RATE, SAMPLES_PER_FRAME
@@ -112,6 +114,7 @@ def test_phones_lie_where_the_sound_says():
 
 
 def test_equal_seeds_give_equal_speech_whatever_was_said_before():
+    speech.require("espeak")  # must not leave the library loaded, which would remember what was said
     first = speech.random_speech(np.random.default_rng(5), 3.0)
     speech.speak("Something else in between.", speech.Voice("de+klatt2"))
     second = speech.random_speech(np.random.default_rng(5), 3.0)
@@ -181,7 +184,72 @@ def test_an_unknown_voice_is_refused_with_its_name():
         speech.speak("Hello.", speech.Voice("xx-klingon"))
 
 
-@pytest.mark.skipif(not flite.available(), reason="needs Debian's libflite1")
+def test_a_seed_gives_the_same_speech_whatever_is_installed():
+    """The voices of the wheel are on every machine: with them, nothing else may change what a seed says."""
+    found = []
+    for installed in (True, False):
+        with recorded_voices(installed):
+            seeds = [np.random.default_rng(seed) for seed in range(60)]
+            found.append([speech.random_voice(rng) for rng in seeds])
+            found.append([rng.integers(2**31) for rng in seeds])  # the streams go on alike
+            found.append(speech.random_speech(np.random.default_rng(5), 2.0))
+    np.testing.assert_array_equal(found[2].samples, found[5].samples)
+    assert found[2].phones == found[5].phones
+    assert found[0] == found[3] and found[1] == found[4]
+    assert {voice.engine for voice in found[0]} == {"espeak"}
+
+
+def test_a_voice_of_the_whole_set_is_drawn_whether_or_not_it_is_installed():
+    found = []
+    for installed in (True, False):
+        with recorded_voices(installed):
+            found.append([speech.random_voice(np.random.default_rng(seed), voices="all") for seed in range(60)])
+    assert found[0] == found[1]
+    for engine in ("flite", "festival"):
+        drawn = next(voice for voice in found[1] if voice.engine == engine)
+        told = rf"{drawn.name}.*apt install package-of-{drawn.name}`.*--voices espeak"
+        with recorded_voices(False), pytest.raises(AssetError, match=told) as error:
+            speech.speak("Hello.", drawn)
+        assert ". " not in str(error.value), "one sentence"
+        with recorded_voices(True):
+            assert len(speech.speak("Hello.", drawn).samples) > 0
+
+
+def test_what_a_set_lacks_is_named_at_once_and_in_full():
+    with recorded_voices(False):
+        speech.require("espeak")
+        with pytest.raises(AssetError) as error:
+            speech.require("all")
+    names = [name for _, _, recorded, _ in speech.SPLITS.values() for name in recorded]
+    assert len(names) == 15
+    for name in names:
+        assert name in str(error.value) and f"package-of-{name}" in str(error.value)
+    with recorded_voices(True), pytest.MonkeyPatch.context() as patch:
+        speech.require("all")
+        patch.setattr(flite, "lacking", lambda voice: ("libflite1",) if voice == "slt" else ())
+        with pytest.raises(AssetError, match=r"\(slt\): run `apt install libflite1`"):
+            speech.require("all")
+
+
+def test_without_the_wheel_every_set_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    with pytest.raises(AssetError, match="espeakng-loader"):
+        speech.require("espeak")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_set_has_its_splits_by_rule(installed):
+    rng = np.random.default_rng(0)
+    with recorded_voices(installed):
+        assert speech.held_out_splits("espeak") == ("new_voices", "new_languages")
+        assert speech.held_out_splits("all") == ("new_voices", "new_languages", "new_recorded")
+        with pytest.raises(AssetError, match="'new_recorded': choose the voices 'all'"):
+            speech.random_voice(rng, "new_recorded")
+        with pytest.raises(AssetError, match="no set of voices 'many'; choose one of: espeak, all"):
+            speech.random_voice(rng, voices="many")
+
+
+@pytest.mark.skipif(bool(flite.lacking("rms")), reason="needs Debian's libflite1")
 def test_recorded_voice_closes_its_lips_too():
     said = speech.speak("A big baby boy.", speech.Voice("rms", engine="flite"))
     lips = said.lips()

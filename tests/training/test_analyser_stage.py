@@ -4,15 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 
-from thgen.errors import TrainingError
+from thgen.errors import AssetError, TrainingError
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.schema import COEFFICIENTS, SEGMENTS
 from thgen.synth import facekit as fk
 from thgen.training.analyser_stage import UNKNOWN, AnalyserStage, close_points, crop_matrix, move_labels, wide_crops
 from thgen.training.data import ClipStore
-from thgen.training.negatives import animal, clutter, photos_without_people
+from thgen.training.negatives import PHOTOS, animal, clutter, photos_without_people
 from thgen.training.stage import checked
 
 SMALL = {"channels": [8, 16, 16, 24, 32], "hidden": 48, "segments": 8}
@@ -128,4 +129,15 @@ def test_negatives_repeat_with_their_seed_and_hold_no_person():
         one, again, other = (make(np.random.default_rng(s)) for s in (1, 1, 2))
         assert np.array_equal(one, again) and not np.array_equal(one, other)
         assert one.shape == (160, 160, 3) and one.dtype == np.uint8 and one.std() > 5
-    assert photos_without_people(), "scikit-image ships some"
+
+
+def test_a_photo_that_is_missing_is_an_error_and_not_another_draw(monkeypatch):
+    """Negatives are drawn by number: with a photo less, a seed would show others."""
+    assert len(photos_without_people()) == len(PHOTOS)
+
+    def lost():
+        raise OSError("no such file")
+
+    monkeypatch.setattr(skimage.data, PHOTOS[3], lost)
+    with pytest.raises(AssetError, match=PHOTOS[3]):
+        photos_without_people()

@@ -3,14 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from hidden import recorded_voices
 
+from thgen.errors import AssetError
 from thgen.schema import LIP_COEFFICIENTS
+from thgen.training import audio_stage
 from thgen.training.audio_stage import AudioStage, recorded_clip
+from thgen.training.loop import RunOptions, train
 from thgen.training.stage import load_stage
+from thgen.training.task import build_task
 
 pytest.importorskip("espeakng_loader")
 SMALL = {
     "batch_size": 3,
+    "data.voices": "espeak",
     "data.pool": 4,
     "data.fresh": 1,
     "data.seconds": 2.0,
@@ -90,6 +96,43 @@ def test_a_few_steps_learn_one_batch(stage):
         optimiser.step()
         totals.append(float(total.detach()))
     assert totals[-1] < 0.5 * totals[0]
+
+
+def test_the_stage_trains_and_validates_without_recorded_voices(tmp_path):
+    """As `make smoke` runs it on a machine with the wheel alone."""
+    few = {"model.fine": 16, "model.coarse": 24, "validate_every": 0}  # the end validates
+    config = load_stage("rig", "audio", overrides=few, smoke=True)
+    with recorded_voices(False):
+        outcome = train(config, RunOptions(tmp_path / "runs", tmp_path / "weights", export=False, cpu=True))
+    assert {name.partition(".")[0] for name in outcome.scores} == {"new_voices", "new_languages"}
+    assert all(np.isfinite(value) for name, value in outcome.scores.items() if name.endswith("opening_error"))
+
+
+def test_missing_voices_are_told_before_the_stage_is_built():
+    config = load_stage("rig", "audio")
+    assert config.data["voices"] == "all", "what the bundled weights heard"
+    with recorded_voices(False), pytest.raises(AssetError, match=r"apt install.*--set data\.voices=espeak"):
+        build_task(config)
+
+
+@pytest.mark.parametrize(("voices", "splits"), [("espeak", 2), ("all", 3)])
+def test_validation_and_manifest_name_the_voices_of_the_set(voices, splits, monkeypatch):
+    asked = []
+
+    def clip(seed, seconds, split, clean=False, voices="espeak"):
+        asked.append((split, voices))
+        lips = np.random.default_rng(seed).random((50, 21), np.float32)
+        return np.zeros(640 * 50, np.float32), np.zeros((80, 200), np.float32), lips
+
+    monkeypatch.setattr(audio_stage, "recorded_clip", clip)
+    with recorded_voices(True):
+        stage = build_task(load_stage("rig", "audio", overrides=SMALL | {"data.voices": voices}))
+    stage.validate()
+    assert list(dict.fromkeys(asked)) == [(s, voices) for s in ("new_voices", "new_languages", "new_recorded")[:splits]]
+    next(stage.batches("train", 0, 0, 1))
+    assert asked[-1] == ("train", voices)
+    told = "the recorded voices awb, kal16, rms, ked_diphone" if voices == "all" else "no recorded voices"
+    assert told in stage.data_summary
 
 
 def test_export_builds_the_network_again(stage):

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from thgen.__main__ import main
+from thgen.errors import AssetError
 
 
 def test_dry_run_prints_the_resolved_config_and_does_nothing(stage, tmp_path, capsys):
@@ -49,6 +50,32 @@ def test_nonsense_ends_with_one_sentence_and_status_2(tiny, capsys, words, told)
     assert tiny(*words) == 2
     error = capsys.readouterr().err
     assert told in error and error.count("\n") == 1
+
+
+def test_what_the_last_stage_lacks_is_told_before_the_first_one_trains(stage, tmp_path, capsys, monkeypatch):
+    import tiny_task
+
+    def check(config):
+        if config.name == "second":
+            raise AssetError("There is no head.")
+
+    monkeypatch.setattr(tiny_task.TinyStage, "check", check)
+    stage(steps=2)
+    file = tmp_path / "tiny.yaml"
+    first = yaml.safe_load(file.read_text())["stages"]["first"]
+    file.write_text(yaml.safe_dump({"stages": {"first": first, "second": first}}, sort_keys=False))
+    words = ["train", "tiny", "--config", str(file), "--runs", str(tmp_path / "runs"), "--no-export", "--cpu"]
+    assert main(words) == 2
+    assert capsys.readouterr().err == "thgen: There is no head.\n"
+    assert not (tmp_path / "runs").exists()
+    assert main([*words, "--stage", "first"]) == 0, "which lacks nothing"
+
+
+@pytest.mark.parametrize("name", ["analyser", "generator"])
+def test_a_head_that_is_missing_is_told_by_the_stages_that_render_it(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("THGEN_FACEKIT", str(tmp_path))
+    assert main(["train", "rig", "--stage", name, "--runs", str(tmp_path / "runs")]) == 2
+    assert "facekit_convert" in capsys.readouterr().err and not (tmp_path / "runs").exists()
 
 
 def test_an_unknown_method_lists_the_known_ones(capsys):

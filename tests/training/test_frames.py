@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from thgen.errors import TrainingError
 from thgen.preprocess.crop import resized
 from thgen.training.frames import apart, jittered, perspective, tensor, turned
 
@@ -53,6 +54,11 @@ def test_moments_are_apart_where_the_clip_is_long_enough(frames, count, least):
         gaps = np.diff(chosen)
         assert len(chosen) == count and chosen[0] >= 0 and chosen[-1] < frames
         assert gaps.min() >= min(least, (frames - 1) // (count - 1))
+
+
+def test_a_clip_with_fewer_frames_than_moments_is_told_of():
+    with pytest.raises(TrainingError, match="has 7 frames, of which 9 are wanted: render longer ones"):
+        apart(np.random.default_rng(0), 7, 9, 3)
 
 
 def test_moments_reach_all_of_a_clip():

@@ -56,6 +56,18 @@ def test_training_on_one_batch_beats_the_copy(shards, batch):
     assert after["l1"] < after["l1_copy"]
 
 
+def test_scores_and_pictures_are_those_of_float32_under_the_loops_autocast(stage, batch):
+    """The loop validates under the autocast of the training; behind the eyes' lids bfloat16 is an error."""
+    stage.net.eval()
+    with torch.no_grad():
+        plain = stage.run(batch).image
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(stage.run(batch).image, plain)
+            assert all(np.isfinite(value) for value in stage.scores(batch).values())
+            assert all(torch.isfinite(picture).all() for picture in stage.images(batch).values())
+    stage.net.train()
+
+
 def test_polish_has_two_players_that_move_only_themselves(shards):
     stage = make(shards, adversarial=0.1, matching=1.0, temporal=1.0, discriminator=1.0)
     assert stage.players == {"generator": ["generator"], "discriminator": ["discriminator"]}

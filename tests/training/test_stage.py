@@ -17,6 +17,22 @@ def test_every_shipped_stage_is_valid(path):
         assert load_stage(path.stem, name).steps > 0
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_stage_has_a_smoke_run_that_needs_no_data_and_no_voices_of_its_own(path):
+    for name in read_stages(path.stem):
+        data = load_stage(path.stem, name, smoke=True).data
+        assert {data[split] for split in ("train", "val") if split in data} <= {"out/smoke/data"}, name
+        assert data.get("voices", "espeak") == "espeak", name
+
+
+@pytest.mark.parametrize("method", ["rig", "pd_fgc.compact"])
+def test_the_bundled_weights_losses_look_through_a_prior_that_every_machine_has(method):
+    """ "auto" is another one where the Hub can be reached, and the same config would train other weights."""
+    stages = [load_stage(method, name) for name in read_stages(method)]
+    priors = {s.name: s.data.get("prior") for s in stages if {"vgg", "perceptual"} & s.losses.keys()}
+    assert priors and set(priors.values()) == {"analyser"}, priors
+
+
 def test_defaults_are_shared_and_overridden(tmp_path):
     file = tmp_path / "m.yaml"
     file.write_text(yaml.safe_dump({"defaults": {"ema": 0.5, "seed": 3}, "stages": {"s": {**GOOD, "seed": 4}}}))

@@ -15,6 +15,7 @@ import numpy as np
 from thgen.errors import AssetError, AudioError
 from thgen.preprocess import audio
 from thgen.schema import FPS, LIP_COEFFICIENTS, SAMPLE_RATE, SAMPLES_PER_FRAME
+from thgen.synth import voice_sets
 from thgen.synth.visemes import mouth_opening
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 CLOSED_BELOW = 1.5  # an opening, in % of the outer-canthal distance, that looks closed
 _SHUT = LIP_COEFFICIENTS.index("mouthPress_L")
-_HELD_OUT = ("new_voices", "new_languages", "new_recorded")
 # Phones of pocketsphinx's English model, by what the lips should do.
 _JUDGED = {
     "closing": ("P", "B", "M"),
@@ -96,24 +96,25 @@ def silence_opening(opening: np.ndarray, quiet: np.ndarray) -> dict[str, float]:
     return {"mean": float(100 * size.mean() / span), "worst": float(100 * np.percentile(size, 95) / span)}
 
 
-def held_out(model: AudioToLip, clips: int = 12, seconds: float = 8.0) -> dict[str, dict[str, float]]:
+def held_out(
+    model: AudioToLip, clips: int = 12, seconds: float = 8.0, voices: str = "espeak"
+) -> dict[str, dict[str, float]]:
     """lip_scores of the whole path (with voice activity) on voices that training never heard, clean and recorded.
 
-    Keys: "new_voices" (variants), "new_languages" (Swedish, Polish, Turkish), "new_recorded" (voices built from
-    people's recordings, where flite or festival is installed), each also with "/recorded" for augmented sound.
+    Keys: "new_voices" (variants), "new_languages" (Swedish, Polish, Turkish), and with the voices "all" "new_recorded"
+    (voices built from people's recordings), each also with "/recorded" for augmented sound. Raises AssetError where a
+    voice is not installed.
     """
     from thgen.networks.audio_encoder import encode_lips
     from thgen.synth import speech
     from thgen.training.audio_stage import recorded_clip
 
     scores = {}
-    for split in _HELD_OUT:
-        if not speech.installed(split):
-            continue
+    for split in speech.held_out_splits(voices):
         for clean in (True, False):
             guesses, truths = [], []
             for k in range(clips):
-                samples, _, lips = recorded_clip((77_003, k), seconds, split, clean)
+                samples, _, lips = recorded_clip((77_003, k), seconds, split, clean, voices)
                 guesses.append(encode_lips(model, samples, len(lips)).numpy())
                 truths.append(lips)
             scores[split + ("" if clean else "/recorded")] = lip_scores(np.concatenate(guesses), np.concatenate(truths))
@@ -229,6 +230,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     parser = subparsers.add_parser("lips", help="lips against held-out voices, and on recordings")
     parser.add_argument("recordings", nargs="*", type=Path, metavar="WAV", help="real voices to judge and to plot")
     parser.add_argument("--clips", type=int, default=12, help="held-out clips per set (0 = none; default: 12)")
+    voice_sets.add_argument(parser, "whose held-out sets are measured")
     parser.add_argument(
         "--out", type=Path, default=Path("out"), help="folder of the plots and lips.json (default: out)"
     )
@@ -241,11 +243,15 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from thgen.hub import load_network
+    from thgen.synth import speech
 
+    if args.clips > 0:
+        speech.require(args.voices)
     model = cast("AudioToLip", load_network("audio", torch.device("cpu")))
     report: dict[str, object] = {}
     if args.clips > 0:
-        report["held_out"] = held_out(model, args.clips)
+        report["voices"] = args.voices
+        report["held_out"] = held_out(model, args.clips, voices=args.voices)
     report["recordings"] = {path.name: real_voice(model, path, args.out) for path in args.recordings}
     text = json.dumps(report, indent=1, default=float)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ from thgen.networks.coefficients import pick
 from thgen.preprocess.crop import ANALYSER, ANALYSER_SIZE, landmark_square, sample_square
 from thgen.preprocess.look import Looker
 from thgen.schema import EXPRESSION_COEFFICIENTS, FACTORS, FPS, Controls
+from thgen.synth import speech, voice_sets
 from thgen.synth.clip import ClipSource, ClipTruth
 from thgen.synth.facekit import HeadMesh, load_facekit
 from thgen.synth.motion import track_states
@@ -45,15 +46,15 @@ class Talk:
     voice: np.ndarray
 
 
-def talks(count: int, frames: int, size: int, mesh: HeadMesh | None = None) -> Iterator[Talk]:
-    """Always the same ones. Raises AssetError."""
+def talks(count: int, frames: int, size: int, mesh: HeadMesh | None = None, voices: str = "espeak") -> Iterator[Talk]:
+    """Always the same ones of a set of voices (one of voice_sets.VOICE_SETS). Raises AssetError."""
     cv2.setNumThreads(1)
     source = ClipSource(mesh or load_facekit(), size, size, imaging=False)
     for i in range(count):
         rng = np.random.default_rng((FIRST_IDENTITY, 9, i))
-        states, speech, _ = track_states(rng, frames)
+        states, said, _ = track_states(rng, frames, voices)
         clip = source.clip(source.performer(FIRST_IDENTITY + 2 * PARTNER + i), states, rng)
-        yield Talk(clip, spoken(speech, frames))
+        yield Talk(clip, spoken(said, frames))
 
 
 def self_driven(method: Method, talk: Talk, held: tuple[str, ...] = ()) -> np.ndarray:
@@ -144,12 +145,12 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 def measure(
     methods: list[Method], looker: Looker, identities: int, frames: int, size: int, held: tuple[str, ...] = (),
-    mesh: HeadMesh | None = None,
+    mesh: HeadMesh | None = None, voices: str = "espeak",
 ) -> Report:  # fmt: skip
     """The table: one row per method between those of the photo and of the true frames."""
     names = [COPY, *(method.name for method in methods), TRUE]
     rows = {name: Seen(defaultdict(list), [], []) for name in names}
-    for talk in talks(identities, frames, size, mesh):
+    for talk in talks(identities, frames, size, mesh, voices):
         true = talk.clip.frames[::EVERY]
         look_at(rows[COPY], np.repeat(true[:1], len(true), 0), talk, looker)
         look_at(rows[TRUE], true, talk, looker)
@@ -162,7 +163,8 @@ def measure(
         "to the true frames on the features of our own analyser, which no published FID compares with. LMD: 68 points, "
         "% of the inter-ocular distance; LMD mouth: its 20, moved to one centre. Expression: mean error of its shapes, "
         "% of a full one. Lips r: correlation of the inner lips' opening with the true one, per clip.",
-        {"size": size, "held": ", ".join(held), "frames": identities * len(range(0, frames, EVERY))},
+        {"size": size, "held": ", ".join(held), "frames": identities * len(range(0, frames, EVERY)),
+         "voices": voices},
     )  # fmt: skip
 
 
@@ -176,6 +178,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=60, help="of each clip (default: 60)")
     parser.add_argument("--size", type=int, default=256, help="px of the crops (default: 256)")
     parser.add_argument("--held", default="", help="factors that stay as in the first frame, comma separated")
+    voice_sets.add_argument(parser, "who speaks")
     parser.add_argument("--device", default="cpu")
 
 
@@ -189,6 +192,7 @@ def run(args: argparse.Namespace) -> Report:
     names, held = ([n.strip() for n in text.split(",") if n.strip()] for text in (args.methods, args.held))
     if wrong := [name for name in held if name not in FACTORS]:
         raise ControlError(f"There is no factor {wrong[0]!r}; choose one of: {', '.join(FACTORS)}.")
+    speech.require(args.voices)
     looker = Looker(hub.load_network("analyser", device), device)
     methods = [method_class(name).load(device) for name in names or METHODS]
-    return measure(methods, looker, args.identities, args.frames, args.size, tuple(held))
+    return measure(methods, looker, args.identities, args.frames, args.size, tuple(held), voices=args.voices)

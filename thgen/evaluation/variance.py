@@ -32,6 +32,7 @@ from thgen.schema import (
     OTHERS,
     Controls,
 )
+from thgen.synth import speech, voice_sets
 from thgen.synth.clip import ClipSource
 from thgen.synth.facekit import HeadMesh, load_facekit
 from thgen.synth.head import State
@@ -70,13 +71,15 @@ def only(factor: str, still: State, moved: State) -> State:
     return replace(still, coefficients=coefficients)
 
 
-def performances(count: int, frames: int, size: int, mesh: HeadMesh | None = None) -> Iterator[Performance]:
-    """Always the same ones. Raises AssetError."""
+def performances(
+    count: int, frames: int, size: int, mesh: HeadMesh | None = None, voices: str = "espeak"
+) -> Iterator[Performance]:
+    """Always the same ones of a set of voices (one of voice_sets.VOICE_SETS). Raises AssetError."""
     cv2.setNumThreads(1)
     source = ClipSource(mesh or load_facekit(), size, size, imaging=False)
     for i in range(count):
         rng = np.random.default_rng((FIRST_IDENTITY, 7, i))
-        states, speech, _ = track_states(rng, frames)
+        states, said, _ = track_states(rng, frames, voices)
         person = source.performer(FIRST_IDENTITY + i)
         still = State.neutral()
         seed = (FIRST_IDENTITY, 8, i)  # one camera for everything that is rendered of this person
@@ -87,7 +90,7 @@ def performances(count: int, frames: int, size: int, mesh: HeadMesh | None = Non
         driver = source.clip(source.performer(FIRST_IDENTITY + PARTNER + i), states, rng)
         first = alone["lip"]
         yield Performance(
-            first.frames[0], first.keypoints[0, :68], driver.frames, speech,
+            first.frames[0], first.keypoints[0, :68], driver.frames, said,
             {f: clip.frames[1:] for f, clip in alone.items()},
         )  # fmt: skip
 
@@ -120,11 +123,12 @@ def shown(method: Method, identity: Identity, target: Factors, every: int = EVER
 
 
 def measure(
-    method: Method, looker: Looker, identities: int, frames: int, size: int, others: str, mesh: HeadMesh | None = None
-) -> Report:
+    method: Method, looker: Looker, identities: int, frames: int, size: int, others: str, mesh: HeadMesh | None = None,
+    voices: str = "espeak",
+) -> Report:  # fmt: skip
     """Both tables, the method's and the renderer's."""
     found: dict[tuple[str, str, str], list[np.ndarray]] = defaultdict(list)
-    for act in performances(identities, frames, size, mesh):
+    for act in performances(identities, frames, size, mesh, voices):
         identity = method.encode_photo(act.photo)
         tracks = method.encode_clip(list(act.driver))
         tracks |= method.encode_audio(spoken(act.speech, frames), frames)
@@ -144,7 +148,7 @@ def measure(
         "its mean over the clip. Rows compare only within themselves. Own : leak is the driven factor's entry over the "
         "largest of the others in its row. Renders: the same people rendered with that factor alone, which shows what "
         "the analyser itself mixes up.",
-        {"size": size, "frames": identities * len(range(0, frames, EVERY)), "others": others},
+        {"size": size, "frames": identities * len(range(0, frames, EVERY)), "others": others, "voices": voices},
     )  # fmt: skip
 
 
@@ -166,6 +170,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=100, help="of each performance (default: 100)")
     parser.add_argument("--size", type=int, default=256, help="px of the crops (default: 256)")
     parser.add_argument("--others", choices=OTHERS, default="stay", help="what the other factors do (default: stay)")
+    voice_sets.add_argument(parser, "who speaks")
     parser.add_argument("--device", default="cpu")
 
 
@@ -174,7 +179,8 @@ def run(args: argparse.Namespace) -> Report:
     from thgen import hub
     from thgen.pipeline import method_class
 
+    speech.require(args.voices)
     device = torch.device(args.device)
     method = method_class(args.method).load(device)
     looker = Looker(hub.load_network("analyser", device), device)
-    return measure(method, looker, args.identities, args.frames, args.size, args.others)
+    return measure(method, looker, args.identities, args.frames, args.size, args.others, voices=args.voices)

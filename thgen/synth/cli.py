@@ -13,12 +13,13 @@ import numpy as np
 
 from thgen.errors import OutputError
 from thgen.schema import FPS, SAMPLES_PER_FRAME
+from thgen.synth import voice_sets
 
 
 @dataclass(frozen=True)
 class RenderJob:
     """What to render. motion: "random" (independent states), "pairs" (each with its neighbour in time) or "track"
-    (25 fps motion with speech)."""
+    (25 fps motion with speech); voices: one of voice_sets.VOICE_SETS, who speaks in tracks."""
 
     out: str
     identities: int = 100
@@ -32,6 +33,7 @@ class RenderJob:
     identities_per_shard: int = 25
     head: str = "facekit"
     device: str = "cpu"
+    voices: str = "espeak"
 
     @property
     def length(self) -> int:
@@ -67,7 +69,7 @@ def render_shard(job: RenderJob, number: int) -> int:
                 meta: dict = {"identity": identity, "motion": job.motion}
                 samples = None
                 if job.motion == "track":
-                    states, speech, meta["emotions"] = track_states(rng, job.length)
+                    states, speech, meta["emotions"] = track_states(rng, job.length, job.voices)
                     samples = speech.samples[: job.length * SAMPLES_PER_FRAME]
                 else:
                     states = random_states(rng, job.length, pairs=job.motion == "pairs")
@@ -87,29 +89,41 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--flow-size", type=int, default=128)
     parser.add_argument("--motion", choices=("random", "pairs", "track"), default="track")
     parser.add_argument("--head", default="facekit", help="facekit, or ellipsoid (built in, for trying)")
+    voice_sets.add_argument(parser, "who speaks in tracks")
     parser.add_argument("--device", default="cpu", help="cpu (numba) or a torch device, as cuda")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True)
     parser.add_argument("--workers", type=int, default=1)
 
 
+def _settings(config: Path) -> dict:
+    """What render.json says of the clips beside it. A file from before there were sets of voices names none: silent
+    clips can go on, but of clips that speak nobody knows from which set their voices were drawn."""
+    found = json.loads(config.read_text())
+    return found if found.get("motion") == "track" else {"voices": "espeak", **found}
+
+
 def run(args: argparse.Namespace) -> None:
     """Render what is missing. Raises AssetError, OutputError."""
     from tqdm import tqdm
 
+    from thgen.synth import speech
     from thgen.synth.clip import head_mesh
 
-    head_mesh(args.head)  # a missing head is told before any process starts
+    # What is missing is told before any process starts.
+    head_mesh(args.head)
+    if args.motion == "track":
+        speech.require(args.voices)
     job = RenderJob(
         args.out, args.identities, args.clips_per_identity, args.seconds, args.frames, args.size, args.flow_size,
-        args.motion, args.seed, head=args.head, device=args.device,
+        args.motion, args.seed, head=args.head, device=args.device, voices=args.voices,
     )  # fmt: skip
     out = Path(args.out)
     config = out / "render.json"
     try:
         out.mkdir(parents=True, exist_ok=True)
         known = {k: v for k, v in asdict(job).items() if k not in ("out", "identities", "device")}
-        if config.exists() and json.loads(config.read_text()) != known:
+        if config.exists() and _settings(config) != known:
             raise OutputError(f"{out} holds clips of other settings: choose another --out or delete it.")
         config.write_text(json.dumps(known, indent=1) + "\n")
     except OSError as error:

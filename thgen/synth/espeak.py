@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from types import ModuleType
 
 import numpy as np
 import soxr
@@ -60,12 +61,23 @@ class _Collector:
         return 0
 
 
-def _library() -> tuple[ctypes.CDLL, bytes]:
+def _wheel() -> ModuleType:
     try:
         import espeakng_loader
     except ImportError:
         raise AssetError("Synthetic speech needs the wheel espeakng-loader: pip install -e '.[train]'.") from None
-    return ctypes.CDLL(espeakng_loader.get_library_path()), espeakng_loader.get_data_path().encode()
+    return espeakng_loader
+
+
+def _library() -> tuple[ctypes.CDLL, bytes]:
+    wheel = _wheel()
+    return ctypes.CDLL(wheel.get_library_path()), wheel.get_data_path().encode()
+
+
+def check() -> None:
+    """Raises AssetError where the wheel is not installed. Leaves the library alone: loaded once more than `_run`
+    unloads it, it would keep its state from one utterance to the next."""
+    _wheel()
 
 
 def seed_noise() -> None:

@@ -1,12 +1,7 @@
-"""festival, when Debian's package is installed: voices built from recordings in six languages. Optional.
-
-    apt install festival festvox-kdlpc16k festvox-italp16k festvox-itapc16k festvox-czech-dita festvox-czech-krb \\
-        festvox-czech-machac festvox-czech-ph festvox-suopuhe-lj festvox-suopuhe-mv festvox-ru festvox-ca-ona-hts
-"""
+"""festival, when Debian's package is installed: voices built from recordings in six languages. Optional."""
 
 from __future__ import annotations
 
-import functools
 import shutil
 import subprocess
 import tempfile
@@ -21,7 +16,9 @@ from thgen.errors import AssetError
 from thgen.schema import SAMPLE_RATE
 from thgen.synth.flite import IPA as ENGLISH
 from thgen.synth.visemes import Phone
+from thgen.synth.voice_sets import not_installed
 
+PACKAGE = "festival"  # Debian's, with the program that all of VOICES need
 FOLDER = Path("/usr/share/festival/voices")
 SECONDS = 60  # a voice that takes longer than this for a sentence hangs
 
@@ -56,41 +53,46 @@ _CATALAN = _table(
 
 @dataclass(frozen=True)
 class Recorded:
-    """language: key of the texts; encoding: of the texts that the voice reads; ipa: its phones."""
+    """package: Debian's, which brings the voice; language: key of the texts; encoding: of the texts that the voice
+    reads; ipa: its phones."""
 
+    package: str
     language: str
     encoding: str
     ipa: dict[str, str]
 
 
 VOICES: dict[str, Recorded] = {
-    "ked_diphone": Recorded("en", "ascii", {**ENGLISH, "el": "l", "em": "m", "en": "n", "nx": "ɾ"}),
-    "lp_diphone": Recorded("it", "iso-8859-1", _ITALIAN),
-    "pc_diphone": Recorded("it", "iso-8859-1", _ITALIAN),
-    "czech_dita": Recorded("cs", "iso-8859-2", _CZECH),
-    "czech_krb": Recorded("cs", "iso-8859-2", _CZECH),
-    "czech_machac": Recorded("cs", "iso-8859-2", _CZECH),
-    "czech_ph": Recorded("cs", "iso-8859-2", _CZECH),
-    "suo_fi_lj_diphone": Recorded("fi", "iso-8859-1", _FINNISH),
-    "hy_fi_mv_diphone": Recorded("fi", "iso-8859-1", _FINNISH),
-    "msu_ru_nsh_clunits": Recorded("ru", "utf-8", _RUSSIAN),
-    "upc_ca_ona_hts": Recorded("ca", "iso-8859-1", _CATALAN),
+    "ked_diphone": Recorded("festvox-kdlpc16k", "en", "ascii", {**ENGLISH, "el": "l", "em": "m", "en": "n", "nx": "ɾ"}),
+    "lp_diphone": Recorded("festvox-italp16k", "it", "iso-8859-1", _ITALIAN),
+    "pc_diphone": Recorded("festvox-itapc16k", "it", "iso-8859-1", _ITALIAN),
+    "czech_dita": Recorded("festvox-czech-dita", "cs", "iso-8859-2", _CZECH),
+    "czech_krb": Recorded("festvox-czech-krb", "cs", "iso-8859-2", _CZECH),
+    "czech_machac": Recorded("festvox-czech-machac", "cs", "iso-8859-2", _CZECH),
+    "czech_ph": Recorded("festvox-czech-ph", "cs", "iso-8859-2", _CZECH),
+    "suo_fi_lj_diphone": Recorded("festvox-suopuhe-lj", "fi", "iso-8859-1", _FINNISH),
+    "hy_fi_mv_diphone": Recorded("festvox-suopuhe-mv", "fi", "iso-8859-1", _FINNISH),
+    "msu_ru_nsh_clunits": Recorded("festvox-ru", "ru", "utf-8", _RUSSIAN),
+    "upc_ca_ona_hts": Recorded("festvox-ca-ona-hts", "ca", "iso-8859-1", _CATALAN),
 }
 VOICELESS = frozenset("ptk")
 
 
-@functools.cache
-def available() -> tuple[str, ...]:
-    """The names of `VOICES` that are installed, in order; none without festival."""
-    if shutil.which("festival") is None:
-        return ()
-    return tuple(name for name in VOICES if any(FOLDER.glob(f"*/{name}")))
+def lacking(voice: str) -> tuple[str, ...]:
+    """Debian packages that one of `VOICES` needs and this machine lacks; none where it can speak."""
+    program = () if shutil.which("festival") else (PACKAGE,)
+    return program if any(FOLDER.glob(f"*/{voice}")) else (*program, VOICES[voice].package)
 
 
 def synthesise(text: str, voice: str) -> tuple[np.ndarray, tuple[Phone, ...]]:
-    """Speak `text` with one of `VOICES`: float32 samples [L] at 16 kHz, and the phones. Raises AssetError."""
-    if voice not in available():
-        raise AssetError(f"festival has no voice {voice!r} here; install its Debian package, see thgen.synth.festival.")
+    """Speak `text` with one of `VOICES`: float32 samples [L] at 16 kHz, and the phones.
+
+    Raises AssetError for a voice that is unknown or not installed, and where festival fails.
+    """
+    if voice not in VOICES:
+        raise AssetError(f"festival has no voice {voice!r}; it has: {', '.join(VOICES)}.")
+    if packages := lacking(voice):
+        raise not_installed([voice], packages)
     recorded = VOICES[voice]
     plain = text.replace("\\", " ").replace('"', " ")
     with tempfile.TemporaryDirectory() as folder:

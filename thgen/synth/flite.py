@@ -13,8 +13,10 @@ from thgen.errors import AssetError
 from thgen.schema import SAMPLE_RATE
 from thgen.synth.espeak import seed_noise
 from thgen.synth.visemes import Phone
+from thgen.synth.voice_sets import not_installed
 
 VOICES = ("awb", "kal16", "rms", "slt")
+PACKAGE = "libflite1"  # Debian's, with the library and all of VOICES
 _LOCK = threading.Lock()  # the library is not re-entrant
 # CMU phone set -> IPA as the viseme table knows it.
 IPA = {
@@ -38,13 +40,10 @@ class _Wave(ctypes.Structure):
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    """flite with its types declared. Raises AssetError where it is not installed."""
-    try:
-        for part in ("usenglish", "cmulex"):
-            ctypes.CDLL(f"libflite_{part}.so.1", mode=ctypes.RTLD_GLOBAL)
-        library = ctypes.CDLL("libflite.so.1", mode=ctypes.RTLD_GLOBAL)
-    except OSError:
-        raise AssetError("The flite voices need Debian's package libflite1: apt install libflite1.") from None
+    """flite with its types declared. Raises OSError where it is not installed."""
+    for part in ("usenglish", "cmulex"):
+        ctypes.CDLL(f"libflite_{part}.so.1", mode=ctypes.RTLD_GLOBAL)
+    library = ctypes.CDLL("libflite.so.1", mode=ctypes.RTLD_GLOBAL)
     pointer, text = ctypes.c_void_p, ctypes.c_char_p
     for name, result, arguments in (
         ("flite_synth_text", pointer, [text, pointer]),
@@ -65,26 +64,31 @@ def _library() -> ctypes.CDLL:
 
 @functools.cache
 def _voice(name: str) -> int:
+    """Handle of a voice. Raises OSError where it is not installed."""
     _library()
-    try:
-        register = getattr(ctypes.CDLL(f"libflite_cmu_us_{name}.so.1"), f"register_cmu_us_{name}")
-    except (OSError, AttributeError):
-        raise AssetError(f"flite has no voice {name!r}; it has: {', '.join(VOICES)}.") from None
+    register = getattr(ctypes.CDLL(f"libflite_cmu_us_{name}.so.1"), f"register_cmu_us_{name}")
     register.restype, register.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
     return register(None)
 
 
-def available() -> tuple[str, ...]:
-    """`VOICES`, if flite's libraries are installed; else none."""
+def lacking(voice: str) -> tuple[str, ...]:
+    """Debian packages that one of `VOICES` needs and this machine lacks; none where it can speak."""
     try:
-        _library()
-    except AssetError:
-        return ()
-    return VOICES
+        _voice(voice)
+    except (OSError, AttributeError):  # the latter from a library of another version
+        return (PACKAGE,)
+    return ()
 
 
 def synthesise(text: str, voice: str) -> tuple[np.ndarray, tuple[Phone, ...]]:
-    """Speak English `text` with one of `VOICES`: float32 samples [L] at 16 kHz, and the phones. Raises AssetError."""
+    """Speak English `text` with one of `VOICES`: float32 samples [L] at 16 kHz, and the phones.
+
+    Raises AssetError for a voice that is unknown or not installed.
+    """
+    if voice not in VOICES:
+        raise AssetError(f"flite has no voice {voice!r}; it has: {', '.join(VOICES)}.")
+    if packages := lacking(voice):
+        raise not_installed([voice], packages)
     with _LOCK:
         library, handle = _library(), _voice(voice)
         seed_noise()

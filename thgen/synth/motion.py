@@ -190,11 +190,16 @@ def _saccade_blinks(rng: np.random.Generator, gaze: np.ndarray) -> np.ndarray:
     return closed
 
 
-def track_states(rng: np.random.Generator, frames: int) -> tuple[list[State], Speech, list[str]]:
-    """A performance of `frames` at 25 fps: speech with its lips, blinks, saccades, head motion and emotions."""
+def track_states(
+    rng: np.random.Generator, frames: int, voices: str = "espeak"
+) -> tuple[list[State], Speech, list[str]]:
+    """A performance of `frames` at 25 fps: speech with its lips, blinks, saccades, head motion and emotions.
+
+    voices: one of voice_sets.VOICE_SETS. Raises AssetError where the voice that is drawn is not installed.
+    """
     seed = int(rng.integers(2**31))
     coefficients, emotions = _emotion_track(rng, frames)
-    speech = random_speech(rng, frames / FPS, emotion=emotions[0])
+    speech = random_speech(rng, frames / FPS, emotion=emotions[0], voices=voices)
     coefficients[:, [COEFFICIENT_INDEX[n] for n in LIP_COEFFICIENTS]] += speech.lips(
         frames, gain=float(rng.uniform(0.75, 1.25))
     )

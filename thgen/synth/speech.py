@@ -6,10 +6,12 @@ from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
+from thgen.errors import AssetError
 from thgen.schema import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from thgen.synth import espeak, festival, flite, texts
 from thgen.synth.audio_augment import at_speed, shift_formants, tilt
 from thgen.synth.visemes import Phone, lip_track
+from thgen.synth.voice_sets import check_name, not_installed
 
 # espeak-ng voice -> language of its texts.
 _LANGUAGES = {
@@ -32,16 +34,15 @@ _RECORDED = {
     **{name: "festival" for name in festival.VOICES if name not in ("czech_machac", "hy_fi_mv_diphone")},
 }
 _HELD_RECORDED = {"slt": "flite", "czech_machac": "festival", "hy_fi_mv_diphone": "festival"}
-# What a set of voices is made of: (espeak languages, variants, recorded voices, share of the latter).
+# What a split of the voices is made of: (espeak languages, variants, recorded voices, share of the latter). Recorded
+# voices are drawn only where the set of voices (voice_sets.VOICE_SETS) has them.
 SPLITS: dict[str, tuple[dict[str, str], tuple[str, ...], dict[str, str], float]] = {
     "train": (_LANGUAGES, _VARIANTS, _RECORDED, 0.35),
     "new_voices": (_LANGUAGES, _HELD_VARIANTS, {}, 0.0),
     "new_languages": (_HELD_LANGUAGES, _HELD_VARIANTS, {}, 0.0),
     "new_recorded": ({}, (), _HELD_RECORDED, 1.0),
 }
-
-
-RECORDED_ENGINES = {"flite": flite.synthesise, "festival": festival.synthesise}
+RECORDED_ENGINES = {"flite": flite, "festival": festival}
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Speech:
 def speak(text: str, voice: Voice) -> Speech:
     """Speak a text. Raises AssetError where the engine or the voice is missing."""
     if voice.engine != "espeak":
-        samples, phones = RECORDED_ENGINES[voice.engine](text, voice.name)
+        samples, phones = RECORDED_ENGINES[voice.engine].synthesise(text, voice.name)
         speech = Speech(samples, phones)
         return speech if voice.tempo == 1.0 else at_tempo(speech, voice.tempo)
     return Speech(*espeak.synthesise(text, voice.name, voice.rate, voice.pitch, voice.spread))
@@ -174,24 +175,42 @@ def joined(parts: list[Speech], pauses: list[float]) -> Speech:
     return Speech(np.concatenate(samples), tuple(phones), parts[0].effort if parts else 1.0)
 
 
-def recorded_voices(split: str) -> list[str]:
-    """The recorded voices of a split (key of SPLITS) that are installed."""
-    _, _, recorded, _ = SPLITS[split]
-    known = {*flite.available(), *festival.available()} if recorded else set()
-    return [name for name in recorded if name in known]
+def recorded_voices(split: str, voices: str) -> dict[str, str]:
+    """The recorded voices of a split (key of SPLITS) in a set of voices, with the engine of each. Raises AssetError for
+    a set that is not known."""
+    check_name(voices)
+    return SPLITS[split][2] if voices == "all" else {}
 
 
-def installed(split: str) -> bool:
-    """Whether a split (key of SPLITS) has a voice on this machine."""
-    return bool(SPLITS[split][0] or recorded_voices(split))
+def held_out_splits(voices: str) -> tuple[str, ...]:
+    """The splits of a set of voices that training never hears: those of SPLITS in which the set has a voice."""
+    return tuple(s for s in SPLITS if s != "train" and (SPLITS[s][0] or recorded_voices(s, voices)))
 
 
-def random_voice(rng: np.random.Generator, split: str = "train") -> Voice:
-    """A voice of a split (key of SPLITS). Voices, variants and languages of the other splits are not in "train"."""
-    languages, variants, recorded, share = SPLITS[split]
-    here = recorded_voices(split)
-    if here and rng.random() < share:
-        chosen = str(rng.choice(here))
+def require(voices: str) -> None:
+    """Raises AssetError, which names all that is missing, unless every voice of a set can speak on this machine.
+
+    Called before a render or a training starts: a voice that is missing must not end it an hour later.
+    """
+    recorded = {name: engine for split in SPLITS for name, engine in recorded_voices(split, voices).items()}
+    espeak.check()
+    lacking = {name: RECORDED_ENGINES[engine].lacking(name) for name, engine in recorded.items()}
+    if missing := [name for name, packages in lacking.items() if packages]:
+        raise not_installed(missing, dict.fromkeys(p for name in missing for p in lacking[name]))
+
+
+def random_voice(rng: np.random.Generator, split: str = "train", voices: str = "espeak") -> Voice:
+    """A voice of a split (key of SPLITS) and a set (one of VOICE_SETS), whether or not it is installed.
+
+    Voices, variants and languages of the other splits are not in "train". Raises AssetError where the set has no voice
+    in the split, or is not known.
+    """
+    languages, variants, _, share = SPLITS[split]
+    recorded = recorded_voices(split, voices)
+    if not languages and not recorded:
+        raise AssetError(f"The voices {voices!r} have none in the split {split!r}: choose the voices 'all'.")
+    if recorded and rng.random() < share:
+        chosen = str(rng.choice(list(recorded)))
         language = festival.VOICES[chosen].language if chosen in festival.VOICES else "en"
         return Voice(chosen, language, recorded[chosen], tempo=float(rng.uniform(0.85, 1.15)))
     name = str(rng.choice(list(languages)))
@@ -204,15 +223,18 @@ def random_voice(rng: np.random.Generator, split: str = "train") -> Voice:
     )
 
 
-def random_speech(rng: np.random.Generator, seconds: float, split: str = "train", emotion: str | None = None) -> Speech:
+def random_speech(
+    rng: np.random.Generator, seconds: float, split: str = "train", emotion: str | None = None, voices: str = "espeak"
+) -> Speech:
     """At least `seconds` of one random voice: sentences with pauses, silence at both ends. Equal rng, equal result.
 
-    emotion: a key of TONES; without one, half of the voices are calm and half in any tone.
+    split: key of SPLITS; emotion: a key of TONES; without one, half of the voices are calm and half in any tone;
+    voices: one of VOICE_SETS. Raises AssetError where the voice that is drawn is not installed.
     """
     name = str(rng.choice(list(TONES))) if emotion is None and rng.random() < 0.5 else emotion or "neutral"
     strength = float(rng.uniform(0.3, 1.0))
     tone = TONES[name].at(strength)
-    voice = random_voice(rng, split).toned(tone)
+    voice = random_voice(rng, split, voices).toned(tone)
     parts: list[Speech] = []
     pauses = [float(rng.uniform(0.05, 0.6))]
     while sum(len(p.samples) for p in parts) / SAMPLE_RATE + sum(pauses) < seconds:

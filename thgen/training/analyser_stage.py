@@ -113,6 +113,11 @@ class AnalyserStage(Task):
     """data: {train: folder, val: folder, frames_per_clip, start: weights to begin with, hard: share of clips that are
     drawn by how hard they are}; model: arguments of Analyser."""
 
+    @classmethod
+    def check(cls, config: StageConfig) -> None:
+        """Raises AssetError where the head is missing."""
+        head_mesh(config.data.get("head", "facekit"))
+
     def __init__(self, config: StageConfig) -> None:
         self.config = config
         self.store = ClipStore(config.data["train"])
@@ -180,8 +185,9 @@ class AnalyserStage(Task):
         pieces. [1 3 128 128]."""
         kind = rng.choice(list(NEGATIVES), p=list(NEGATIVES.values()))
         if kind in ("photo", "animal", "clutter"):
-            photo = self.photos[rng.integers(len(self.photos))] if kind == "photo" and self.photos else None
-            if photo is None:
+            if kind == "photo":
+                photo = self.photos[rng.integers(len(self.photos))]
+            else:
                 photo = animal(rng) if kind == "animal" else clutter(rng)
             side = int(min(photo.shape[:2]) * rng.uniform(0.25 if kind == "photo" else 0.75, 1))
             y, x = (int(rng.integers(0, n - side + 1)) for n in photo.shape[:2])

@@ -29,17 +29,22 @@ _SPREAD = {
     "mouthStretch": 0.045, "mouthUpperUp": 0.04,
 }  # fmt: skip
 _OPENING_SPREAD = 3.0  # % of the outer-canthal distance
-_VALIDATION = ("new_voices", "new_languages", "new_recorded")
 
 
 def _spread() -> Tensor:
     return torch.tensor([_SPREAD.get(n.removesuffix("_L").removesuffix("_R"), 0.1) for n in LIP_COEFFICIENTS])
 
 
-def recorded_clip(seed: tuple[int, ...], seconds: float, split: str, clean: bool = False) -> tuple[np.ndarray, ...]:
-    """One augmented recording of a random voice: (samples [L], mel [80 4T], lips [T 21])."""
+def recorded_clip(
+    seed: tuple[int, ...], seconds: float, split: str, clean: bool = False, voices: str = "espeak"
+) -> tuple[np.ndarray, ...]:
+    """One augmented recording of a random voice: (samples [L], mel [80 4T], lips [T 21]).
+
+    split: key of speech.SPLITS; clean: not augmented; voices: one of voice_sets.VOICE_SETS. Raises AssetError where the
+    voice that is drawn is not installed.
+    """
     rng = np.random.default_rng(seed)
-    said = speech.random_speech(rng, seconds, split)
+    said = speech.random_speech(rng, seconds, split, voices=voices)
     samples = said.samples
     if not clean:
         speed = float(rng.uniform(0.9, 1.12))
@@ -47,6 +52,11 @@ def recorded_clip(seed: tuple[int, ...], seconds: float, split: str, clean: bool
         samples = augment(said.samples, rng)
     frames = len(samples) // audio.SAMPLES_PER_FRAME
     return samples, audio.log_mel(samples, frames, audio.voice_level(samples)), said.lips(frames)
+
+
+def voices_of(config: StageConfig) -> str:
+    """The set of voices that a stage hears: data.voices, one of voice_sets.VOICE_SETS."""
+    return str(config.data.get("voices", "espeak"))
 
 
 class _Clips:
@@ -59,10 +69,11 @@ class _Clips:
         self.size, self.seed, self.rank = config.batch_size, seed, rank
         self.pool, self.fresh = int(config.data.get("pool", 1000)), int(config.data.get("fresh", 4))
         self.frames, self.seconds = int(config.data.get("frames", 100)), float(config.data.get("seconds", 8.0))
+        self.voices = voices_of(config)
         self.clip = functools.lru_cache(maxsize=self.pool + self.fresh)(self._clip)
 
     def _clip(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        _, mel, lips = recorded_clip((self.seed, self.rank, number), self.seconds, "train")
+        _, mel, lips = recorded_clip((self.seed, self.rank, number), self.seconds, "train", voices=self.voices)
         return mel.astype(np.float16), lips
 
     def batch(self, number: int) -> Batch:
@@ -85,15 +96,27 @@ class _Clips:
 
 
 class AudioStage(Task):
-    """Terms: lip (all coefficients), opening (the gap between the lips), velocity, silence; closures count more."""
+    """data: {voices: one of voice_sets.VOICE_SETS, pool, fresh, seconds, frames: see _Clips}; model: arguments of
+    AudioToLip.
+
+    Terms: lip (all coefficients), opening (the gap between the lips), velocity, silence; closures count more.
+    """
+
+    @classmethod
+    def check(cls, config: StageConfig) -> None:
+        """Raises AssetError, which names all voices of the set that are not installed."""
+        speech.require(voices_of(config))
 
     def __init__(self, config: StageConfig) -> None:
+        self.config, self.voices = config, voices_of(config)
+        languages, variants, _, _ = speech.SPLITS["train"]
+        names = ", ".join(speech.recorded_voices("train", self.voices))
+        recorded = f"the recorded voices {names} of flite and festival" if names else "no recorded voices"
         self.data_summary = (
-            "speech synthesised during training: espeak-ng in eight languages with 51 voice variants, the recorded "
-            f"voices {', '.join(speech.recorded_voices('train')) or 'none'} of flite and festival; texts written for "
-            "thgen; lips by thgen.synth.visemes; rooms, microphones, codecs, music, noise"
+            f"speech synthesised during training: espeak-ng in {len(set(languages.values()))} languages with "
+            f"{len(variants)} voice variants, {recorded}; texts written for thgen; lips by thgen.synth.visemes; rooms, "
+            "microphones, codecs, music, noise"
         )
-        self.config = config
         self.model_config: dict[str, Any] = dict(config.model)
         self.net = AudioToLip(**self.model_config)
         self.modules: dict[str, nn.Module] = {"audio": self.net}
@@ -125,12 +148,14 @@ class AudioStage(Task):
         }
 
     def validate(self) -> dict[str, float]:
-        """lip_scores on voices, languages and recordings that training never hears, with and without augmentation."""
+        """lip_scores on voices, languages and recordings that training never hears, with and without augmentation.
+
+        Recordings only with the voices "all": the others have none."""
         scores: dict[str, float] = {}
-        for split in _VALIDATION:
+        for split in speech.held_out_splits(self.voices):
             guesses, truths = [], []
             for k in range(8):
-                _, mel, lips = recorded_clip((20_011, k), 6.0, split, clean=k % 2 == 0)
+                _, mel, lips = recorded_clip((20_011, k), 6.0, split, clean=k % 2 == 0, voices=self.voices)
                 with torch.no_grad():
                     guess = self.modules["audio"](torch.from_numpy(mel)[None].to(self.device))[0]
                 guesses.append(guess.float().cpu().clamp(0, 1).numpy())

@@ -54,11 +54,14 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from thgen.training.loop import RunOptions, leave_group, train
+    from thgen.training.task import checked_class
 
     if args.threads is not None:
         if args.threads < 1:
             raise TrainingError(f"--threads must be 1 or more, not {args.threads}.")
         torch.set_num_threads(args.threads)
+    for config in configs:  # what the last stage lacks is told before the first one trains
+        checked_class(config)
     options = RunOptions(
         runs=args.runs,
         weights=args.weights,

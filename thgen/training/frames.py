@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from thgen.errors import TrainingError
 from thgen.networks.analyser import to_input
 from thgen.preprocess.mel import mel_spectrogram, mel_windows
 from thgen.synth.audio_augment import augment
@@ -94,7 +95,11 @@ def jittered(rng: np.random.Generator, images: Tensor, strength: float = JITTER)
 
 def apart(rng: np.random.Generator, frames: int, count: int, least: int) -> list[int]:
     """`count` of `frames` moments in order, each at least `least` frames from the next, evenly likely where they can
-    be; a clip too short for that gives neighbours."""
+    be; a clip too short for that gives neighbours. Raises TrainingError where it has fewer frames than that."""
+    if frames < count:
+        raise TrainingError(
+            f"A clip has {frames} frames, of which {count} are wanted: render longer ones, --motion track --seconds 3."
+        )
     least = max(1, min(least, (frames - 1) // max(count - 1, 1)))
     free = frames - (count - 1) * least
     starts = np.sort(rng.choice(free, count, replace=free < count))

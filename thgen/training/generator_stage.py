@@ -95,6 +95,11 @@ class GeneratorStage(Task):
     """data: {train, val, targets_per_clip, prior: auto | vgg19 | analyser}; model: arguments of GuidedFlow; losses
     named below."""
 
+    @classmethod
+    def check(cls, config: StageConfig) -> None:
+        """Raises AssetError where the head is missing."""
+        head_mesh(config.data.get("head", "facekit"))
+
     def __init__(self, config: StageConfig) -> None:
         self.config = config
         self.store, self.val_store = ClipStore(config.data["train"]), ClipStore(config.data["val"])
@@ -213,7 +218,13 @@ class GeneratorStage(Task):
 
     # ---- losses
     def run(self, batch: Batch) -> Generated:
-        return self.net(batch["photo"], batch["keypoints_s"], batch["keypoints_t"], batch["motion"], hair=batch["hair"])
+        """Scores and pictures in float32 whatever the precision of the training: that is how the weights are used, and
+        what leads eyes behind lids, which training leaves out, is geometry that wants all of it."""
+        given = (batch[name] for name in ("photo", "keypoints_s", "keypoints_t", "motion"))
+        if self.net.training:
+            return self.net(*given, hair=batch["hair"])
+        with torch.autocast(self.device.type, enabled=False):
+            return self.net(*given, hair=batch["hair"])
 
     def weight(self, batch: Batch) -> Tensor:
         """[B 1 256 256]: 1 everywhere, up to 6 around eyes and mouth, where people look."""

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from thgen.errors import AssetError
 from thgen.synth.background import paint_background
 from thgen.synth.noise import noise
 
@@ -19,7 +20,10 @@ PHOTOS = ("chelsea", "coffee", "rocket", "coins", "page", "text", "brick", "gras
 
 
 def photos_without_people() -> list[np.ndarray]:
-    """Photos of scikit-image that lie on this machine and show no person, uint8 RGB; a cat among them."""
+    """Photos in the wheel of scikit-image that show no person, uint8 RGB [H W 3]; a cat among them.
+
+    Always all of PHOTOS: with fewer, a seed would draw others. Raises AssetError where one cannot be read.
+    """
     from skimage import data
     from skimage.color import gray2rgb
 
@@ -27,8 +31,8 @@ def photos_without_people() -> list[np.ndarray]:
     for name in PHOTOS:
         try:
             image = getattr(data, name)()
-        except Exception:  # not in the wheel and no network: the others serve
-            continue
+        except Exception as error:  # whatever scikit-image's loaders raise
+            raise AssetError(f"scikit-image has no picture {name!r} here: install its wheel again.") from error
         out.append(np.ascontiguousarray(image[..., :3] if image.ndim == 3 else gray2rgb(image)).astype(np.uint8))
     return out
 

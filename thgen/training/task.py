@@ -36,6 +36,11 @@ class Task(ABC):
     data_summary: str = ""
     device: torch.device = torch.device("cpu")
 
+    @classmethod  # noqa: B027 - most stages need nothing besides their data
+    def check(cls, config: StageConfig) -> None:
+        """Raise the ThgenError that names what the stage needs and this machine lacks (voices, a head); load nothing
+        that takes long. Called for all stages before the first one trains, and again before this one is built."""
+
     @abstractmethod
     def __init__(self, config: StageConfig) -> None:
         """Build `modules`; the loop has seeded torch, so that weights start the same in every process."""
@@ -68,14 +73,22 @@ class Task(ABC):
         """
 
 
-def build_task(config: StageConfig) -> Task:
-    """Import and build `config.task`. Raises TrainingError."""
+def checked_class(config: StageConfig) -> type[Task]:
+    """Import `config.task` and let it check that this machine has what the stage needs. Raises TrainingError where it
+    cannot be imported, and the ThgenError of what is missing."""
     module_name, _, class_name = config.task.partition(":")
     try:
-        cls = getattr(importlib.import_module(module_name), class_name)
+        cls: type[Task] = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
         raise TrainingError(f"{config.where}: the task {config.task!r} cannot be imported ({error}).") from error
-    task: Task = cls(config)
+    if check := getattr(cls, "check", None):  # tasks need not inherit from Task
+        check(config)
+    return cls
+
+
+def build_task(config: StageConfig) -> Task:
+    """Import, check and build `config.task`. Raises TrainingError, and the ThgenError of what is missing."""
+    task = checked_class(config)(config)
     for player, names in players_of(task).items():
         unknown = [n for n in names if n not in task.modules]
         if unknown or not names:

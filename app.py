@@ -19,10 +19,14 @@ from pathlib import Path
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-from thgen.pipeline import Request
-from thgen.ui.engine import PipelineEngine
-from thgen.ui.layout import build_ui, launch_options
-from thgen.ui.session import Session, Update
+from thgen.ui.server import PrivateFolder, serve
+
+folder = PrivateFolder.create()  # gradio asks for its place when it is imported
+
+from thgen.request import Request  # noqa: E402
+from thgen.ui.engine import PipelineEngine  # noqa: E402
+from thgen.ui.layout import build_ui, launch_options  # noqa: E402
+from thgen.ui.session import Session, Update  # noqa: E402
 
 engine = PipelineEngine(preview_device="cpu" if borrowed else None)
 session = Session(engine)
@@ -41,4 +45,4 @@ demo = build_ui(session)
 
 if __name__ == "__main__":
     threading.Thread(target=engine.preload, daemon=True).start()
-    demo.launch(**launch_options(session))
+    serve(demo, session, folder, launch_options(session))

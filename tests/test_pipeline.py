@@ -3,6 +3,7 @@
 import subprocess
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
@@ -23,6 +24,7 @@ from thgen.io.photo import write_png
 from thgen.io.sound import read_audio
 from thgen.pipeline import Session, generate, preview, render_video
 from thgen.plan import plan
+from thgen.preprocess.face import FaceCrop
 from thgen.request import Request
 from thgen.schema import FACTORS, FPS, SAMPLE_RATE, Controls
 
@@ -381,3 +383,37 @@ def test_importing_thgen_imports_nothing_heavy():
     script = "import sys, thgen; print([m for m in ('torch', 'gradio', 'cv2', 'PIL') if m in sys.modules])"
     run = subprocess.run([__import__("sys").executable, "-c", script], capture_output=True, text=True)
     assert run.stdout.strip() == "[]", run.stderr
+
+
+def test_a_session_makes_what_the_request_asks_for_or_nothing(tmp_path, session, request_):
+    """A session of one method never answers for another: file, answer and recipe name the one that ran."""
+    asked = replace(request_, method="pd_fgc")
+    for act in (lambda: preview(asked, session), lambda: render_video(asked, tmp_path / "o.mp4", session=session)):
+        with pytest.raises(MethodError, match="asks for the method 'pd_fgc', but 'rig' is loaded"):
+            act()
+    session.method.name = "pd_fgc"
+    result = render_video(asked, tmp_path / "o.mp4", session=session)
+    assert result.method == "pd_fgc" and b"method pd_fgc; seed 0" in result.path.read_bytes()
+    assert next(thgen.generate(photo(), voice([(0, 1)], 1), session=session, size=128)).total == 25
+
+
+def test_a_slow_photo_holds_up_no_other(tmp_path, session, request_):
+    """While one photo is being found, another one is found; who asks for the same waits and finds it done."""
+    slow, free, crop = threading.Event(), threading.Event(), session.finder.crop
+
+    def find(image: np.ndarray, index: int, size: int) -> FaceCrop:
+        if image.shape[1] == 220:
+            slow.set()
+            assert free.wait(20)
+        return crop(image, index, size)
+
+    session.finder.crop = find
+    with ThreadPoolExecutor(3) as visitors:
+        first = visitors.submit(session.prepare, replace(request_, photo=photo(220)))
+        assert slow.wait(20)
+        same = visitors.submit(session.prepare, replace(request_, photo=photo(220)))
+        assert session.prepare(request_).crop.size == 128
+        assert not first.done() and not same.done()
+        free.set()
+        assert first.result() is same.result()
+    assert session.method.photos == 2

@@ -26,7 +26,7 @@ def generate(
     audio: PathLike | np.ndarray | None = None,
     drivers: Mapping[str, PathLike] | None = None,
     controls: Controls | Mapping[str, float] | None = None,
-    method: str = "rig",
+    method: str | None = None,
     seed: int = 0,
     *,
     face: int = 0,
@@ -38,11 +38,13 @@ def generate(
 ) -> Iterator[Window]:
     """Frames of a talking video, in windows of at most 8; see `Request` for the arguments.
 
-    controls: Controls, or just the sliders, e.g. {"pose.yaw": 10}; session: from `load`, to load nothing again.
+    method: None takes the session's, or "rig"; controls: Controls, or just the sliders, e.g. {"pose.yaw": 10}; session:
+    from `load`, to load nothing again.
     Inputs are read and checked at once. Closing the iterator stops the work. Raises any ThgenError.
     """
     if not isinstance(controls, Controls):
         controls = Controls(values=controls or {})
+    method = method or (session.method.name if session else "rig")
     sources = drivers or {}, toward or {}
     request = Request(photo, audio, sources[0], controls, method, seed, face, size, paste_back, max_side, sources[1])
     return pipeline.generate(request, session)

@@ -77,6 +77,10 @@ class TrainingError(ThgenError):
     """A training stage, its data or its checkpoint is missing or does not fit."""
 
 
+class ClosedError(ThgenError):
+    """The server is being stopped and takes no more work."""
+
+
 class UnexpectedError(ThgenError):
     """A fault of thgen itself. Its sentence has a code, under which the log has the traceback."""
 

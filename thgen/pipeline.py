@@ -107,10 +107,17 @@ class Session:
         return cls(kind.load(target), finder)
 
     def prepare(self, request: Request, tick: Tick = no_tick) -> Prepared:
-        """Read, find, crop and encode the request's photo, or take it from the last few. PhotoError, FaceError.
+        """Read, find, crop and encode the request's photo, or take it from the last few.
+
+        Raises PhotoError, FaceError; MethodError when the request asks for another method than this one.
 
         Whoever asks for the same photo meanwhile waits for it; whoever asks for another one does not.
         """
+        if request.method != self.method.name:
+            raise MethodError(
+                f"The request asks for the method {shown(request.method)}, but {self.method.name!r} is loaded: load "
+                "that one, or ask for this one."
+            )
         key = (_photo_key(request.photo), request.face, request.size, request.paste_back, request.max_side)
         with self._lock:
             busy = self._busy.setdefault(key, threading.Lock())
@@ -254,18 +261,18 @@ def render_video(request: Request, out: PathLike, progress: Progress | None = No
     with tempfile.TemporaryDirectory(prefix="thgen-") as folder:
         work = plan(request, session, report, wave=Path(folder) / "sound.wav", longest=longest)
         weights = session.weights()
-        comment = _comment(request, weights)
+        comment = _comment(session.method.name, request.seed, weights)
         with Mp4Writer(out, work.prepared.size, work.frames, work.sound, comment, report.tick) as video:
             for window in frames_of(work, request, session):
                 video.write(window.frames)
                 done = window.start + len(window.frames)
                 report(0.1 + 0.88 * done / work.frames, f"Frame {done} of {work.frames}")
             report(0.98, "Finishing the file")
-    return Result(out, work.frames / FPS, work.frames, FPS, request.method, request.seed, weights, work.warnings,
+    return Result(out, work.frames / FPS, work.frames, FPS, session.method.name, request.seed, weights, work.warnings,
                   time.monotonic() - begin)  # fmt: skip
 
 
-def _comment(request: Request, weights: list[dict[str, Any]]) -> str:
+def _comment(method: str, seed: int, weights: list[dict[str, Any]]) -> str:
     """What the mp4 says about itself: that it is synthetic, by what, and with which weights."""
     names = ", ".join(f"{w.get('name')} {str(w.get('sha256', ''))[:12]}".strip() for w in weights)
-    return f"Synthetic video made by thgen; method {request.method}; seed {request.seed}; weights {names}"
+    return f"Synthetic video made by thgen; method {method}; seed {seed}; weights {names}"

@@ -135,7 +135,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str | None]] = {
     "float, infinite": (lambda: tiff(np.full((48, 64), np.inf, np.float32)), "no numbers"),
     "float of 0 to 255": (lambda: tiff(255 * np.nan_to_num(_NAN)), None),
     "float with highlights": (lambda: tiff(1.5 * np.nan_to_num(_NAN)), None),
-    "integers of 32 bits": (lambda: tiff((np.nan_to_num(_NAN).astype(float) * (2**31 - 1)).astype(np.int32)), "32 bits"),
+    "integers of 32 bits": (
+        lambda: tiff((np.nan_to_num(_NAN).astype(float) * (2**31 - 1)).astype(np.int32)),
+        "32 bits",
+    ),
     "negative integers": (lambda: tiff(np.full((48, 64), -5, np.int32)), None),
     **{
         f"{kind} cut at {share}": (lambda k=kind, s=share: cut(k, s), "")

@@ -28,9 +28,13 @@ SIDE = 64
 
 @dataclass
 class FakeEngine:
-    """`seconds_per_frame` slows it down for the tests of Cancel; `calls` records what it was asked."""
+    """`seconds_per_frame` slows it down for the tests of Cancel; `calls` records what it was asked.
+
+    `fault` is raised by every still, and by every video after its first frame.
+    """
 
     seconds_per_frame: float = 0.0
+    fault: Exception | None = None
     calls: list[tuple[str, Any]] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
@@ -65,6 +69,8 @@ class FakeEngine:
     def preview(self, request: Request) -> np.ndarray:
         """The photo, turned in colour by the sliders so that every one of them shows."""
         self.calls.append(("preview", request))
+        if self.fault:
+            raise self.fault
         photo = self._photo(request.photo).astype(np.float32)
         for i, key in enumerate(CONTROLS):
             c = CONTROLS[key]
@@ -102,6 +108,8 @@ class FakeEngine:
                 progress(t / frames, f"Frame {t + 1} of {frames}")
                 time.sleep(self.seconds_per_frame)
                 writer.send(np.ascontiguousarray(np.roll(photo, t, axis=1)))
+                if self.fault:
+                    raise self.fault
         finally:
             writer.close()
         weights = [{"name": "rig", "sha256": "0" * 64, "bytes": 1}, {"name": "audio", "sha256": "1" * 64, "bytes": 1}]
@@ -168,6 +176,7 @@ def running(media: Path) -> Iterator[Server]:
 def server(running: Server) -> Server:
     """The running page with its stand-in as new."""
     running.engine.seconds_per_frame = 0.0
+    running.engine.fault = None
     running.engine.most_running = 0
     running.engine.calls.clear()
     return running

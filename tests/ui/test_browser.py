@@ -16,6 +16,20 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
 DESK, PHONE = {"width": 1366, "height": 850}, {"width": 390, "height": 844}
 SLOW = 15_000  # ms; the machine may be busy with training
+BLOCKED = "blocked by the policy"
+TELL_BLOCKED = f"""document.addEventListener('securitypolicyviolation',
+    e => console.error('{BLOCKED}: ' + e.violatedDirective + ' ' + e.blockedURI))"""
+# A picture in the clipboard, as a visitor copies one from elsewhere.
+COPY_PICTURE = """async () => {
+    const canvas = document.createElement('canvas'), context = canvas.getContext('2d');
+    canvas.width = canvas.height = 64;
+    for (let i = 0; i < 64; i++) {
+        context.fillStyle = `rgb(${i * 4}, ${255 - i * 4}, 90)`;
+        context.fillRect(i, 0, 1, 64);
+    }
+    const picture = await new Promise(done => canvas.toBlob(done, 'image/png'));
+    await navigator.clipboard.write([new ClipboardItem({'image/png': picture})]);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +43,15 @@ def chromium():
 
 @pytest.fixture
 def visit(chromium, server):
-    """visit(viewport, query) opens the page. No request to elsewhere and no script error is allowed during the test."""
-    contexts, foreign, errors = [], [], []
+    """visit(viewport, query) opens the page.
+
+    During the test no request to elsewhere, no script error and nothing that the page's own policy blocks is allowed.
+    """
+    contexts, foreign, errors, blocked = [], [], [], []
+
+    def hear(message):
+        if BLOCKED in message.text or "MIME type" in message.text:
+            blocked.append(message.text)
 
     def check(route):
         url = route.request.url
@@ -44,9 +65,12 @@ def visit(chromium, server):
         context = chromium.new_context(viewport=viewport)
         contexts.append(context)
         context.route("**/*", check)
+        context.add_init_script(TELL_BLOCKED)
+        context.grant_permissions(["camera", "clipboard-read", "clipboard-write", "microphone"])
         page = context.new_page()
         page.set_default_timeout(SLOW)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", hear)
         page.goto(f"{server.url}/{query}")
         expect(page.locator("#generate")).to_be_visible(timeout=SLOW)
         return page
@@ -54,7 +78,7 @@ def visit(chromium, server):
     yield open_page
     for context in contexts:
         context.close()
-    assert not foreign and not errors
+    assert not foreign and not errors and not blocked
 
 
 def upload(page: Page, elem_id: str, path: Path) -> None:
@@ -221,3 +245,53 @@ def test_a_voice_can_be_recorded(visit, server):
     expect(page.locator("#video video")).to_be_visible(timeout=SLOW)
     request = [request for verb, request in server.engine.calls if verb == "render"][-1]
     assert 1.0 < server.engine.seconds(request) < 4.0
+
+
+def test_a_photo_from_the_camera_and_from_the_clipboard(visit, server):
+    page = visit()
+    photo = page.locator("#photo")
+    photo.get_by_label("Capture from camera").click()
+    photo.get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("() => document.querySelector('#photo video')?.videoWidth > 0")
+    photo.get_by_label("capture photo").click()
+    expect(page.locator("#preview img")).to_be_visible(timeout=SLOW)
+    page = visit()
+    page.evaluate(COPY_PICTURE)
+    page.locator("#photo").get_by_label("Paste from clipboard").click()
+    expect(page.locator("#preview img")).to_be_visible(timeout=SLOW)
+    assert len({request.photo for _, request in server.engine.calls}) == 2
+
+
+def test_the_views_of_the_footer_open(visit):
+    page = visit()
+    page.get_by_role("button", name="Use via API").click()
+    expect(page.get_by_text("API documentation")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("expression_to=None").first).to_be_visible(timeout=SLOW)
+    page = visit()
+    page.locator("footer .settings").first.click()
+    expect(page.get_by_text("Display Theme")).to_be_visible(timeout=SLOW)
+
+
+def test_a_fault_of_thgen_is_told_and_the_next_run_works(visit, server):
+    page = visit()
+    give_photo_and_voice(page, server.media)
+    server.engine.fault = ZeroDivisionError("a secret of the server")
+    page.locator("#generate").click()
+    expect(page.locator("#status")).to_contain_text("Something went wrong inside thgen (code", timeout=SLOW)
+    expect(page.locator("#generate")).to_be_enabled(timeout=SLOW)
+    expect(page.locator("#cancel")).to_be_disabled()
+    assert "secret" not in page.content()
+    server.engine.fault = None
+    page.locator("#generate").click()
+    expect(page.locator("#video video")).to_be_visible(timeout=SLOW)
+
+
+def test_an_upload_that_is_gone_is_asked_for_again(visit, server):
+    """A visitor comes back after the hour for which uploads are kept."""
+    page = visit()
+    give_photo_and_voice(page, server.media)
+    server.engine.calls[-1][1].photo.unlink()
+    page.locator("#generate").click()
+    expect(page.get_by_text("The photo is not a file that was uploaded to this server")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#generate")).to_be_enabled(timeout=SLOW)
+    expect(page.locator("#status")).to_be_hidden()

@@ -62,8 +62,7 @@ def test_preloading_survives_missing_weights(monkeypatch):
 def test_stills_and_videos_go_through_the_pipeline(loads, monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr(pipeline, "preview", lambda request, session: calls.append((request, session)) or "still")
-    monkeypatch.setattr(pipeline, "render_video",
-                        lambda request, out, progress, session: calls.append((out, session)) or "result")  # fmt: skip
+    monkeypatch.setattr(pipeline, "render_video", lambda _, out, *more: calls.append((out, more[1])) or "result")
     engine, request, told = PipelineEngine(), Request("me.jpg"), []
     assert engine.preview(request) == "still"
     assert engine.render_video(request, tmp_path / "a.mp4", lambda f, t: told.append(t)) == "result"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import gradio as gr
 import pytest
@@ -12,7 +13,7 @@ from thgen.errors import ControlError, WeightsError
 from thgen.schema import CONTROLS, FACTORS
 from thgen.ui import layout
 from thgen.ui.endpoints import api_fields
-from thgen.ui.form import build_controls, build_inputs, file_path
+from thgen.ui.form import build_controls, build_inputs
 from thgen.ui.session import Session, Update
 from thgen.ui.tab_generate import error_html, progress_html, ran_line
 
@@ -50,7 +51,9 @@ def test_privacy_and_limits(session):
     page, options = layout.build_ui(session), layout.launch_options(session)
     assert page.delete_cache == (600, 3600) and page.analytics_enabled is False
     assert options["run_history"] is False and options["enable_monitoring"] is False and options["max_file_size"]
-    assert options["allowed_paths"] == [str(session.examples_folder)]
+    names = [Path(path).name for path in options["allowed_paths"]]
+    assert names == ["portrait_1.png", "portrait_2.png", "voice_1.wav"]  # and not the whole folder
+    assert page.api_open is False
 
 
 def test_only_two_endpoints_are_public(session):
@@ -69,16 +72,10 @@ def test_generation_and_stills_have_slots_of_their_own(session):
     assert groups["generate"] == 1 and groups["preview"] == 2
 
 
-def test_file_path():
-    assert file_path({"path": "/a.png", "meta": {"_type": "gradio.FileData"}}) == "/a.png"
-    assert file_path({"video": {"path": "/a.mp4"}, "subtitles": None}) == "/a.mp4"
-    assert file_path(3.5) == 3.5 and file_path(None) is None
-
-
 def test_api_fields():
     fields = api_fields({
-        "photo": {"path": "/p.png"}, "audio": None, "pose_clip": {"path": "/c.mp4"}, "controls": '{"pose.yaw": 10}',
-        "strength": {"lip": 1.5}, "live": {"gaze": False}, "seed": 2, "expression_to": {"path": "/d.jpg"},
+        "photo": "/p.png", "audio": None, "pose_clip": "/c.mp4", "controls": '{"pose.yaw": 10}',
+        "strength": {"lip": 1.5}, "live": {"gaze": False}, "seed": 2, "expression_to": "/d.jpg",
         "blend": {"expression": 0.2},
     })  # fmt: skip
     assert fields == {"photo": "/p.png", "audio": None, "pose.clip": "/c.mp4", "pose.yaw": 10, "lip.strength": 1.5,

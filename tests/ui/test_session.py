@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from thgen.errors import AudioError, ClipError, ControlError, MethodError, PhotoError
+from thgen.errors import AudioError, ClipError, ClosedError, ControlError, MethodError, PhotoError
 from thgen.recipe import Recipe
 from thgen.schema import CONTROLS, FPS, Controls
 from thgen.ui.session import GPU_SECONDS, Session, Update, read_fields, recipe_fields
@@ -161,9 +161,9 @@ def test_the_next_run_waits_for_the_one_before(session, engine, media):
     assert engine.most_running == 1
 
 
-def test_an_error_reaches_the_consumer_and_leaves_nothing(session, media):
+def test_an_error_reaches_the_consumer_and_leaves_nothing(session, media, tmp_path):
     before = folders()
-    tiny = media / "tiny.mp4"
+    tiny = tmp_path / "tiny.mp4"
     tiny.write_bytes(b"x")
     with pytest.raises(ClipError):
         list(session.generate(fields_of(media, **{"pose.clip": str(tiny)})))
@@ -183,7 +183,7 @@ def test_the_second_run_is_estimated_from_the_first(session, engine, media):
 
 def test_a_voice_that_is_too_long_is_refused_at_once(session, engine, media, monkeypatch):
     monkeypatch.setattr(engine, "seconds", lambda request: 121.0)
-    with pytest.raises(AudioError, match=r"121 s, but at most 120 s"):
+    with pytest.raises(AudioError, match=r"more than 120 s"):
         list(session.generate(fields_of(media)))
     assert not engine.calls
 
@@ -212,3 +212,25 @@ def test_gpu_seconds_grow_with_the_work_within_bounds(session, engine, media, mo
 
     monkeypatch.setattr(engine, "seconds", unreadable)
     assert session.gpu_seconds(request, out) == GPU_SECONDS[0]
+
+
+def test_a_closed_session_ends_its_work_and_takes_no_more(session, engine, media):
+    """The end of the server: whoever still waits is told, also where the client had left a moment before."""
+    engine.seconds_per_frame = 0.05
+    running = session.generate(fields_of(media))
+    next(running)
+    session.close(10)
+    assert engine.running == 0
+    with pytest.raises(ClosedError, match="being stopped"):
+        list(running)
+    with pytest.raises(ClosedError):
+        list(session.generate(fields_of(media)))
+
+
+def test_closing_waits_for_work_whose_client_has_left(session, engine, media):
+    engine.seconds_per_frame = 0.05
+    running = session.generate(fields_of(media))
+    next(running)
+    running.close()
+    session.close(10)
+    assert engine.running == 0

@@ -57,6 +57,8 @@ def _begins_like_a_picture(path: PathLike) -> bool:
     pillow_heif.register_heif_opener()
     Image.init()
     try:
+        if not Path(path).is_file():  # to open a pipe would wait for whoever writes into it
+            return False
         with open(path, "rb") as file:
             start = file.read(64)
     except (OSError, ValueError):

@@ -11,9 +11,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from thgen.errors import ControlError, ThgenError
+from thgen.errors import ControlError, shown
 from thgen.schema import FACTORS, Controls
-from thgen.ui.form import SOURCES, Form, file_path
+from thgen.ui.form import SOURCES, Form
+from thgen.ui.page import unprobed
 from thgen.ui.session import Session
 
 DICTIONARIES = ("controls", "strength", "live", "blend")
@@ -38,7 +39,7 @@ def _parameters(form: Form) -> dict[str, Any]:
 def api_fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of an endpoint -> fields of the page. Raises ControlError on an unknown or malformed entry."""
     named = {f"{factor}{what}".replace(".", "_"): factor + what for factor in FACTORS for what in SOURCES}
-    fields = {named.get(k, k): file_path(v) for k, v in arguments.items() if k not in DICTIONARIES}
+    fields = {named.get(k, k): v for k, v in arguments.items() if k not in DICTIONARIES}
     given = {name: _dictionary(name, arguments.get(name)) for name in DICTIONARIES}
     Controls(given["controls"], given["strength"], given["live"], blend=given["blend"])  # refuses unknown keys
     fields |= given["controls"]
@@ -57,7 +58,7 @@ def _dictionary(name: str, value: Any) -> dict[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise ControlError(f"{name} must be a dictionary, for example {{'pose.yaw': 10}}, not {value!r}.")
+        raise ControlError(f"{name} must be a dictionary, for example {{'pose.yaw': 10}}, not {shown(value)}.")
     return dict(given)
 
 
@@ -85,25 +86,19 @@ Returns the picture and {method, seed}."""
 def wire_api(session: Session, form: Form) -> None:
     parameters = _parameters(form)
     names = list(parameters)
-    video, still, answer = gr.Video(visible=False), gr.Image(visible=False, format="png"), gr.JSON(visible=False)
+    video = unprobed(gr.Video)(visible=False)
+    still, answer = gr.Image(visible=False, format="png"), gr.JSON(visible=False)
 
     def generate(*values: Any) -> Iterator[tuple[Any, Any]]:
-        try:
-            for update in session.generate(api_fields(dict(zip(names, values, strict=True)))):
-                if update.finished is not None:
-                    yield str(update.finished.video), {**update.finished.info, "recipe": update.finished.recipe}
-                else:
-                    yield gr.skip(), {"progress": round(update.fraction, 3), "doing": update.text}
-        except ThgenError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        for update in session.generate(api_fields(dict(zip(names, values, strict=True)))):
+            if update.finished is not None:
+                yield str(update.finished.video), {**update.finished.info, "recipe": update.finished.recipe}
+            else:
+                yield gr.skip(), {"progress": round(update.fraction, 3), "doing": update.text}
 
     def preview(*values: Any) -> tuple[np.ndarray, dict[str, Any]]:
-        fields = {}
-        try:
-            fields = api_fields(dict(zip(names, values, strict=True)))
-            return session.preview(fields), {"method": fields["method"], "seed": fields["seed"]}
-        except ThgenError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        request = session.request(api_fields(dict(zip(names, values, strict=True))), need_motion=False)
+        return session.engine.preview(request), {"method": request.method, "seed": request.seed}
 
     inputs = list(parameters.values())
     gr.on([], _endpoint(generate, names), inputs, [video, answer], preprocess=False, api_name="generate",

@@ -7,13 +7,13 @@ sixth factor, needs no line here.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from thgen.schema import BLEND, BLEND_RANGE, CONTROLS, FACTORS, MOTIONS, OTHERS, STRENGTH_RANGE, Control
+from thgen.ui.page import unprobed
 from thgen.ui.session import FACES_MAX, MAX_SIDE_RANGE, SEED_MAX, SIZES, Session
 
 CLIP_TYPES = [".mp4", ".mov", ".webm", ".mkv", ".avi", ".jpg", ".jpeg", ".png", ".webp", ".heic"]
@@ -29,8 +29,8 @@ class Form:
     blocks: dict[str, gr.Column]  # factor -> its block, shown when the method declares it
 
     def fields(self, values: tuple[Any, ...]) -> dict[str, Any]:
-        """Raw values of the events (which do not preprocess: thgen reads and checks files itself) -> fields."""
-        return {name: file_path(value) for name, value in zip(self.widgets, values, strict=True)}
+        """Values of the events, which do not preprocess, as `thgen.ui.page.Page` hands them over -> fields."""
+        return dict(zip(self.widgets, values, strict=True))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -42,19 +42,11 @@ class Form:
         return {name: widget.value for name, widget in self.settings.items()}
 
 
-def file_path(value: Any) -> Any:
-    """A file as gradio sends it without preprocessing, {"path": ...}, -> its path; anything else as it is."""
-    if isinstance(value, Mapping) and "path" in value:
-        return value["path"]
-    if isinstance(value, Mapping) and isinstance(value.get("video"), Mapping):
-        return value["video"].get("path")
-    return value
-
-
 def build_inputs() -> dict[str, Any]:
     photo = gr.Image(label="Photo", type="filepath", sources=["upload", "webcam", "clipboard"], height=250,
                      elem_id="photo", buttons=[])  # fmt: skip
-    audio = gr.Audio(label="Voice", type="filepath", sources=["upload", "microphone"], elem_id="audio", buttons=[])
+    audio = unprobed(gr.Audio)(label="Voice", type="filepath", sources=["upload", "microphone"], elem_id="audio",
+                               buttons=[])  # fmt: skip
     return {"photo": photo, "audio": audio}
 
 

@@ -7,8 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from thgen.ui.session import Session
+from thgen.ui.guard import app_options
+from thgen.ui.page import Page
+from thgen.ui.session import EXAMPLE_FILES, Session
 from thgen.ui.tab_generate import build_generate_tab
+from thgen.ui.uploads import KEPT_SECONDS
 
 TITLE = "thgen: a photo that talks"
 HEADER = """
@@ -21,23 +24,31 @@ FOOTER = """
 video carries in its metadata that thgen made it. Uploads and results stay on the server that runs this page and are
 deleted after about an hour; there is no run history, and no usage data is sent anywhere.</p>
 """
-# Uploads and results older than an hour go, looked for every ten minutes; all of them when the server stops.
-DELETE_CACHE = (600, 3600)
+# Uploads and results older than an hour go, looked for every ten minutes. What gradio misses here, and all of it when
+# the server stops, thgen.ui.server takes away.
+DELETE_CACHE = (600, int(KEPT_SECONDS))
 MAX_FILE_SIZE = "50mb"
 QUEUE_LENGTH = 16
 
 
-def build_ui(session: Session) -> gr.Blocks:
+def build_ui(session: Session) -> Page:
     """Build the page around a session. Reads no weights: they are loaded when the first still or video is asked for."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as page:
+    with Page(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as page:
         gr.HTML(HEADER, elem_classes="header", padding=False)
         build_generate_tab(session, page)
         gr.HTML(FOOTER, elem_classes="footer-note", padding=False)
-    return page.queue(max_size=QUEUE_LENGTH)
+    page.queue(max_size=QUEUE_LENGTH, api_open=False)  # open: anyone could pass by the queue
+    return page
+
+
+def example_media(session: Session) -> list[str]:
+    """The pictures, voices and clips of the examples. The folder also holds the scripts that made them."""
+    folder = session.examples_folder
+    return [str(path) for pattern in EXAMPLE_FILES for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def launch_options(session: Session) -> dict[str, Any]:
-    """What the page needs of `Blocks.launch`, wherever it is launched: looks, limits and privacy."""
+    """What the page needs of `Blocks.launch`, wherever it is launched: looks, limits, privacy and safety."""
     return {
         "theme": gr.themes.Default(
             primary_hue="teal",
@@ -53,7 +64,8 @@ def launch_options(session: Session) -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "max_file_size": MAX_FILE_SIZE,
-        "allowed_paths": [str(session.examples_folder)],
+        "allowed_paths": example_media(session),
+        "app_kwargs": app_options(),
         "ssr_mode": False,
         "pwa": False,
     }

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thgen.errors import AudioError, ControlError, MethodError, PhotoError, ThgenError, shown
+from thgen.errors import AudioError, ClosedError, ControlError, MethodError, PhotoError, ThgenError, shown
 from thgen.plan import check_length
 from thgen.recipe import Recipe
 from thgen.request import Request
@@ -48,6 +48,7 @@ MAX_SECONDS = 120.0  # of a video made here: others wait in line; the command li
 GPU_SECONDS, GPU_LOADING, GPU_RATE = (30, 300), 20.0, 2.0
 # Often enough that Cancel is felt at once: a generator can only be closed while it waits at a yield.
 TICK_SECONDS = 0.25
+CLOSED = "The server is being stopped; try again in a minute."
 
 # What the example rows set, in turn, so that a first click already shows that each factor has its own source.
 EXAMPLE_FIELDS: tuple[Mapping[str, float], ...] = (
@@ -176,6 +177,7 @@ class Session:
         self._speed: dict[tuple[str, int], float] = {}  # (method, size) -> seconds of work per second of video
         self._speed_lock = threading.Lock()
         self._running: set[_Work] = set()
+        self._closed = threading.Event()
 
     def methods(self) -> dict[str, tuple[str, ...]]:
         """Method name -> its factors; the first is the page's default."""
@@ -276,8 +278,10 @@ class Session:
         start = time.monotonic()
         while not self._slot.acquire(timeout=TICK_SECONDS):
             yield Update(0.0, "Waiting for another video to finish", time.monotonic() - start)
-        work = _Work(self.engine, request, out, self._slot)
-        self._running.add(work)
+        if self._closed.is_set():
+            self._slot.release()
+            raise ClosedError(CLOSED)
+        work = _Work(self.engine, request, out, self._slot, self._running)
         start = time.monotonic()
         try:
             work.start()
@@ -291,11 +295,11 @@ class Session:
             result = work.result()
         finally:
             work.cancel()
-            self._running.discard(work)
         yield Update(1.0, "Done", time.monotonic() - start, 0.0, self._finish(request, result, out))
 
     def close(self, seconds: float) -> None:
-        """End all work that is going on, and wait at most `seconds` until it has cleared up after itself."""
+        """Begin no more work, end all that is going on, and wait at most `seconds` until it has cleared up."""
+        self._closed.set()
         deadline = time.monotonic() + seconds
         for work in tuple(self._running):
             work.cancel()
@@ -325,9 +329,12 @@ class Session:
 class _Work(threading.Thread):
     """One `render_video` call in its own thread. It owns the slot and frees it only when it has really ended."""
 
-    def __init__(self, engine: Engine, request: Request, out: Path, slot: threading.Semaphore) -> None:
+    def __init__(
+        self, engine: Engine, request: Request, out: Path, slot: threading.Semaphore, running: set[_Work]
+    ) -> None:
         super().__init__(daemon=True, name="thgen-generate")
-        self._engine, self._request, self._out, self._slot = engine, request, out, slot
+        self._engine, self._request, self._out, self._slot, self._all = engine, request, out, slot, running
+        self._all.add(self)
         self._reports: queue.SimpleQueue[tuple[float, str]] = queue.SimpleQueue()
         self._ended, self._cancelled = threading.Event(), threading.Event()
         self._result: Result | None = None
@@ -342,6 +349,7 @@ class _Work(threading.Thread):
             if self._cancelled.is_set():  # the consumer cleared the folder before the last of it was written
                 shutil.rmtree(self._out.parent, ignore_errors=True)
             self._slot.release()
+            self._all.discard(self)
             self._ended.set()
 
     def _report(self, fraction: float, text: str) -> None:
@@ -361,6 +369,8 @@ class _Work(threading.Thread):
         return fraction, text
 
     def result(self) -> Result:
+        if isinstance(self._error, _CancelledError):  # by the end of the server, since somebody still waits for it
+            raise ClosedError(CLOSED) from None
         if self._error is not None:
             raise self._error
         assert self._result is not None

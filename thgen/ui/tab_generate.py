@@ -12,16 +12,17 @@ from typing import Any
 import gradio as gr
 
 from thgen import recipe as recipes
-from thgen.errors import ThgenError
+from thgen.errors import ControlError
 from thgen.schema import CONTROLS
 from thgen.ui.endpoints import wire_api
-from thgen.ui.form import Form, build_controls, build_inputs, file_path
+from thgen.ui.form import Form, build_controls, build_inputs
 from thgen.ui.links import read_query, write_query
+from thgen.ui.page import told, unprobed
 from thgen.ui.session import Finished, Session, Update, recipe_fields
 
 # Events that only move values about: at once, without a spinner, and no part of the API.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-UNEXPECTED = "Something went wrong inside thgen; the server's log says what. Your settings are still here."
+WAITING = "<p>Waiting for a free place in the queue</p>"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def _result() -> Result:
             generate = gr.Button("Generate video", variant="primary", scale=3, min_width=140, elem_id="generate")
             cancel = gr.Button("Cancel", scale=1, min_width=90, interactive=False, elem_id="cancel")
         status = gr.HTML("", elem_id="status", visible=False, padding=False)
-    video = gr.Video(label="Video", interactive=False, height=320, autoplay=True, elem_id="video", buttons=[])
+    video = unprobed(gr.Video)(label="Video", interactive=False, height=320, autoplay=True, elem_id="video",
+                               buttons=[])  # fmt: skip
     ran = gr.Markdown("", elem_id="ran", visible=False)
     with gr.Row(visible=False) as downloads:
         download = gr.DownloadButton("Download video", size="sm", min_width=120, elem_id="download")
@@ -130,13 +132,12 @@ def ran_line(info: Mapping[str, Any]) -> str:
 
 def _wire_preview(session: Session, form: Form, result: Result) -> None:
     def still(*values: Any) -> tuple[Any, Any]:
-        fields = form.fields(values)
-        if not fields["photo"]:
-            return None, gr.HTML("", visible=False)
         try:
-            return session.quick_preview(fields), gr.HTML("", visible=False)
-        except ThgenError as error:  # shown in place: a pop-up for every step of a slider would bury the page
-            return None, gr.HTML(error_html(str(error)), visible=True)
+            fields = form.fields(values)
+            picture = session.quick_preview(fields) if fields["photo"] else None
+            return picture, gr.HTML("", visible=False)
+        except Exception as error:  # shown in place: a pop-up for every step of a slider would bury the page
+            return None, gr.HTML(error_html(told(error).message), visible=True)
 
     # A clip drives frames, not the still, and the voice moves nothing in it: they do not trigger it.
     names = [k for k in form.widgets if k == "photo" or k in CONTROLS or k in ("method", "face")]
@@ -160,10 +161,23 @@ def _write_recipe(finished: Finished) -> Path:
     return path
 
 
+def _show(result: Result, finished: Finished) -> dict[Any, Any]:
+    """What the page shows of a video that is ready, by output widget."""
+    return {
+        result.status: gr.HTML("", visible=False),
+        result.video: str(finished.video),
+        result.ran: gr.Markdown(ran_line(finished.info), visible=True),
+        result.downloads: gr.Row(visible=True),
+        result.download: str(finished.video),
+        result.recipe_file: str(_write_recipe(finished)),
+        result.details: gr.Accordion(visible=True),
+        result.recipe: finished.recipe,
+    }
+
+
 def _wire_generate(session: Session, form: Form, result: Result) -> None:
     def wait() -> dict[Any, Any]:
-        line = "<p>Waiting for a free place in the queue</p>"
-        return {result.status: gr.HTML(line, visible=True), **buttons(busy=True)}
+        return {result.status: gr.HTML(WAITING, visible=True), **buttons(busy=True)}
 
     def make(*values: Any) -> Iterator[dict[Any, Any]]:
         try:
@@ -171,23 +185,11 @@ def _wire_generate(session: Session, form: Form, result: Result) -> None:
                 if update.finished is None:
                     yield {result.status: gr.HTML(progress_html(update), visible=True)}
                 else:
-                    yield show(update.finished) | buttons(busy=False)
+                    yield _show(result, update.finished) | buttons(busy=False)
         except Exception as error:
-            sentence = str(error) if isinstance(error, ThgenError) else UNEXPECTED
-            yield {result.status: gr.HTML(error_html(sentence), visible=True), **buttons(busy=False)}
-            raise gr.Error(sentence, print_exception=sentence == UNEXPECTED) from error
-
-    def show(finished: Finished) -> dict[Any, Any]:
-        return {
-            result.status: gr.HTML("", visible=False),
-            result.video: str(finished.video),
-            result.ran: gr.Markdown(ran_line(finished.info), visible=True),
-            result.downloads: gr.Row(visible=True),
-            result.download: str(finished.video),
-            result.recipe_file: str(_write_recipe(finished)),
-            result.details: gr.Accordion(visible=True),
-            result.recipe: finished.recipe,
-        }
+            known = told(error)
+            yield {result.status: gr.HTML(error_html(known.message), visible=True)}
+            raise known from error
 
     def buttons(busy: bool) -> dict[Any, Any]:
         return {result.generate: gr.Button(interactive=not busy), result.cancel: gr.Button(interactive=busy)}
@@ -207,6 +209,13 @@ def _wire_generate(session: Session, form: Form, result: Result) -> None:
         concurrency_limit=1,
         api_visibility="private",
     )
+
+    def again(line: str) -> dict[Any, Any]:
+        told_elsewhere = {result.status: gr.HTML("", visible=False)} if line == WAITING else {}
+        return told_elsewhere | buttons(busy=False)
+
+    # Whatever failed, also before and after `make`: the next attempt must be possible.
+    making.failure(again, result.status, [result.status, *both], **QUIET)
     making.success(None, js="() => document.getElementById('video').scrollIntoView({block: 'nearest'})",
                    api_visibility="private")  # fmt: skip
 
@@ -231,13 +240,12 @@ def _wire_form(
     def restore() -> list[Any]:
         return list(neutral.values())
 
-    def from_recipe(file: Any) -> list[Any]:
-        try:
-            fields = recipe_fields(recipes.load(file_path(file)))
-            unknown = fields["method"] not in session.methods()
-            return [gr.skip() if name == "method" and unknown else fields[name] for name in form.settings]
-        except ThgenError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+    def from_recipe(file: str | None) -> list[Any]:
+        if file is None:
+            raise ControlError("There is no recipe yet: choose the JSON file of one.")
+        fields = recipe_fields(recipes.load(file))
+        unknown = fields["method"] not in session.methods()
+        return [gr.skip() if name == "method" and unknown else fields[name] for name in form.settings]
 
     def from_query(request: gr.Request) -> list[Any]:
         fields = read_query(dict(request.query_params), session.methods())

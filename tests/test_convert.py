@@ -2,16 +2,21 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from thgen import hub
 from thgen.__main__ import main
 from thgen.convert import RELEASED, convert
 from thgen.errors import WeightsError
-from thgen.manifest import read_manifest
+from thgen.manifest import BUNDLED, read_manifest
+from thgen.pipeline import available_methods
 
 # SHA-256 over the sorted names and shapes of every tensor in the released files, buffers and all.
 OFFICIAL = {
@@ -145,3 +150,23 @@ def test_the_command_says_what_it_needs(capsys, tmp_path):
     assert "weights convert pd_fgc FOLDER" in capsys.readouterr().err
     assert main(["weights", "convert", "rig", str(tmp_path)]) == 2
     assert "There is no converter for 'rig'" in capsys.readouterr().err
+
+
+def test_from_released_files_to_a_video(released, tmp_path, monkeypatch):
+    """The command converts, the method is then offered, and the file says which weights ran."""
+    weights = tmp_path / "weights"
+    shutil.copytree(BUNDLED, weights)
+    assert main(["weights", "convert", "pd_fgc", str(released), "--weights", str(weights)]) == 0
+    monkeypatch.setattr(hub, "BUNDLED", weights)
+    assert "pd_fgc.paper" in available_methods()
+    voice = tmp_path / "voice.wav"
+    soundfile.write(voice, 0.3 * np.sin(np.arange(12_000) / 10), 16_000)
+    portrait = Path(__file__).parents[1] / "examples/portrait_1.png"
+    flags = ["--method", "pd_fgc.paper", "--photo", str(portrait), "--audio", str(voice), "--pose", str(portrait),
+             "--size", "256", "--max-side", "384", "--out", str(tmp_path / "o.mp4")]  # fmt: skip
+    assert main(["generate", *flags]) == 0
+    video = cv2.VideoCapture(str(tmp_path / "o.mp4"))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 19
+    said = (tmp_path / "o.mp4").read_bytes()
+    assert b"method pd_fgc.paper" in said and b"pd_fgc_paper_generator" in said
+    assert main(["generate", *flags, "--set", "pose.yaw=10"]) == 2

@@ -14,8 +14,7 @@ import thgen
 from thgen.io.ffmpeg import probe
 from thgen.io.photo import read_photo
 from thgen.io.sound import read_audio
-from thgen.methods import METHODS
-from thgen.pipeline import Session, generate, preview
+from thgen.pipeline import Session, available_methods, generate, preview
 from thgen.request import Request
 from thgen.schema import FPS, Controls
 
@@ -47,7 +46,7 @@ def region(session: Session, photo: Path, points: slice) -> tuple[slice, slice]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "rig"])
+@pytest.mark.parametrize("method", [name for name in available_methods() if name != "rig"])
 def test_every_method_speaks_turns_and_holds_still(session, voice, method):
     """With its bundled weights: lips by the voice, the head by another's picture, and the photo as it is."""
     photo, other = EXAMPLES / "portrait_1.png", sorted(EXAMPLES.glob("portrait_*.png"))[-1]

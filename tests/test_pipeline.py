@@ -16,7 +16,16 @@ from PIL import Image
 
 import thgen
 from thgen import pipeline
-from thgen.errors import AudioError, ClipError, ControlError, FaceError, MethodError, OutputError, PhotoError
+from thgen.errors import (
+    AudioError,
+    ClipError,
+    ControlError,
+    FaceError,
+    MethodError,
+    OutputError,
+    PhotoError,
+    WeightsError,
+)
 from thgen.io.clip import read_clip
 from thgen.io.ffmpeg import probe, program
 from thgen.io.mp4 import write_mp4
@@ -417,3 +426,32 @@ def test_a_slow_photo_holds_up_no_other(tmp_path, session, request_):
         free.set()
         assert first.result() is same.result()
     assert session.method.photos == 2
+
+
+@pytest.mark.parametrize(
+    "traits,controls,words",
+    [
+        ({"canonical": True}, Controls(motion="absolute"), "leave the motion relative"),
+        ({"canonical": False}, Controls(others="zero"), "leave others stay"),
+        ({"sliders": False}, Controls({"pose.yaw": 10}), "no sliders: leave out pose.yaw"),
+    ],
+)
+def test_what_a_method_would_ignore_is_refused(session, request_, traits, controls, words):
+    for name, value in traits.items():
+        setattr(session.method, name, value)
+    with pytest.raises(ControlError, match=words):
+        preview(replace(request_, controls=controls), session)
+    with pytest.raises(ControlError, match=words):
+        generate(replace(request_, controls=controls), session)
+    neutral = replace(request_, controls=Controls({"pose.yaw": 0}))
+    assert preview(neutral, session).shape == (160, 200, 3)
+
+
+def test_absent_weights_are_told_before_any_are_loaded():
+    from thgen.pipeline import available_methods, why_absent
+
+    assert available_methods() == ["rig", "pd_fgc"]
+    why = why_absent("pd_fgc.paper")
+    assert "pd_fgc_paper_motion" in why and "weights convert pd_fgc FOLDER" in why
+    with pytest.raises(WeightsError, match="weights convert pd_fgc FOLDER"):
+        Session.load("pd_fgc.paper")

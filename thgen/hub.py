@@ -13,7 +13,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +118,17 @@ def describe(name: str, weights_dir: Path | None = None, hub: Hub | None = None)
         "scores": dict(entry.scores),
         "text": f"{name} ({source}, {entry.sha256[:12]}): {trained}; data: {entry.data or 'unknown'}",
     }
+
+
+def absent(names: Iterable[str], weights_dir: Path | None = None, hub: Hub | None = None) -> list[str]:
+    """Of the weights `names` those that are neither on this machine nor on a Hub that is named and pinned.
+
+    Reads the manifest only. Raises WeightsError.
+    """
+    folder, hub = weights_dir or BUNDLED, hub or Hub.from_environment()
+    entries = read_manifest(folder)
+    there = (n for n, e in entries.items() if (folder / e.file).is_file() or (hub.repo and e.revision))
+    return sorted(set(names) - set(there))
 
 
 def verify(name: str, weights_dir: Path | None = None) -> Path:

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from thgen import controls as factor_controls
-from thgen.errors import ControlError, MethodError, shown
+from thgen.errors import ControlError, MethodError, WeightsError, shown
 from thgen.io.files import PathLike, check_output
 from thgen.io.mp4 import Mp4Writer
 from thgen.io.photo import read_photo
@@ -35,7 +35,7 @@ from thgen.plan import Plan, Progress, Reporter, plan
 from thgen.preprocess.crop import limit_side
 from thgen.preprocess.paste import Paster
 from thgen.request import Request
-from thgen.schema import FACTORS, FPS
+from thgen.schema import CONTROLS, FACTORS, FPS, MOTIONS, OTHERS
 
 if TYPE_CHECKING:
     from thgen.preprocess.face import FaceCrop, FaceFinder
@@ -102,7 +102,9 @@ class Session:
         from thgen.preprocess.face import FaceFinder
 
         target = _device(device)
-        kind = method_class(method)  # an unknown name is told before any weights are loaded
+        kind = method_class(method)  # an unknown name, or absent weights, are told before any are loaded
+        if why := why_absent(method):
+            raise WeightsError(why)
         finder = FaceFinder(hub.load_network("analyser", target), target, landmarks=landmarks)
         return cls(kind.load(target), finder)
 
@@ -113,11 +115,7 @@ class Session:
 
         Whoever asks for the same photo meanwhile waits for it; whoever asks for another one does not.
         """
-        if request.method != self.method.name:
-            raise MethodError(
-                f"The request asks for the method {shown(request.method)}, but {self.method.name!r} is loaded: load "
-                "that one, or ask for this one."
-            )
+        self._check(request)
         key = (_photo_key(request.photo), request.face, request.size, request.paste_back, request.max_side)
         with self._lock:
             busy = self._busy.setdefault(key, threading.Lock())
@@ -137,6 +135,28 @@ class Session:
             with self._lock:
                 self._busy.pop(key, None)
             busy.release()
+
+    def _check(self, request: Request) -> None:
+        """Refuse what this method would ignore. Raises MethodError, ControlError."""
+        method, controls = self.method, request.controls
+        if request.method != method.name:
+            raise MethodError(
+                f"The request asks for the method {shown(request.method)}, but {method.name!r} is loaded: load that "
+                "one, or ask for this one."
+            )
+        if method.canonical and controls.motion != MOTIONS[0]:
+            raise ControlError(
+                f"With {method.name} a clip's own values always count: leave the motion {MOTIONS[0]}, not "
+                f"{controls.motion}."
+            )
+        if not method.canonical and controls.others != OTHERS[0]:
+            raise ControlError(
+                f"The factors of {method.name} have no canonical position: leave others {OTHERS[0]}, not "
+                f"{controls.others}."
+            )
+        moved = [key for key, value in controls.values.items() if value != CONTROLS[key].neutral]
+        if moved and not method.sliders:
+            raise ControlError(f"{method.name} has no sliders: leave out {moved[0]}, or choose another method.")
 
     def _prepare(self, request: Request, tick: Tick) -> Prepared:
         photo = read_photo(request.photo, tick)
@@ -171,6 +191,26 @@ def method_class(name: str) -> type[Method]:
         raise MethodError(f"There is no method {shown(name)}; choose one of: {', '.join(METHODS)}.")
     module, _, attribute = METHODS[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def why_absent(name: str) -> str | None:
+    """The sentence about a method whose weights are not here, with what to do; None where it can run.
+
+    Raises MethodError.
+    """
+    from thgen import hub
+
+    kind = method_class(name)
+    try:
+        missing = hub.absent(("analyser", *(kind.networks or (kind.weights_name,))))
+    except WeightsError as error:  # there is no manifest
+        return str(error)
+    return f"The weights of {name!r} are not here ({', '.join(missing)}); {kind.weights_from}." if missing else None
+
+
+def available_methods() -> list[str]:
+    """The methods whose weights are here, in the order of METHODS."""
+    return [name for name in METHODS if why_absent(name) is None]
 
 
 def _photo_key(photo: PathLike | np.ndarray) -> tuple:

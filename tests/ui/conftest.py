@@ -43,6 +43,9 @@ class FakeEngine:
     def methods(self) -> dict[str, tuple[str, ...]]:
         return {"rig": ("lip", "pose", "gaze", "blink", "expression"), "lips_only": ("lip",)}
 
+    def absent(self) -> dict[str, str]:
+        return {"far_away": "The weights of 'far_away' are not here (far); fetch them."}
+
     def canonical(self, method: str) -> bool:
         return method == "lips_only"
 

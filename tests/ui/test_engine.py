@@ -14,7 +14,7 @@ from thgen.errors import AudioError, WeightsError
 from thgen.io.mp4 import write_mp4
 from thgen.io.photo import read_photo
 from thgen.io.sound import read_audio
-from thgen.methods import METHODS
+from thgen.pipeline import available_methods
 from thgen.request import Request
 from thgen.ui.engine import PipelineEngine
 from thgen.ui.session import Session
@@ -45,7 +45,7 @@ def test_stills_may_be_made_elsewhere_than_videos(loads):
     engine.preload()
     engine.load("rig", "preview")
     engine.load("rig")
-    assert loads == [(method, device) for method in METHODS for device in ("cuda", "cpu")]
+    assert loads == [(method, device) for method in available_methods() for device in ("cuda", "cpu")]
 
 
 def test_preloading_survives_missing_weights(monkeypatch):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from thgen.errors import AudioError, ClipError, ClosedError, ControlError, MethodError, PhotoError
+from thgen.errors import AudioError, ClipError, ClosedError, ControlError, MethodError, PhotoError, WeightsError
 from thgen.recipe import Recipe
 from thgen.schema import CONTROLS, FPS, Controls
 from thgen.ui.session import GPU_SECONDS, Session, Update, read_fields, recipe_fields
@@ -234,3 +234,10 @@ def test_closing_waits_for_work_whose_client_has_left(session, engine, media):
     running.close()
     session.close(10)
     assert engine.running == 0
+
+
+def test_a_method_whose_weights_are_not_here_is_told_with_the_remedy(session, media):
+    with pytest.raises(WeightsError, match=r"'far_away' are not here .*fetch them"):
+        session.request(fields_of(media, method="far_away"))
+    with pytest.raises(MethodError, match="There is no method 'nowhere'"):
+        session.request(fields_of(media, method="nowhere"))

@@ -185,8 +185,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Report:
     """Raises AssetError, MethodError, WeightsError."""
     from thgen import hub
-    from thgen.methods import METHODS
-    from thgen.pipeline import method_class
+    from thgen.pipeline import available_methods, method_class
 
     device = torch.device(args.device)
     names, held = ([n.strip() for n in text.split(",") if n.strip()] for text in (args.methods, args.held))
@@ -194,5 +193,5 @@ def run(args: argparse.Namespace) -> Report:
         raise ControlError(f"There is no factor {wrong[0]!r}; choose one of: {', '.join(FACTORS)}.")
     speech.require(args.voices)
     looker = Looker(hub.load_network("analyser", device), device)
-    methods = [method_class(name).load(device) for name in names or METHODS]
+    methods = [method_class(name).load(device) for name in names or available_methods()]
     return measure(methods, looker, args.identities, args.frames, args.size, tuple(held), voices=args.voices)

@@ -49,6 +49,8 @@ class Method(ABC):
     canonical: bool = False  # factors are latents of the method's own, and zero is the canonical position of each
     weights_name: str  # entry of weights/manifest.json that runs
     networks: tuple[str, ...] = ()  # every such entry, where there are several; named in each result
+    sliders: bool = True  # what sliders ask for is added to the motion of drivers
+    weights_from: str = "train it: python -m thgen train --help"  # what to do where its weights are absent
 
     @classmethod
     @abstractmethod

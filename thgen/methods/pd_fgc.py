@@ -353,7 +353,9 @@ class PdFgc(Encoders):
 class PaperPdFgc(Encoders):
     """The networks as released: pictures of 224 px in the aligned frame, put back into the photo's crop."""
 
-    name = "pd_fgc_paper"
+    name = "pd_fgc.paper"
+    sliders = False  # its latents have no units, and its generator shows nothing besides
+    weights_from = "convert the authors' files: python -m thgen weights convert pd_fgc FOLDER"
     weights_name = "pd_fgc_paper_generator"
     networks = ("analyser", "rig", "pd_fgc_paper_appearance", "pd_fgc_paper_motion", "pd_fgc_paper_audio", weights_name)
 

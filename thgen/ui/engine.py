@@ -25,7 +25,10 @@ class Engine(Protocol):
     """Safe to call from several threads."""
 
     def methods(self) -> dict[str, tuple[str, ...]]:
-        """Method name -> the factors it declares, in order. Needs no weights."""
+        """Method name -> the factors it declares, in order, of the methods whose weights are here. Loads none."""
+
+    def absent(self) -> dict[str, str]:
+        """Method name -> the sentence that says what to do, of the methods whose weights are not here."""
 
     def canonical(self, method: str) -> bool:
         """Whether zero is a canonical position of the method's factors. Needs no weights."""
@@ -56,15 +59,21 @@ class PipelineEngine:
 
     def preload(self) -> None:
         """Load everything now, so that the first visitor does not wait; missing weights are told when asked for."""
-        for method in METHODS:
+        for method in self.methods():
             with contextlib.suppress(WeightsError):
                 self.load(method)
                 self.load(method, "preview")
 
     def methods(self) -> dict[str, tuple[str, ...]]:
-        from thgen.pipeline import method_class
+        from thgen.pipeline import available_methods, method_class
 
-        return {name: method_class(name).factors for name in METHODS}
+        # Where there are no weights at all, the page stands, and each method says what to do when it is asked for.
+        return {name: method_class(name).factors for name in available_methods() or METHODS}
+
+    def absent(self) -> dict[str, str]:
+        from thgen.pipeline import why_absent
+
+        return {name: why for name in METHODS if (why := why_absent(name))}
 
     def canonical(self, method: str) -> bool:
         """Whether zero is a canonical position of the method's factors."""

@@ -61,7 +61,8 @@ def build_controls(session: Session, widgets: dict[str, Any]) -> Form:
                 widgets |= _factor_block(name)
     with gr.Accordion("More settings", open=False):
         with gr.Row():
-            widgets["method"] = gr.Dropdown(list(methods), value=default, label="Method", visible=len(methods) > 1)
+            widgets["method"] = gr.Dropdown(list(methods), value=default, label="Method", visible=len(methods) > 1,
+                                            info=" ".join(session.absent().values()) or None)  # fmt: skip
             widgets["size"] = gr.Dropdown(list(SIZES), value=SIZES[-1], label="Size of the face (px)", min_width=120)
         widgets["motion"] = gr.Radio(list(MOTIONS), value=MOTIONS[0], label="Motion of driving clips",
                                      info="relative keeps the photo's own pose and expression as the zero",

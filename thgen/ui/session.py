@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thgen.errors import AudioError, ClosedError, ControlError, MethodError, PhotoError, ThgenError, shown
+from thgen.errors import AudioError, ClosedError, ControlError, MethodError, PhotoError, ThgenError, WeightsError, shown
 from thgen.plan import check_length
 from thgen.recipe import Recipe
 from thgen.request import Request
@@ -183,6 +183,10 @@ class Session:
         """Method name -> its factors; the first is the page's default."""
         return self.engine.methods()
 
+    def absent(self) -> dict[str, str]:
+        """Method name -> what to do to have it, of those whose weights are not here."""
+        return self.engine.absent()
+
     def canonical(self, method: str) -> bool:
         """Whether zero is a canonical position of the method's factors."""
         return self.engine.canonical(method)
@@ -209,6 +213,8 @@ class Session:
         methods = self.methods()
         read["method"] = read["method"] or next(iter(methods))
         if not isinstance(read["method"], str) or read["method"] not in methods:
+            if isinstance(read["method"], str) and (why := self.absent().get(read["method"])):
+                raise WeightsError(why)
             raise MethodError(f"There is no method {shown(read['method'])}; choose one of: {', '.join(methods)}.")
         given = (*read["drivers"], *read["toward"])
         undriven = [f for f in given if "clip" not in FACTORS[f].drivers or f not in methods[read["method"]]]

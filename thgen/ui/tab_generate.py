@@ -13,7 +13,7 @@ import gradio as gr
 
 from thgen import recipe as recipes
 from thgen.errors import ControlError
-from thgen.schema import CONTROLS
+from thgen.schema import CONTROLS, MOTIONS, OTHERS
 from thgen.ui.endpoints import wire_api
 from thgen.ui.form import Form, build_controls, build_inputs
 from thgen.ui.links import read_query, write_query
@@ -254,8 +254,12 @@ def _wire_form(
     def show_factors(method: str) -> list[Any]:
         declared = session.methods().get(method, ())
         canonical = bool(declared) and session.canonical(method)
-        # Latents are taken as they are: relative and absolute are questions to factors with units.
-        settings = [gr.Radio(visible=not canonical), gr.Radio(visible=canonical)]
+        # Latents are taken as they are: relative and absolute are questions to factors with units. What is hidden goes
+        # back to neutral: a setting that the method does not know would be refused.
+        settings = [
+            gr.Radio(visible=True) if shown else gr.Radio(visible=False, value=options[0])
+            for shown, options in ((not canonical, MOTIONS), (canonical, OTHERS))
+        ]
         return [*(gr.Column(visible=name in declared) for name in form.blocks), *settings]
 
     reset.click(restore, None, settings, **QUIET)

@@ -21,7 +21,7 @@ help:
 	@echo "make test-bare  the tests that meet voices, browser and head, with all that is not from PyPI hidden"
 	@echo "make app    the page on http://127.0.0.1:7860"
 	@echo "make check  format, lint, types and the fast tests"
-	@echo "make smoke  render a few clips and train every stage for two steps (needs the FaceKit head)"
+	@echo "make smoke  render a few clips and train every stage of every preset for two steps (needs the FaceKit head)"
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thgen needs Python 3.11 or later: make PYTHON=...")'
@@ -60,6 +60,9 @@ check: $(VENV)/.dev
 
 smoke: $(VENV)/.dev
 	rm -rf $(SMOKE)
-	$(PY) -m thgen render --identities 4 --clips-per-identity 1 --frames 7 --motion random --out $(SMOKE)/data --workers 2
-	$(PY) -m thgen train rig --smoke --set data.train=$(SMOKE)/data --set data.val=$(SMOKE)/data --runs $(SMOKE)/runs \
-	  --weights $(SMOKE)/weights
+	$(PY) -m thgen render --motion pairs --identities 3 --clips-per-identity 1 --frames 9 --out $(SMOKE)/pairs --workers 2
+	$(PY) -m thgen render --motion track --voices espeak --identities 2 --clips-per-identity 1 --frames 16 \
+	  --flow-size 64 --out $(SMOKE)/talk --workers 2
+	$(PY) -m thgen train rig --smoke --runs $(SMOKE)/runs
+	$(PY) -m thgen train pd_fgc --preset compact --smoke --runs $(SMOKE)/runs
+	$(PY) -m thgen train pd_fgc --preset paper --smoke --runs $(SMOKE)/runs

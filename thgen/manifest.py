@@ -19,6 +19,7 @@ from thgen.errors import WeightsError
 
 BUNDLED = Path(__file__).resolve().parents[1] / "weights"
 MANIFEST = "manifest.json"
+HIGHER, LOWER, NEITHER = "higher", "lower", "neither"  # which of two scores is better
 LICENCE = "MIT; trained on renders of the ICT FaceKit head (c) USC Institute for Creative Technologies, MIT"
 
 
@@ -30,6 +31,7 @@ class Entry:
     network:  class key of `thgen.hub.NETWORKS`
     config:   with which the network is built
     data, steps, minutes, hardware, scores: what it was trained on, for how long, on what, and how well it does
+    better:   score -> HIGHER or LOWER, for the scores that say how good the weights are
     bytes:    size of the file; 0 = not known beforehand (weights of others, see training.priors)
     revision: commit of the Hub repository that holds exactly this file; None until it was pushed
     """
@@ -45,6 +47,7 @@ class Entry:
     hardware: str = ""
     licence: str = LICENCE
     scores: dict[str, float] = field(default_factory=dict)
+    better: dict[str, str] = field(default_factory=dict)
     revision: str | None = None
 
 

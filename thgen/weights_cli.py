@@ -1,4 +1,4 @@
-"""`python -m thgen weights list|fetch|verify|push|convert`."""
+"""`python -m thgen weights list|fetch|verify|push|convert|bundle`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from thgen.manifest import BUNDLED, read_manifest
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """Add `weights`; `run` is what its arguments are for."""
-    p = subparsers.add_parser("weights", help="list, fetch, verify, publish or convert weights")
-    p.add_argument("action", choices=("list", "fetch", "verify", "push", "convert"))
+    p = subparsers.add_parser("weights", help="list, fetch, verify, publish, convert or bundle weights")
+    p.add_argument("action", choices=("list", "fetch", "verify", "push", "convert", "bundle"))
     p.add_argument(
         "names", nargs="*", help="names in weights/manifest.json (default: all); convert: a method and the folder of "
-        "the files that its authors released, which must be ones that you trust",
+        "the files that its authors released, which must be ones that you trust; bundle: a folder that a training "
+        "exported to, or the name of its run (rig, pd_fgc.compact), and which of its weights (default: all)",
     )  # fmt: skip
+    p.add_argument("--runs", type=Path, default=Path("runs"), help="bundle: folder of the runs (default: runs)")
+    p.add_argument("--force", action="store_true", help="bundle: also weights whose scores are worse")
     p.add_argument("--weights", type=Path, default=BUNDLED, help="weights folder (default: the bundled one)")
     p.set_defaults(run=run)
     return p
@@ -27,6 +30,9 @@ def run(args: argparse.Namespace) -> int:
     """Exit status. Raises WeightsError."""
     if args.action == "convert":
         _convert(args.names, args.weights)
+        return 0
+    if args.action == "bundle":
+        _bundle(args.names, args.weights, args.runs, args.force)
         return 0
     entries = read_manifest(args.weights)
     unknown = [n for n in args.names if n not in entries]
@@ -71,6 +77,20 @@ def _convert(names: list[str], folder: Path) -> None:
         raise WeightsError("Say what to convert: python -m thgen weights convert pd_fgc FOLDER")
     for name, entry in convert(names[0], Path(names[1]), folder).items():
         print(f"{name}: {folder / entry.file}, {entry.bytes / 1e6:.1f} MB, SHA-256 {entry.sha256[:12]}")
+
+
+def _bundle(names: list[str], folder: Path, runs: Path, force: bool) -> None:
+    from thgen.training.bundle import bundle, source_of
+
+    if not names:
+        raise WeightsError("Say what to bundle: python -m thgen weights bundle FOLDER_OR_NAME [WEIGHTS ...]")
+    source = source_of(names[0], runs)
+    uncompared = bundle(source, folder, names[1:], force)
+    entries = read_manifest(folder)
+    for name in names[1:] or read_manifest(source):
+        left = uncompared.get(name)
+        note = f"; not compared, as the new weights lack them: {', '.join(left)}" if left else ""
+        print(f"{name}: {folder / entries[name].file}, SHA-256 {entries[name].sha256[:12]}{note}")
 
 
 def _push(names: list[str], folder: Path) -> None:

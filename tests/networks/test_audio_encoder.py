@@ -6,7 +6,7 @@ import soxr
 import torch
 
 from thgen.errors import AudioError
-from thgen.networks.audio_encoder import AudioToLip, encode_lips
+from thgen.networks.audio_encoder import FOLD, AudioToLip, encode_lips
 from thgen.preprocess import audio
 from thgen.schema import LIP_COEFFICIENTS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from thgen.synth.visemes import mouth_opening
@@ -147,3 +147,9 @@ def test_a_telephone_line_moves_the_same_lips(trained, said):
     narrow = soxr.resample(soxr.resample(said.samples, SAMPLE_RATE, 8000), 8000, SAMPLE_RATE).astype(np.float32)
     wide, phone = (opening_of(trained, s, said.frames) for s in (said.samples, narrow[: len(said.samples)] * 0.2))
     assert np.corrcoef(wide, phone)[0, 1] > 0.8
+
+
+def test_the_network_takes_the_mel_that_preprocessing_makes():
+    """The network states its sizes itself, as it stands below preprocessing."""
+    assert FOLD == audio.MEL_PER_FRAME
+    assert AudioToLip(fine=8, coarse=8).stem.in_channels == audio.MEL_BINS

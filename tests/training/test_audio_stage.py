@@ -7,8 +7,9 @@ from hidden import recorded_voices
 
 from thgen.errors import AssetError
 from thgen.schema import LIP_COEFFICIENTS
+from thgen.synth.recorded_speech import recorded_clip
 from thgen.training import audio_stage
-from thgen.training.audio_stage import AudioStage, recorded_clip
+from thgen.training.audio_stage import AudioStage
 from thgen.training.loop import RunOptions, train
 from thgen.training.stage import load_stage
 from thgen.training.task import build_task

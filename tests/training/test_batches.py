@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from thgen.training.batches import StepBatches, skip, to_device
+from thgen.training.batches import StepBatches, skip, to_channels_last, to_device
 
 
 def _make(number: int) -> dict:
@@ -37,3 +37,15 @@ def test_arrays_become_tensors_and_other_things_pass():
     out = to_device(batch, torch.device("cpu"), channels_last=True)
     assert out["image"].dtype == torch.uint8 and out["image"].shape == (2, 2, 3, 5)
     assert out["image"].is_contiguous(memory_format=torch.channels_last) and out["flag"] == "as it is"
+
+
+def test_networks_with_tensors_of_any_rank_go_channels_last():
+    """Module.to(memory_format=channels_last) fails at rank 5, and so did the paper preset of PD-FGC."""
+    module = torch.nn.Conv2d(3, 4, 3)
+    module.modulated = torch.nn.Parameter(torch.randn(1, 2, 3, 3, 3))
+    module.register_buffer("map", torch.randn(1, 2, 5, 5))
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    to_channels_last(module)
+    for tensor in (module.weight, module.map):
+        assert tensor.is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())

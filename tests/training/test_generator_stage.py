@@ -131,7 +131,7 @@ def test_a_lid_that_lies_on_the_iris_is_not_seen():
 
 
 def test_the_perceptual_loss_is_off_without_its_prior_and_the_manifest_says_so(shards, monkeypatch):
-    monkeypatch.setattr("thgen.training.generator_stage.choose_prior", lambda name: None)
+    monkeypatch.setattr("thgen.training.generator_stage.choose_prior", lambda name, folder: None)
     stage = make(shards, perceptual=1.0)
     assert "perceptual loss off" in stage.data_summary and not stage.helpers
     assert stage.losses("generator", next(stage.batches("val", 0, 0, 1)))["perceptual"] == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
+
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from thgen.training.journal import Journal, hardware
+from thgen.training.journal import Journal, cpu_name, hardware
 
 
 def test_means_since_the_last_report_and_pictures(tmp_path, capsys):
@@ -36,6 +38,21 @@ def test_other_processes_and_lookers_on_write_nothing(tmp_path, capsys):
     assert not list(tmp_path.iterdir()) and len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_hardware_names_the_processor():
-    text = hardware(torch.device("cpu"), 2)
-    assert text.startswith("2 x ") and "CPU threads" in text and "unknown" not in text
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ("processor\t: 0\nmodel name\t: AMD EPYC 7B13\n", "AMD EPYC 7B13"),
+        ("processor\t: 0\nCPU implementer\t: 0x41\n", "aarch64"),  # ARM tells no name
+        (None, "aarch64"),  # no such file
+    ],
+)
+def test_the_processor_has_a_name_on_every_machine(told, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    if told is not None:
+        (tmp_path / "cpuinfo").write_text(told)
+    assert cpu_name(tmp_path / "cpuinfo") == name
+
+
+def test_hardware_counts_processes_and_threads(monkeypatch):
+    monkeypatch.setattr("thgen.training.journal.cpu_name", lambda: "a processor")
+    assert hardware(torch.device("cpu"), 2) == "2 x 1 CPU threads (a processor)"  # one thread: conftest

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from safetensors.torch import load_file
 
 from thgen.errors import TrainingError
 from thgen.hub import load_network
-from thgen.manifest import read_manifest
+from thgen.manifest import BUNDLED, read_manifest
 from thgen.training.checkpoint import latest
-from thgen.training.loop import Trainer, train
+from thgen.training.loop import RunOptions, Trainer, train
 
 HERE = Path(__file__).parent
+NETWORKS = {"tiny": "tiny_task:TinyNet"}
 
 
 def _all_tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -183,6 +185,58 @@ def test_a_stage_can_go_on_from_what_it_exported_last_and_says_so(stage, options
     assert entry["data"].endswith(f"continued from tiny {sha[:12]}"), "even after a resume"
     with pytest.raises(TrainingError, match="another network"):
         Trainer(stage("third", init="bundled", model={"width": 5}), options())
+
+
+def test_only_what_a_stage_declares_is_exported(stage, options):
+    """A network that another stage trains must not be replaced by what this one was built with."""
+    train(stage("first"), options())
+    before = (options().weights / "tiny/model.safetensors").read_bytes()
+    outcome = train(stage("second", task="tiny_task:TinyPart", losses={"l1": 1}), options())
+    assert outcome.exported == ("spare",)
+    assert (options().weights / "tiny/model.safetensors").read_bytes() == before
+    assert read_manifest(options().weights)["tiny"].steps == 4
+
+
+def test_what_a_stage_exports_must_be_declared_and_exist(stage, options, monkeypatch):
+    import tiny_task
+
+    monkeypatch.setattr(tiny_task.TinyStage, "exports", ("tiny", "ghost"))
+    with pytest.raises(TrainingError, match="exports ghost, but its networks are: tiny"):
+        Trainer(stage(), options())
+    monkeypatch.delattr(tiny_task.TinyStage, "exports")
+    with pytest.raises(TrainingError, match="does not declare what it exports"):
+        Trainer(stage(), options())
+
+
+def test_exports_belong_to_the_run_and_never_go_to_the_bundled_folder(stage, tmp_path):
+    options = RunOptions(runs=tmp_path / "runs", networks=NETWORKS, cpu=True)
+    train(stage("first"), options)
+    assert read_manifest(tmp_path / "runs/tiny/weights").keys() == {"tiny"}
+    with pytest.raises(TrainingError, match="weights bundle"):
+        Trainer(stage("second"), replace(options, weights=BUNDLED))
+
+
+def test_a_stage_goes_on_from_the_bundled_weights_until_its_run_has_some(stage, options, tmp_path, monkeypatch):
+    bundled = options("bundled").weights
+    train(stage("first", seed=7), options("bundled"))
+    monkeypatch.setattr("thgen.training.export.BUNDLED", bundled)
+
+    def start(name: str) -> torch.Tensor:
+        return Trainer(stage(name, init="bundled"), options("new")).task.modules["net"].body.weight
+
+    def exported(folder: Path) -> torch.Tensor:
+        return load_file(folder / "tiny/model.safetensors")["body.weight"].float()
+
+    assert torch.equal(start("second"), exported(bundled))
+    train(stage("second", init="bundled", seed=8), options("new"))
+    assert not torch.equal(exported(options("new").weights), exported(bundled))
+    assert torch.equal(start("third"), exported(options("new").weights))
+
+
+def test_the_manifest_says_which_way_scores_are_better(stage, options):
+    train(stage(), options())
+    entry = read_manifest(options().weights)["tiny"]
+    assert entry.scores.keys() == {"error"} and entry.better == {"error": "lower"}
 
 
 def test_a_weight_for_a_term_that_does_not_exist_is_an_error(stage, options):

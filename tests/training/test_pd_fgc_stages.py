@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 
+from thgen.manifest import read_manifest
 from thgen.methods.guided import targets
 from thgen.networks.coefficients import place
 from thgen.networks.fan import Motion
@@ -18,8 +20,11 @@ from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS
 from thgen.synth import cli
 from thgen.training import checkpoint as ckpt
 from thgen.training import pictures
-from thgen.training.loop import RunOptions, train
-from thgen.training.pd_fgc_stages import VIEWS, Expression
+from thgen.training.data import ClipStore
+from thgen.training.frames import moments
+from thgen.training.loop import RunOptions, Trainer, train
+from thgen.training.pd_fgc_encoders import VIEWS
+from thgen.training.pd_fgc_stages import Expression
 from thgen.training.pictures import Stand
 from thgen.training.stage import load_stage, preset_of, read_stages
 from thgen.training.task import build_task, players_of
@@ -58,10 +63,12 @@ def talk(tmp_path_factory):
 
 def config(talk, stage: str, preset: str = "compact", **changes):
     """A stage of the real config at a size for tests."""
-    found = load_stage(f"pd_fgc.{preset}", stage, overrides={
-        "data.train": str(talk), "data.val": str(talk), "data.head": "ellipsoid", "data.pictures": 1,
-        "data.pictures_from": 0, "data.window": 13, "data.versions": 1, **changes,
-    }, smoke=True)  # fmt: skip
+    own = {"data.train": str(talk), "data.val": str(talk), "data.head": "ellipsoid"}
+    if stage in ("1", "3", "3b"):
+        own |= {"data.pictures": 1, "data.pictures_from": 0}
+    if stage in ("2a", "3", "3b"):
+        own |= {"data.versions": 1}
+    found = load_stage(f"pd_fgc.{preset}", stage, overrides=own | changes, smoke=True)
     # channels_last off: exact comparisons
     return replace(found, model=MODEL | (HEAD if preset == "compact" else STYLE), validate_every=2, save_every=2,
                    precision="no", init="", channels_last=False)  # fmt: skip
@@ -117,18 +124,116 @@ def test_rates_of_the_paper():
     assert three.data["window"] == 13 and three.data["bank"] == 512
 
 
-def test_no_stage_knows_a_true_factor_but_pose(talk):
-    """What the losses are given of the truth: whole-frame keypoints, pose, and the photo's own coefficients."""
-    allowed = {"keypoints_s", "keypoints_t", "coefficients_s", "gaze_s", "pose"}
-    pictures = {"photo", "frame", "frame_s", "frame_t", "full_s", "full_t", "frames", "mel", "window", "by_sight"}
-    pictures |= set(VIEWS)
-    pictures |= {"seen", "seen_s", "seen_t", "appearance"}  # what frozen encoders made of them
-    for stage in MOVED:
-        task = build_task(config(talk, stage))
-        batch = task.batch(task.store, np.random.default_rng(0), True, 1)
-        assert set(batch) <= allowed | pictures, stage
-        if "pose" in batch:
-            assert stage == "2c"
+EXPORTED = {"1": {"appearance", "motion"}, "2a": {"motion", "audio"}, "2b": {"motion"}, "2c": {"motion"},
+            "3": {"motion", "audio", "painter"}, "3b": {"motion", "audio", "painter"}}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", ["compact", "paper"])
+@pytest.mark.parametrize("stage", MOVED)
+def test_a_stage_exports_only_networks_that_it_trains(talk, stage, preset):
+    task = build_task(config(talk, stage, preset))
+    painter = "head" if preset == "compact" else "generator"
+    prefix = "pd_fgc_" if preset == "compact" else "pd_fgc_paper_"
+    assert set(task.export()) == {prefix + name.replace("painter", painter) for name in EXPORTED[stage]}
+
+
+def test_stage_1_leaves_the_painter_of_an_earlier_run_alone(talk, tmp_path):
+    """It used to write the untrained painter of stage 3 as pd_fgc_head."""
+    folder = tmp_path / "weights"
+    options = RunOptions(runs=tmp_path / "runs", weights=folder, cpu=True)
+    train(config(talk, "3"), options)
+    before = (folder / "pd_fgc_head/model.safetensors").read_bytes()
+    motion = read_manifest(folder)["pd_fgc_motion"]
+    assert set(train(config(talk, "1"), options).exported) == {"pd_fgc_appearance", "pd_fgc_motion"}
+    assert (folder / "pd_fgc_head/model.safetensors").read_bytes() == before
+    assert read_manifest(folder)["pd_fgc_motion"] != motion, "the new encoder"
+    assert set(read_manifest(folder)) == {"pd_fgc_" + n for n in ("appearance", "motion", "audio", "head")}
+
+
+def test_a_stage_can_go_on_from_weights_whose_zero_was_moved(talk, tmp_path):
+    """What `init: bundled` reads goes into the networks that train, not into the copies that an export makes."""
+    options = RunOptions(runs=tmp_path / "runs", weights=tmp_path / "weights", cpu=True)
+    train(config(talk, "1"), options)
+    train(config(talk, "3"), options)
+    task = Trainer(replace(config(talk, "3b", seed=9), init="bundled"), options).task
+    for name, part in (("appearance", task.appearance), ("motion", task.faces), ("audio", task.voice),
+                       ("head", task.modules["painter"])):  # fmt: skip
+        stored = load_file(tmp_path / "weights" / f"pd_fgc_{name}" / "model.safetensors")
+        for key, value in part.state_dict().items():
+            assert torch.equal(value, stored[key].to(value.dtype)), (name, key)
+
+
+class Poisoned(ClipStore):
+    """Clips whose truth is NaN, apart from keypoints, which place the head, and, if `photo`, from the coefficients and
+    the gaze of the first frame that is asked for: the photo's own, with which it is drawn."""
+
+    photo = False
+
+    def _poison(self, truth: dict[str, np.ndarray], kept: list[int]) -> dict[str, np.ndarray]:
+        out = {}
+        for name, values in truth.items():
+            out[name] = values.copy()
+            if name != "keypoints":
+                out[name][...] = np.nan if values.dtype.kind == "f" else 0
+            if name in ("coefficients", "gaze"):
+                out[name][kept] = values[kept]
+        return out
+
+    def load(self, number, frames=None, names=None):
+        images, truth = super().load(number, frames, names)
+        return images, self._poison(truth, frames[:1] if frames and self.photo else [])
+
+    def truth(self, number, names):
+        return self._poison(super().truth(number, names), [])
+
+
+def terms_of(task, store, monkeypatch) -> dict[str, torch.Tensor]:
+    """All losses of a stage on one batch of these clips."""
+    if task.kept:  # its labels of single frames, as if they were not kept
+        monkeypatch.setattr(task.kept, "truth", moments)
+    batch = task.batch(store, np.random.default_rng(0), True, 1)
+    torch.manual_seed(0)
+    return {f"{p}.{n}": v for p in players_of(task) for n, v in task.losses(p, batch).items()}
+
+
+@pytest.mark.parametrize(("preset", "keep"), [("compact", 0), ("compact", 2), ("paper", 0)])
+@pytest.mark.parametrize("stage", MOVED)
+def test_no_loss_reads_a_true_factor_but_pose(talk, stage, preset, keep, monkeypatch):
+    """With every other factor of the truth destroyed, all losses have the values that they have with it."""
+    if stage == "1" and keep:
+        pytest.skip("stage 1 keeps nothing: it moves what sees")
+    torch.manual_seed(0)
+    task = build_task(config(talk, stage, preset, **({} if stage == "1" else {"data.keep": keep})))
+    for module in task.modules.values():
+        module.eval()
+    store = Poisoned(talk)
+    store.photo = stage in ("1", "3", "3b")
+    clean, poisoned = terms_of(task, ClipStore(talk), monkeypatch), terms_of(task, store, monkeypatch)
+    assert clean and clean.keys() == poisoned.keys() and clean.keys() >= {f"{next(iter(players_of(task)))}.{n}"
+                                                                          for n in task.config.losses
+                                                                          if n != "discriminator"}  # fmt: skip
+    for name, value in clean.items():
+        assert torch.isfinite(value) and torch.equal(value, poisoned[name]), name
+
+
+def test_the_poison_is_felt(talk, monkeypatch):
+    """A stage that did read the target's coefficients or gaze would be caught."""
+    store = Poisoned(talk)
+    store.photo = True
+    found = moments(store, 0, [3, 5])
+    assert np.isnan(found.coefficients[1]).all() and np.isnan(found.gaze[1]).all()
+    assert np.isfinite(found.coefficients[0]).all() and np.isfinite(found.keypoints).all()
+    assert all(np.isnan(v).all() for n, v in store.truth(0, ("pose", "openness", "gaze")).items())
+    for name in ("coefficients", "gaze"):
+        task = build_task(config(talk, "1"))
+        honest = task.pairs
+
+        def cheating(found, pictures, name=name, honest=honest):
+            told = torch.from_numpy(np.stack([getattr(m, name)[1] for m in found])).float()
+            return honest(found, pictures) | {f"{name}_s": told}
+
+        monkeypatch.setattr(task, "pairs", cheating)
+        assert any(torch.isnan(v) for v in terms_of(task, store, monkeypatch).values()), name
 
 
 def test_equal_latents_leave_the_photo_alone(talk):

@@ -12,9 +12,13 @@ from safetensors.torch import save
 from thgen.errors import TrainingError, WeightsError
 from thgen.hub import Hub
 from thgen.losses.reconstruction import feature_l1
-from thgen.manifest import Entry
+from thgen.manifest import BUNDLED, Entry, read_manifest
+from thgen.networks.analyser import Analyser
 from thgen.networks.vgg import VGG19
+from thgen.training.export import History, export_weights, folder_of
 from thgen.training.priors import PINS, Pin, choose_prior, load_prior
+from thgen.training.stage import load_stage
+from thgen.training.task import build_task
 
 NARROW = ((4, 2), (6, 2), (8, 4), (8, 4), (8, 1))
 
@@ -95,3 +99,29 @@ def test_the_loss_is_zero_at_equality_and_pulls_towards_the_truth(name, pins, on
     with torch.no_grad():
         nearer = picture - 0.01 * picture.grad / picture.grad.abs().max()
         assert feature_l1(prior(nearer), prior(truth)) < loss
+
+
+def test_losses_look_through_the_analyser_that_the_run_exported(tmp_path):
+    """A later stage of a run finds what an earlier one exported, and the manifest says so."""
+    small = Analyser(20, [[0, 1], [2, 3]], [4, 5], channels=(8, 8, 8, 8, 8), hidden=16, segments=8)
+    history = History("rig/analyser", "noise", 1, 1.0, "a desk", {})
+    assert folder_of("analyser", tmp_path) == folder_of("analyser", "") == BUNDLED
+    export_weights({"analyser": (small.state_dict(), small.config)}, (), history, tmp_path)
+    assert folder_of("analyser", tmp_path) == tmp_path and folder_of("audio", tmp_path) == BUNDLED
+    sha = read_manifest(tmp_path)["analyser"].sha256[:12]
+    prior = load_prior("analyser", folder_of("analyser", tmp_path))
+    assert prior.about == f"of this run, {sha}" and prior.network.config["hidden"] == 16
+    bundled = load_prior("analyser", folder_of("analyser", ""))
+    assert bundled.about == f"bundled, {read_manifest(BUNDLED)['analyser'].sha256[:12]}"
+
+
+@pytest.mark.parametrize(("method", "stage"), [("rig", "polish"), ("pd_fgc.compact", "1"), ("pd_fgc.compact", "3")])
+def test_stages_ask_the_run_for_its_analyser(shards, tmp_path, method, stage):
+    small = Analyser(90, [[0, 1], [2, 3]], [4, 5], channels=(8, 8, 8, 8, 8), hidden=16, segments=8)
+    history = History("rig/analyser", "noise", 1, 1.0, "a desk", {})
+    export_weights({"analyser": (small.state_dict(), small.config)}, (), history, tmp_path)
+    data = {"data.train": str(shards), "data.val": str(shards), "data.head": "ellipsoid"}
+    config = load_stage(method, stage, overrides=data)
+    about = build_task(replace(config, weights=str(tmp_path))).data_summary
+    assert f"analyser, of this run, {read_manifest(tmp_path)['analyser'].sha256[:12]}" in about
+    assert "analyser, bundled, " in build_task(config).data_summary

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from thgen.manifest import LOWER
 from thgen.training.batches import StepBatches
+from thgen.training.settings import Settings, arguments_of
 from thgen.training.task import Task
 
 
@@ -30,16 +32,26 @@ class TinyNet(nn.Module):
         return self.head(self.drop(self.norm(self.body(x))))
 
 
-class TinyStage(Task):
-    """One player; `frozen` belongs to nobody. data.plain = an iterator without `skip`."""
+class TinyData(Settings):
+    noise: bool = False
+    plain: bool = False  # an iterator without `skip`
+    interrupt: int = 0  # number of the call of `losses` that is interrupted
+    nan: bool = False
 
+
+class TinyStage(Task):
+    """One player; `frozen` belongs to nobody."""
+
+    exports = ("tiny",)
+    data_type, model_type = TinyData, arguments_of(TinyNet)
+    better: ClassVar = {"error": LOWER}
     players: ClassVar = {"main": ["net"]}
     float32 = ("grid",)
 
     def __init__(self, config):
-        self.config = config
+        self.config, self.data = config, self.data_of(config)
         self.calls = 0
-        self.modules = {"net": TinyNet(config.model.get("width", 4)), "frozen": nn.Linear(3, 3)}
+        self.modules = {"net": TinyNet(**config.model), "frozen": nn.Linear(3, 3)}
 
     def _make(self, seed, rank, number):
         rng = np.random.default_rng((seed, rank, number))
@@ -47,18 +59,18 @@ class TinyStage(Task):
         return {"image": image, "target": torch.from_numpy(image[:, ::-1].copy())}
 
     def batches(self, split, seed, rank, world):
-        if self.config.data.get("plain"):
+        if self.data.plain:
             return (self._make(seed, rank, n) for n in range(10**9))
         return StepBatches(lambda n: self._make(seed, rank, n), self.config.workers)
 
     def losses(self, player, batch):
         self.calls += 1
-        if self.calls == self.config.data.get("interrupt"):
+        if self.calls == self.data.interrupt:
             os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does, in the middle of a step
         assert batch["image"].is_contiguous(memory_format=torch.channels_last)
         out = self.modules["net"](batch["image"])
-        out = out + 0 * torch.rand(()) if self.config.data.get("noise") else out
-        scale = float("nan") if self.config.data.get("nan") else 1.0
+        out = out + 0 * torch.rand(()) if self.data.noise else out
+        scale = float("nan") if self.data.nan else 1.0
         return {"l1": scale * (out - batch["target"]).abs().mean(), "size": out.square().mean()}
 
     def images(self, batch):
@@ -70,8 +82,25 @@ class TinyStage(Task):
         batch = torch.from_numpy(self._make(99, 0, 0)["image"]).to(self.device)
         return {"undefined": float("nan"), "error": (self.modules["net"](batch) - batch.flip(1)).abs().mean().item()}
 
-    def export(self):
+    def networks(self):
         return {"tiny": (self.modules["net"].state_dict(), {"width": self.config.model.get("width", 4)})}
+
+
+class TinyPart(TinyStage):
+    """Publishes a second network, which another stage trains and exports; `net` stays as it is."""
+
+    exports = ("spare",)
+    players: ClassVar = {"main": ["spare"]}
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.modules["spare"] = TinyNet(2)
+
+    def losses(self, player, batch):
+        return {"l1": (self.modules["spare"](batch["image"]) - batch["target"]).abs().mean()}
+
+    def networks(self):
+        return super().networks() | {"spare": (self.modules["spare"].state_dict(), {"class": "tiny", "width": 2})}
 
 
 class TinyDuel(TinyStage):

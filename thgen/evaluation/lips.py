@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from thgen.errors import AssetError, AudioError
+from thgen.evaluation.metrics.lips import CLOSED_BELOW, lip_scores
 from thgen.preprocess import audio
 from thgen.schema import FPS, LIP_COEFFICIENTS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from thgen.synth import voice_sets
@@ -21,8 +22,6 @@ from thgen.synth.visemes import mouth_opening
 if TYPE_CHECKING:
     from thgen.networks.audio_encoder import AudioToLip
 
-CLOSED_BELOW = 1.5  # an opening, in % of the outer-canthal distance, that looks closed
-_SHUT = LIP_COEFFICIENTS.index("mouthPress_L")
 # Phones of pocketsphinx's English model, by what the lips should do.
 _JUDGED = {
     "closing": ("P", "B", "M"),
@@ -34,35 +33,6 @@ _JUDGED = {
     "labiodental": ("F", "V"),
     "silence": ("SIL",),
 }
-
-
-def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's r of two tracks [T]: cov(a, b) / (std a * std b), -1 to 1; NaN if one of them does not move."""
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    return float((a * b).sum() / scale) if scale > 1e-9 else float("nan")
-
-
-def lip_scores(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    """Scores of predicted lip coefficients against the true ones, both [T 21].
-
-    opening, <coefficient>: Pearson's r of the mouth opening, and of each coefficient that moves in the truth;
-    closed_recall: share of the frames with closed lips (true mouthPress above 0.2) that are predicted closed too
-    (opening below CLOSED_BELOW); closed_false: share of the frames whose truth is open (above 4 %) that are predicted
-    closed; opening_error: mean absolute, in % of the outer-canthal distance.
-    """
-    guess, truth = mouth_opening(predicted), mouth_opening(true)
-    shut, wide = true[:, _SHUT] > 0.2, truth > 4.0
-    scores = {
-        "opening": correlation(guess, truth),
-        "closed_recall": float((guess[shut] < CLOSED_BELOW).mean()) if shut.any() else float("nan"),
-        "closed_false": float((guess[wide] < CLOSED_BELOW).mean()) if wide.any() else float("nan"),
-        "opening_error": float(np.abs(guess - truth).mean()),
-    }
-    for i, name in enumerate(LIP_COEFFICIENTS):
-        if true[:, i].std() > 1e-3 and not name.endswith("_R"):
-            scores[name] = correlation(predicted[:, i], true[:, i])
-    return scores
 
 
 def quiet_frames(samples: np.ndarray, frames: int, below_db: float = 35.0, at_least: float = 0.24) -> np.ndarray:
@@ -107,7 +77,7 @@ def held_out(
     """
     from thgen.networks.audio_encoder import encode_lips
     from thgen.synth import speech
-    from thgen.training.audio_stage import recorded_clip
+    from thgen.synth.recorded_speech import recorded_clip
 
     scores = {}
     for split in speech.held_out_splits(voices):

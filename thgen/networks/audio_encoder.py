@@ -7,8 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from thgen.preprocess import audio
+from thgen.preprocess import audio  # of `encode_lips` alone; the network knows sizes only
 from thgen.schema import LIP_COEFFICIENTS
+
+FOLD = 4  # mel columns of a video frame, as preprocess.audio.MEL_PER_FRAME
 
 
 class ChannelNorm(nn.Module):
@@ -47,7 +49,7 @@ class AudioToLip(nn.Module):
 
     def __init__(
         self,
-        mel_bins: int = audio.MEL_BINS,
+        mel_bins: int = 80,
         fine: int = 112,
         coarse: int = 192,
         fine_dilations: tuple[int, ...] = (1, 2, 4),
@@ -57,12 +59,12 @@ class AudioToLip(nn.Module):
         super().__init__()
         self.stem = nn.Conv1d(mel_bins, fine, 5, padding=2)
         self.fine = nn.Sequential(*(ResidualBlock(fine, d, dropout) for d in fine_dilations))
-        self.fold = nn.Conv1d(fine, coarse, audio.MEL_PER_FRAME, stride=audio.MEL_PER_FRAME)
+        self.fold = nn.Conv1d(fine, coarse, FOLD, stride=FOLD)
         self.coarse = nn.Sequential(*(ResidualBlock(coarse, d, dropout) for d in coarse_dilations))
         self.norm = ChannelNorm(coarse)
         self.head = nn.Conv1d(coarse, len(LIP_COEFFICIENTS), 1)
         fine_reach = 2 + sum(fine_dilations)
-        self.context = sum(coarse_dilations) + -(-fine_reach // audio.MEL_PER_FRAME)
+        self.context = sum(coarse_dilations) + -(-fine_reach // FOLD)
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         """mel: [B M 4T] from preprocess.audio.log_mel -> lip coefficients [B T 21], about 0 to 1 (not clamped).

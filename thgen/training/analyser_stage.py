@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from thgen.manifest import HIGHER, LOWER
 from thgen.networks.analyser import INPUT_SIZE, Analyser, to_input
 from thgen.networks.geometry import euler_angles, rotation_matrix
 from thgen.schema import COEFFICIENT_INDEX, SEGMENTS
@@ -22,6 +23,7 @@ from thgen.synth.keypoints import EYE_LOOP, KeypointLayout, build_layout
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore, colour_jitter, degrade
 from thgen.training.negatives import animal, clutter, photos_without_people
+from thgen.training.settings import Positive, Settings, Share, arguments_of
 from thgen.training.stage import StageConfig
 from thgen.training.task import Batch, Task
 
@@ -109,23 +111,39 @@ def wide_crops(picture: Tensor, parts: Tensor, rng: np.random.Generator, jitter:
     return cut(picture, matrix), torch.where(shown < 0, UNKNOWN, segments)
 
 
+class AnalyserData(Settings):
+    """data: of the stage `analyser`."""
+
+    train: str  # folder of shards
+    val: str
+    head: str = "facekit"  # whose keypoints the clips show
+    frames_per_clip: Positive = 3
+    validated: Positive = 256  # pictures that a validation looks at
+    start: str = ""  # safetensors file of an earlier analyser to begin with; "" = from nothing
+    hard: Share = 0.0  # of the clips, drawn by how hard they are (`thgen evaluate hard`)
+
+
 class AnalyserStage(Task):
-    """data: {train: folder, val: folder, frames_per_clip, start: weights to begin with, hard: share of clips that are
-    drawn by how hard they are}; model: arguments of Analyser."""
+    """Supervised by every truth of the renderer; a third of each batch again shows no well-framed face."""
+
+    exports = ("analyser",)
+    data_type = AnalyserData
+    model_type = arguments_of(Analyser, given=("keypoints", "eye_points", "mouth_points"))
+    better: ClassVar = {"segments_percent_right": HIGHER, "*": LOWER}
+    data: AnalyserData
 
     @classmethod
     def check(cls, config: StageConfig) -> None:
         """Raises AssetError where the head is missing."""
-        head_mesh(config.data.get("head", "facekit"))
+        head_mesh(cls.data_of(config).head)
 
     def __init__(self, config: StageConfig) -> None:
-        self.config = config
-        self.store = ClipStore(config.data["train"])
-        self.val_store = ClipStore(config.data["val"])
-        layout = build_layout(head_mesh(config.data.get("head", "facekit")), neck_weight)
+        self.config, self.data = config, self.data_of(config)
+        self.store, self.val_store = ClipStore(self.data.train), ClipStore(self.data.val)
+        layout = build_layout(head_mesh(self.data.head), neck_weight)
         self.net = Analyser(len(layout.index), *close_points(layout), **config.model)
-        if start := config.data.get("start"):
-            self._start_from(Path(start))
+        if self.data.start:
+            self._start_from(Path(self.data.start))
         self.modules = {"analyser": self.net}
         self.photos = photos_without_people()
 
@@ -144,11 +162,11 @@ class AnalyserStage(Task):
 
     def _batch(self, store: ClipStore, rng: np.random.Generator, jitter: float = 1.0) -> Batch:
         size = self.config.batch_size
-        per_clip = self.config.data.get("frames_per_clip", 3)
+        per_clip = self.data.frames_per_clip
         images: list[np.ndarray] = []
         rows: dict[str, list[np.ndarray]] = {name: [] for name in (*LABELS, "segmentation")}
         while len(images) < size:
-            number = store.draw(rng, self.config.data.get("hard", 0.0) if jitter else 0.0)
+            number = store.draw(rng, self.data.hard if jitter else 0.0)
             frames = sorted(rng.choice(len(store.clips[number].frames), per_clip, replace=False).tolist())
             shown, truth = store.load(number, frames, (*LABELS, "segmentation"))
             images += list(shown)
@@ -234,7 +252,7 @@ class AnalyserStage(Task):
     def validate(self) -> dict[str, float]:
         rng = np.random.default_rng(0)
         sums: dict[str, list[float]] = {}
-        for _ in range(max(1, 256 // self.config.batch_size)):
+        for _ in range(max(1, self.data.validated // self.config.batch_size)):
             batch = self._batch(self.val_store, rng, jitter=0.0)
             for name, value in self.errors(batch).items():
                 sums.setdefault(name, []).append(value)
@@ -272,5 +290,5 @@ class AnalyserStage(Task):
             x[row, :, places[:, 1], places[:, 0]] = x.new_tensor([0.0, 1.0, 0.0])[:, None]
         return {"keypoints": torch.cat(list(x), 2).clamp(0, 1)}
 
-    def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
+    def networks(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
         return {"analyser": (self.net.state_dict(), self.net.config)}

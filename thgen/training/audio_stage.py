@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thgen.evaluation.lips import lip_scores
+from thgen.evaluation.metrics.lips import BETTER, lip_scores
 from thgen.networks.audio_encoder import AudioToLip
 from thgen.preprocess import audio
 from thgen.schema import LIP_COEFFICIENTS
 from thgen.synth import speech
-from thgen.synth.audio_augment import augment
+from thgen.synth.recorded_speech import recorded_clip
 from thgen.synth.visemes import OPENING_WEIGHTS
+from thgen.synth.voice_sets import VOICE_SETS
 from thgen.training.batches import StepBatches
+from thgen.training.settings import Count, Positive, Real, Settings, arguments_of, one_of
 from thgen.training.stage import StageConfig
 from thgen.training.task import Batch, Task
 
@@ -35,28 +37,14 @@ def _spread() -> Tensor:
     return torch.tensor([_SPREAD.get(n.removesuffix("_L").removesuffix("_R"), 0.1) for n in LIP_COEFFICIENTS])
 
 
-def recorded_clip(
-    seed: tuple[int, ...], seconds: float, split: str, clean: bool = False, voices: str = "espeak"
-) -> tuple[np.ndarray, ...]:
-    """One augmented recording of a random voice: (samples [L], mel [80 4T], lips [T 21]).
+class AudioData(Settings):
+    """data: of the stage `audio`. Each batch draws crops from the last `pool` clips, `fresh` of which are new."""
 
-    split: key of speech.SPLITS; clean: not augmented; voices: one of voice_sets.VOICE_SETS. Raises AssetError where the
-    voice that is drawn is not installed.
-    """
-    rng = np.random.default_rng(seed)
-    said = speech.random_speech(rng, seconds, split, voices=voices)
-    samples = said.samples
-    if not clean:
-        speed = float(rng.uniform(0.9, 1.12))
-        said = speech.at_tempo(said, speed)
-        samples = augment(said.samples, rng)
-    frames = len(samples) // audio.SAMPLES_PER_FRAME
-    return samples, audio.log_mel(samples, frames, audio.voice_level(samples)), said.lips(frames)
-
-
-def voices_of(config: StageConfig) -> str:
-    """The set of voices that a stage hears: data.voices, one of voice_sets.VOICE_SETS."""
-    return str(config.data.get("voices", "espeak"))
+    voices: Annotated[str, one_of(*VOICE_SETS)] = "espeak"
+    pool: Positive = 1000
+    fresh: Count = 4
+    seconds: Real = 8.0  # length of a clip
+    frames: Positive = 100  # length of a crop
 
 
 class _Clips:
@@ -65,11 +53,10 @@ class _Clips:
     Each clip depends on its number alone, and each batch on its number alone; clips in use are kept in memory.
     """
 
-    def __init__(self, config: StageConfig, seed: int, rank: int) -> None:
-        self.size, self.seed, self.rank = config.batch_size, seed, rank
-        self.pool, self.fresh = int(config.data.get("pool", 1000)), int(config.data.get("fresh", 4))
-        self.frames, self.seconds = int(config.data.get("frames", 100)), float(config.data.get("seconds", 8.0))
-        self.voices = voices_of(config)
+    def __init__(self, data: AudioData, size: int, seed: int, rank: int) -> None:
+        self.size, self.seed, self.rank = size, seed, rank
+        self.pool, self.fresh, self.frames = data.pool, data.fresh, data.frames
+        self.seconds, self.voices = data.seconds, data.voices
         self.clip = functools.lru_cache(maxsize=self.pool + self.fresh)(self._clip)
 
     def _clip(self, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,19 +83,21 @@ class _Clips:
 
 
 class AudioStage(Task):
-    """data: {voices: one of voice_sets.VOICE_SETS, pool, fresh, seconds, frames: see _Clips}; model: arguments of
-    AudioToLip.
+    """Terms: lip (all coefficients), opening (the gap between the lips), velocity, silence; closures count more."""
 
-    Terms: lip (all coefficients), opening (the gap between the lips), velocity, silence; closures count more.
-    """
+    exports = ("audio",)
+    data_type, model_type = AudioData, arguments_of(AudioToLip)
+    better: ClassVar = {f"*.{name}": way for name, way in BETTER.items()}
+    data: AudioData
 
     @classmethod
     def check(cls, config: StageConfig) -> None:
         """Raises AssetError, which names all voices of the set that are not installed."""
-        speech.require(voices_of(config))
+        speech.require(cls.data_of(config).voices)
 
     def __init__(self, config: StageConfig) -> None:
-        self.config, self.voices = config, voices_of(config)
+        self.config, self.data = config, self.data_of(config)
+        self.voices = self.data.voices
         languages, variants, _, _ = speech.SPLITS["train"]
         names = ", ".join(speech.recorded_voices("train", self.voices))
         recorded = f"the recorded voices {names} of flite and festival" if names else "no recorded voices"
@@ -123,7 +112,7 @@ class AudioStage(Task):
 
     def batches(self, split: str, seed: int, rank: int, world: int) -> Iterator[Batch]:
         """mel [B 80 4T], lips [B T 21]; a pure function of the arguments and the batch's number."""
-        clips = _Clips(self.config, seed if split == "train" else seed + 1_000_003, rank)
+        clips = _Clips(self.data, self.config.batch_size, seed if split == "train" else seed + 1_000_003, rank)
         return StepBatches(clips.batch, self.config.workers)
 
     def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
@@ -165,5 +154,5 @@ class AudioStage(Task):
                 scores[f"{split}.{name}"] = found[name]
         return scores
 
-    def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
+    def networks(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
         return {"audio": (self.modules["audio"].state_dict(), self.model_config)}

@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from thgen.training.task import Batch
@@ -62,6 +63,14 @@ def skip(batches: Iterator[Batch], count: int) -> None:
         own(count)
     else:
         next(islice(batches, count, count), None)
+
+
+def to_channels_last(module: nn.Module) -> None:
+    """Bring a network's 4-D tensors into that order, in place. Module.to would fail at a tensor of rank 5, which the
+    modulated convolutions of StyleGAN2 have."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
 
 
 def to_device(batch: Batch, device: torch.device, channels_last: bool = False) -> Batch:

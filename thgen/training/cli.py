@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from thgen.errors import TrainingError
-from thgen.manifest import BUNDLED
 from thgen.training.stage import StageConfig, load_stage, preset_of, read_stages
 
 
@@ -30,20 +29,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     p.add_argument("--smoke", action="store_true", help="two steps on next to no data, to see that it runs")
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads of torch")
     p.add_argument("--cpu", action="store_true", help="leave a GPU alone")
-    p.add_argument("--no-export", action="store_true", help="do not touch the weights folder")
+    p.add_argument("--no-export", action="store_true", help="write checkpoints and curves only")
     p.add_argument("--config", type=Path, metavar="YAML", help="instead of thgen/configs/METHOD.yaml")
     p.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints and curves (default: runs)")
-    p.add_argument("--weights", type=Path, default=BUNDLED, help="folder to export to (default: the bundled weights)")
+    p.add_argument("--weights", type=Path, help="folder to export to (default: RUNS/METHOD/weights)")
     p.set_defaults(run=run)
     return p
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit status. Raises ThgenError."""
-    overrides = _overrides(args.set)
-    method = args.method if args.config else preset_of(args.method, args.preset)
-    stages = read_stages(method, args.config)
-    configs = [load_stage(method, s, args.config, overrides, args.smoke) for s in args.stage or stages]
+    configs = _configs(args)
     if args.dry_run:
         print(yaml.safe_dump({"stages": {c.name: _printable(c) for c in configs}}, sort_keys=False), end="")
         return 0
@@ -80,6 +76,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _configs(args: argparse.Namespace) -> list[StageConfig]:
+    """The chosen stages, with all their settings checked before anything is loaded. Raises TrainingError.
+
+    Of several stages, `--set data.KEY=...` and `--set model.KEY=...` change those that have such a setting.
+    """
+    from thgen.training.task import imported, task_class
+
+    overrides = _overrides(args.set)
+    method = args.method if args.config else preset_of(args.method, args.preset)
+    names = args.stage or list(read_stages(method, args.config))
+    known = {}
+    for name in names:
+        task = imported(load_stage(method, name, args.config))
+        known[name] = {f"data.{key}" for key in task.data_type.model_fields}
+        known[name] |= {f"model.{key}" for key in task.model_type.model_fields}
+    configs = []
+    for name in names:
+        others = set().union(*known.values()) - known[name]  # settings of other stages only
+        own = {key: value for key, value in overrides.items() if ".".join(key.split(".")[:2]) not in others}
+        configs.append(load_stage(method, name, args.config, own, args.smoke))
+        task_class(configs[-1])
+    return configs
+
+
 def _overrides(pairs: list[str]) -> dict[str, Any]:
     out = {}
     for pair in pairs:
@@ -94,4 +114,4 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
 
 
 def _printable(config: StageConfig) -> dict[str, Any]:
-    return {k: v for k, v in config.to_dict().items() if k not in ("method", "name")}
+    return {k: v for k, v in config.to_dict().items() if k not in ("method", "name", "weights")}

@@ -1,4 +1,7 @@
-"""Averaged weights -> weights/<name>/model.safetensors in fp16, config and history inside, and a manifest entry."""
+"""Averaged weights -> <folder>/<name>/model.safetensors in fp16, config and history inside, and a manifest entry.
+
+The folder belongs to the run. `thgen.training.bundle` copies from there to the bundled weights.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import fnmatch
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +19,15 @@ from torch import Tensor
 
 from thgen.errors import TrainingError
 from thgen.hub import METADATA_KEY, NETWORKS, describe, load_network
-from thgen.manifest import LICENCE, Entry, update_manifest
+from thgen.manifest import BUNDLED, LICENCE, MANIFEST, Entry, read_manifest, update_manifest
 
 FP16_MAX = 65504.0
-FROM_BUNDLED = "bundled"  # a stage with this `init` goes on from the weights that it would replace
+FROM_BUNDLED = "bundled"  # a stage with this `init` goes on from the weights of its networks that were exported last
 
 
 @dataclass(frozen=True)
 class History:
-    """How the weights came to be, for file and manifest."""
+    """How the weights came to be, for file and manifest. better: score -> HIGHER or LOWER."""
 
     stage: str
     data: str
@@ -32,19 +35,28 @@ class History:
     minutes: float
     hardware: str
     scores: Mapping[str, float]
+    better: Mapping[str, str] = field(default_factory=dict)
+
+
+def folder_of(name: str, exported: Path | str) -> Path:
+    """Where the weights `name` are loaded from: the folder of a run's exports if they are there, else the bundled."""
+    folder = Path(exported)
+    here = str(exported) and (folder / MANIFEST).is_file() and name in read_manifest(folder)
+    return folder if here else BUNDLED
 
 
 def continue_bundled(
-    exported: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, Any]]],
-    folder: Path,
+    own: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, Any]]],
+    exported: Path,
     networks: Mapping[str, str] = NETWORKS,
 ) -> str:
-    """Fill the networks of `Task.export()`, in place, from the weights folder. Returns words for the manifest.
+    """Fill the networks of `Task.networks()`, in place, from where `folder_of` says. Returns words for the manifest.
 
     Raises TrainingError where the bundled network is of another shape, WeightsError where it cannot be loaded.
     """
     words = []
-    for name, (state, _) in exported.items():
+    for name, (state, _) in own.items():
+        folder = folder_of(name, exported)
         bundled = load_network(name, weights_dir=folder, networks=networks).state_dict()
         differing = sorted(
             k for k in {*state, *bundled} if k not in state or k not in bundled or state[k].shape != bundled[k].shape
@@ -91,11 +103,12 @@ def export_weights(
             "minutes": round(history.minutes, 1),
             "hardware": history.hardware,
             "scores": {k: float(f"{v:.4g}") for k, v in history.scores.items()},
+            "better": {k: v for k, v in history.better.items() if k in history.scores},
         }
         # one key only: the order of several would differ from run to run
         content = save(tensors, metadata={METADATA_KEY: json.dumps(about, sort_keys=True)})
         file = f"{name}/model.safetensors"
-        _replace(folder / file, content)
+        replace_file(folder / file, content)
         del about["stage"]
         entries[name] = Entry(
             file=file, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), licence=licence, **about
@@ -117,7 +130,8 @@ def _shrunk(name: str, key: str, value: Tensor, float32: tuple[str, ...]) -> Ten
     return value.to(torch.float16)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in one move: whoever reads it gets the old content or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_bytes(content)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
 from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, weighted_l1
+from thgen.manifest import LOWER, NEITHER
 from thgen.networks.analyser import to_input
 from thgen.networks.discriminators import PatchDiscriminator
 from thgen.networks.flow import BASE, Generated, GuidedFlow, motion_code
@@ -32,7 +33,9 @@ from thgen.synth.head import BLINK_CLOSED, PIVOT, neck_weight
 from thgen.synth.keypoints import KeypointLayout, build_layout
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore, colour_jitter
+from thgen.training.export import folder_of
 from thgen.training.priors import Prior, choose_prior
+from thgen.training.settings import Positive, Settings, arguments_of
 from thgen.training.stage import StageConfig
 from thgen.training.task import Batch, Task
 
@@ -91,19 +94,36 @@ def draw_spots(rng: np.random.Generator, keypoints: Tensor, visible: Tensor) -> 
     return keypoints[..., :2].gather(1, chosen[..., None].expand(-1, -1, 2))
 
 
+class GeneratorData(Settings):
+    """data: of the stages `generator` and `polish`."""
+
+    train: str  # folder of shards
+    val: str
+    head: str = "facekit"  # whose keypoints the clips show
+    targets_per_clip: Positive = 4
+    validated: Positive = 96  # pictures that a validation looks at
+    prior: str = "auto"  # of the perceptual loss: auto, vgg19 or analyser
+
+
 class GeneratorStage(Task):
-    """data: {train, val, targets_per_clip, prior: auto | vgg19 | analyser}; model: arguments of GuidedFlow; losses
-    named below."""
+    """Losses: see `_supervised` and `losses`."""
+
+    exports = ("rig",)
+    data_type = GeneratorData
+    model_type = arguments_of(GuidedFlow, given=("keypoints", "mouth_loop"))
+    # The copy of the photo and the warp by the true flow are what the others are compared with.
+    better: ClassVar = {"l1_copy": NEITHER, "l1_true_flow": NEITHER, "l1_eyes_mouth_copy": NEITHER, "*": LOWER}
+    data: GeneratorData
 
     @classmethod
     def check(cls, config: StageConfig) -> None:
         """Raises AssetError where the head is missing."""
-        head_mesh(config.data.get("head", "facekit"))
+        head_mesh(cls.data_of(config).head)
 
     def __init__(self, config: StageConfig) -> None:
-        self.config = config
-        self.store, self.val_store = ClipStore(config.data["train"]), ClipStore(config.data["val"])
-        mesh = head_mesh(config.data.get("head", "facekit"))
+        self.config, self.data = config, self.data_of(config)
+        self.store, self.val_store = ClipStore(self.data.train), ClipStore(self.data.val)
+        mesh = head_mesh(self.data.head)
         layout = build_layout(mesh, neck_weight)
         self.net = GuidedFlow(len(layout.index), len(layout.loops[2]), **config.model)
         fill_rig(self.net.rig, layout, mesh.eye_centre)
@@ -119,7 +139,7 @@ class GeneratorStage(Task):
         self.prior: Prior | None = None
         self.data_summary = config.about
         if "perceptual" in config.losses:
-            self.prior = choose_prior(config.data.get("prior", "auto"))
+            self.prior = choose_prior(self.data.prior, folder_of("analyser", config.weights))
             seen = f"on {self.prior.name}, {self.prior.about}" if self.prior else "off, its prior could not be had"
             self.data_summary += f"; perceptual loss {seen}"
             self.helpers = {"prior": self.prior} if self.prior else {}
@@ -137,7 +157,7 @@ class GeneratorStage(Task):
         return StepBatches(make, self.config.workers)
 
     def _batch(self, store: ClipStore, rng: np.random.Generator, jitter: float) -> Batch:
-        size, per_clip = self.config.batch_size, self.config.data.get("targets_per_clip", 4)
+        size, per_clip = self.config.batch_size, self.data.targets_per_clip
         photos: list[np.ndarray] = []
         targets: list[np.ndarray] = []
         rows: dict[str, list[np.ndarray]] = {f"{name}_{end}": [] for name in LABELS for end in "st"}
@@ -308,7 +328,7 @@ class GeneratorStage(Task):
     def validate(self) -> dict[str, float]:
         rng = np.random.default_rng(0)
         sums: dict[str, list[float]] = {}
-        for _ in range(max(1, 96 // self.config.batch_size)):
+        for _ in range(max(1, self.data.validated // self.config.batch_size)):
             batch = self._batch(self.val_store, rng, 0.0)
             batch = {k: v.to(self.device) for k, v in batch.items()}
             for name, value in self.scores(batch).items():
@@ -344,5 +364,5 @@ class GeneratorStage(Task):
         strip = torch.cat([torch.cat(list(r.float()), 2) for r in rows], 1)
         return {"photo, target, coarse, warped, paint, keep, result": ((strip + 1) / 2).clamp(0, 1)}
 
-    def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
+    def networks(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
         return {"rig": (self.net.state_dict(), self.net.config)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,12 +78,13 @@ def hardware(device: torch.device, processes: int) -> str:
     """What the training ran on, for the manifest."""
     if device.type == "cuda":
         return f"{processes} x {torch.cuda.get_device_name(device)}"
-    return f"{processes} x {torch.get_num_threads()} CPU threads ({_cpu_name()})"
+    return f"{processes} x {torch.get_num_threads()} CPU threads ({cpu_name()})"
 
 
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return "unknown"
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+def cpu_name(file: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name as Linux tells it. Where it tells none, as on ARM and on other systems: the architecture."""
+    lines: list[str] = []
+    with contextlib.suppress(OSError):
+        lines = file.read_text(encoding="utf-8").splitlines()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine() or "unknown")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import shutil
-import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +21,28 @@ from torch import Tensor
 
 from thgen.errors import TrainingError
 from thgen.hub import NETWORKS
-from thgen.manifest import BUNDLED
+from thgen.manifest import BUNDLED, NEITHER
 from thgen.training import checkpoint as ckpt
-from thgen.training.batches import skip, to_device
+from thgen.training.batches import skip, to_channels_last, to_device
 from thgen.training.export import FROM_BUNDLED, History, continue_bundled, export_weights
+from thgen.training.interrupt import interruptible
 from thgen.training.journal import Journal, hardware
 from thgen.training.players import Player, build_players, give_turn
 from thgen.training.stage import StageConfig
-from thgen.training.task import Batch, Task, build_task
+from thgen.training.task import Batch, Task, build_task, direction
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """How a stage is run; nothing here changes what one step computes.
 
+    weights: folder to export to, never the bundled one; None = RUNS/METHOD/weights, which all stages of a run share
     minutes: stop after that many minutes of this run, then validate and export as at the end; None = no limit
     fit:     lay the learning-rate schedule over the time limit instead of over config.steps
     """
 
     runs: Path = Path("runs")
-    weights: Path = BUNDLED
+    weights: Path | None = None
     resume: bool = False
     restart: bool = False
     minutes: float | None = None
@@ -72,6 +72,13 @@ class Trainer:
     """Everything that trains: task, players, averages, data position. Checkpoints hold exactly this."""
 
     def __init__(self, config: StageConfig, options: RunOptions) -> None:
+        self.weights = options.weights or options.runs / config.method / "weights"
+        if self.weights.resolve() == BUNDLED:
+            raise TrainingError(
+                f"Training does not write into the bundled weights {BUNDLED}: leave --weights out, and copy what is "
+                "good enough with: python -m thgen weights bundle"
+            )
+        config = replace(config, weights=str(self.weights))
         self.config, self.options = config, options
         self.folder = options.runs / config.method / config.name
         # Accelerate fixes its precision once per process, stages of one run may differ: autocast is our own below.
@@ -85,17 +92,17 @@ class Trainer:
         self.origin = ""  # what the weights started from, for the manifest
         self.task: Task = build_task(config)
         if config.init == FROM_BUNDLED and found is None:
-            self.origin = continue_bundled(self.task.export(), options.weights, options.networks)
+            self.origin = continue_bundled(self.task.networks(), self.weights, options.networks)
         elif config.init and found is None:
             for part in config.init.split("+"):
                 stage, _, names = part.partition(":")
                 modules = [name.strip() for name in names.split(",") if name.strip()]
                 self._initialise(self.options.runs / config.method / stage.strip(), modules)
         self.task.device = self.device
-        for module in (*self.task.modules.values(), *getattr(self.task, "helpers", {}).values()):
+        for module in (*self.task.modules.values(), *self.task.helpers.values()):
             module.to(self.device)
             if config.channels_last:
-                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                to_channels_last(module)
         self.players: dict[str, Player] = build_players(self.task, config)
         self.averages = self._build_averages()
         self.step, self.minutes, self.steps = 0, 0.0, config.steps
@@ -122,7 +129,7 @@ class Trainer:
             f"{sum(p.numel() for m in self.task.modules.values() for p in m.parameters()) / 1e6:.2f} M parameters"
         )
         batch: Batch = {}
-        with _interruptible() as interrupted:
+        with interruptible() as interrupted:
             while not self._finished(started):
                 batch = to_device(next(self.batches), self.device, c.channels_last)
                 self.journal.add(self._train_step(batch))
@@ -230,12 +237,12 @@ class Trainer:
     # --- reports ----------------------------------------------------------------------------------------------
 
     def _report_images(self, batch: Batch) -> None:
-        if self.main and hasattr(self.task, "images"):
+        if self.main:
             with self._averaged(), self._autocast():
                 self.journal.images(self.task.images(batch), self.step)
 
     def _validate(self) -> None:
-        if self.main and hasattr(self.task, "validate"):
+        if self.main:
             with self._averaged(), self._autocast():
                 scores = {k: float(v) for k, v in self.task.validate().items()}
             if scores:
@@ -245,22 +252,19 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def _export(self) -> tuple[str, ...]:
-        data = getattr(self.task, "data_summary", "") or self.config.about
+        data = self.task.data_summary or self.config.about
         data = data or json.dumps(self.config.data, sort_keys=True, default=str)
         data += self.origin
         where = hardware(self.device, self._world)
         stage = f"{self.config.method}/{self.config.name}"
-        history = History(stage, data, self.step, self.minutes, where, self.scores)
+        ways = {name: direction(self.task.better, name) for name in self.scores}
+        better = {name: way for name, way in ways.items() if way != NEITHER}
+        history = History(stage, data, self.step, self.minutes, where, self.scores, better)
         with self._averaged():
-            entries = export_weights(
-                self.task.export(),
-                getattr(self.task, "float32", ()),
-                history,
-                self.options.weights,
-                self.options.networks,
-            )
+            exported = {name: network for name, network in self.task.export().items() if name in self.task.exports}
+            entries = export_weights(exported, self.task.float32, history, self.weights, self.options.networks)
         for name, entry in entries.items():
-            self.journal.say(f"exported {self.options.weights / entry.file} ({name}, {entry.bytes / 1e6:.2f} MB)")
+            self.journal.say(f"exported {self.weights / entry.file} ({name}, {entry.bytes / 1e6:.2f} MB)")
         return tuple(entries)
 
     # --- time and interruption --------------------------------------------------------------------------------
@@ -369,30 +373,6 @@ class Trainer:
 
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM, so that the step at hand is finished and saved."""
-    caught: list[int] = []
-    handlers = {}
-    owner = os.getpid()
-
-    def catch(number: int, _: object) -> None:
-        if os.getpid() == owner:
-            caught.append(number)
-        else:  # a forked data worker that inherited this handler must still be possible to end
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):  # not in the main thread: signals stay as they are
-            handlers[number] = signal.signal(number, catch)
-    try:
-        yield caught
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 def leave_group() -> None:

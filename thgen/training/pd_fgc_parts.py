@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
 from thgen.losses.correlation import MemoryBank
-from thgen.methods.pd_fgc import BANK, Latents, consistency, motion_reconstruction, perceptual
+from thgen.manifest import HIGHER, LOWER, NEITHER
+from thgen.methods.pd_fgc import Latents, consistency, motion_reconstruction, perceptual
 from thgen.networks.discriminators import PatchDiscriminator
 from thgen.networks.fan import Motion
 from thgen.networks.motion_head import MotionHead
@@ -26,29 +27,42 @@ from thgen.preprocess.mosaic import frames_of, mosaic, shaken
 from thgen.schema import FPS, SAMPLE_RATE
 from thgen.training.batches import StepBatches
 from thgen.training.data import ClipStore
+from thgen.training.export import folder_of
 from thgen.training.frames import Moments, jittered, perspective, tensor
 from thgen.training.kept import Kept
+from thgen.training.pd_fgc_settings import KeptData, PdFgcData, PdFgcModel, PictureData
 from thgen.training.pictures import Stand, first, rows
 from thgen.training.priors import MotionPrior, Prior, choose_motion_prior, choose_prior
+from thgen.training.settings import Settings
 from thgen.training.stage import StageConfig
 from thgen.training.task import Batch, Task
 
 RESTS = 64  # clips over whose frames latents are averaged to give their zero a meaning
 PICTURE = 256  # px at which the compact preset draws
+VALIDATION = 6  # batches
+
+
+def mean_scores(batches: list[dict[str, float]]) -> dict[str, float]:
+    """Mean of each score over the batches."""
+    return {name: float(np.mean([b[name] for b in batches])) for name in batches[0]}
 
 
 class PdFgcStage(Task):
-    """data: {train, val, head, prior, motion_prior, pictures: how many of a batch are drawn, pictures_from: since which
-    step, keep: so many views of each clip, the first as it is, are seen once by what is frozen (0: new ones in each
-    step), kept: folder where that outlasts the process}; model: arguments of the networks appearance, motion, audio,
-    head (a MotionHead) or style (a StyleGenerator).
+    """data, model: see pd_fgc_settings.
 
     modules: appearance; motion = E_mot; lip, eye, pose, expression = E_* on its feature; audio = E_aud and embed, which
     makes its feature the latent; painter0, painter = G_0, G; bank (eq. 6); discriminator.
+    trains: which published networks a stage trains: "appearance", "motion", "audio", "painter".
     """
 
+    trains: tuple[str, ...]
+    data_type: ClassVar[type[Settings]] = PdFgcData
+    model_type = PdFgcModel
+    better: ClassVar[Mapping[str, str]] = {"found": HIGHER, "copy": NEITHER, "adversarial": NEITHER, "*": LOWER}
+    data: PdFgcData
+
     def __init__(self, config: StageConfig) -> None:
-        self.config, model = config, config.model
+        self.config, self.data, model = config, self.data_of(config), config.model
         self.appearance = Appearance(**model.get("appearance", {}))
         self.faces = Motion(**model.get("motion", {}))
         self.voice = AudioLip(**model.get("audio", {}))
@@ -70,14 +84,14 @@ class PdFgcStage(Task):
             "embed": voice.mouth_embed,
             "painter0": self._painter(self.latents.appearance + self.features),
             "painter": self._painter(self.latents.size),
-            "bank": MemoryBank(int(config.data.get("bank", BANK)), self.latents.expression, self.latents.lip),
+            "bank": MemoryBank(self.data.bank, self.latents.expression, self.latents.lip),
             "discriminator": PatchDiscriminator(),
         }
-        self.store, self.val_store = (ClipStore(config.data[split]) for split in ("train", "val"))
-        self.stand = Stand(dict(config.data), self.store) if self.compact else None
+        self.store, self.val_store = (ClipStore(folder) for folder in (self.data.train, self.data.val))
+        self.stand = Stand(self.data.head, self.store) if self.compact else None
         self.prior: Prior | None = None
         self.motions: MotionPrior | None = None
-        self.keep = int(config.data.get("keep", 0))
+        self.keep = self.data.keep if isinstance(self.data, KeptData) else 0
         self.kept = self._kept() if self.keep else None
         self._choose_priors()
         self.helpers = {
@@ -90,12 +104,13 @@ class PdFgcStage(Task):
 
     def _choose_priors(self) -> None:
         """Those that the stage's losses look through; what cannot be had is named in the manifest."""
-        told, losses, data = [self.config.about], self.config.losses, self.config.data
-        if "vgg" in losses:
-            self.prior = choose_prior(data.get("prior", "auto"))
+        told, losses, data = [self.config.about], self.config.losses, self.data
+        folder = folder_of("analyser", self.config.weights)
+        if isinstance(data, PictureData) and "vgg" in losses:
+            self.prior = choose_prior(data.prior, folder)
             told.append(f"eq. 7 {self._seen(self.prior)}")
-        if "motion" in losses or "consistency" in losses:
-            self.motions = choose_motion_prior(data.get("motion_prior", "auto"))
+        if isinstance(data, PictureData) and {"motion", "consistency"} & losses.keys():
+            self.motions = choose_motion_prior(data.motion_prior, folder)
             told.append(f"eq. 1 and 8 {self._seen(self.motions)}")
         self.data_summary = "; ".join(told)
 
@@ -108,11 +123,15 @@ class PdFgcStage(Task):
         store = self.store if split == "train" else self.val_store
 
         def make(number: int) -> Batch:
-            drawn = number >= int(self.config.data.get("pictures_from", 0))
             rng = np.random.default_rng((seed, rank, number))
-            return self.batch(store, rng, split == "train", int(self.config.data.get("pictures", 0)) if drawn else 0)
+            return self.batch(store, rng, split == "train", self.pictures_of(number))
 
         return StepBatches(make, self.config.workers)
+
+    def pictures_of(self, number: int) -> int:
+        """Rows of batch `number` that are drawn."""
+        data = self.data
+        return data.pictures if isinstance(data, PictureData) and number >= data.pictures_from else 0
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
         """One batch, augmented if `train`, of which so many rows are to be drawn."""
@@ -266,7 +285,7 @@ class PdFgcStage(Task):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     def _kept(self) -> Kept:
-        folder = str(self.config.data.get("kept", ""))
+        folder = self.data.kept if isinstance(self.data, KeptData) else ""
         return Kept(self.see, self.views, folder, (self.appearance, self.faces.model))
 
     def version(self, rng: np.random.Generator, train: bool) -> int:
@@ -278,14 +297,33 @@ class PdFgcStage(Task):
         vector, start = self.appearance(photo)
         return vector.float(), start
 
+    # ---- published networks
+    def _named(self) -> dict[str, nn.Module]:
+        return {"appearance": self.appearance, "motion": self.faces, "audio": self.voice,
+                "painter": self.modules["painter"]}  # fmt: skip
+
+    def _name(self, part: str) -> str:
+        """Weights name of "appearance", "motion", "audio" or "painter"."""
+        if part == "painter":
+            part = "head" if self.compact else "generator"
+        return ("pd_fgc_" if self.compact else "pd_fgc_paper_") + part
+
+    @property
+    def exports(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Weights names of `trains`."""
+        return tuple(self._name(part) for part in self.trains)
+
+    def networks(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
+        return {self._name(n): (net.state_dict(), dict(net.config)) for n, net in self._named().items()}  # type: ignore[arg-type]
+
     def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
-        prefix = "pd_fgc_" if self.compact else "pd_fgc_paper_"
-        nets: dict[str, nn.Module] = {"appearance": self.appearance, "motion": self.faces, "audio": self.voice}
-        nets["head" if self.compact else "generator"] = self.modules["painter"]
-        if self.compact:
+        """With the painter, the compact preset's latents get a zero that means something. Without it they stay as they
+        are: the painter that is written by another stage would not know of the change."""
+        nets = {n: net for n, net in self._named().items() if n in self.trains}
+        if self.compact and "painter" in nets:
             nets = copy.deepcopy(nets)
-            self._give_zero_a_meaning(nets["motion"], nets["audio"], nets["head"])  # type: ignore[arg-type]
-        return {prefix + n: (net.state_dict(), dict(net.config)) for n, net in nets.items()}  # type: ignore[arg-type]
+            self._give_zero_a_meaning(nets["motion"], nets["audio"], nets["painter"])  # type: ignore[arg-type]
+        return {self._name(n): (net.state_dict(), dict(net.config)) for n, net in nets.items()}  # type: ignore[arg-type]
 
     @torch.no_grad()
     def _give_zero_a_meaning(self, faces: Motion, voice: AudioLip, head: MotionHead) -> None:

@@ -54,9 +54,10 @@ class Stand(nn.Module):
     weight: Tensor
     spread: Tensor
 
-    def __init__(self, data: dict[str, Any], store: ClipStore):
+    def __init__(self, head: str, store: ClipStore):
+        """head: whose keypoints the clips in `store` show."""
         super().__init__()
-        self.net = load_generator(data)
+        self.net = load_generator({"head": head})
         self.register_buffer("weight", keypoint_weight(self.net.rig), persistent=False)
         self.groups = groups_of(self.net.rig)
         self.register_buffer("spread", group_spread(self.net.rig, store), persistent=False)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from thgen import hub
 from thgen.errors import TrainingError, WeightsError
-from thgen.manifest import Entry
+from thgen.manifest import BUNDLED, Entry
 from thgen.networks.analyser import INPUT_SIZE, Analyser, framing, look
 from thgen.networks.coefficients import pick
 from thgen.networks.vgg import VGG19
@@ -100,6 +100,13 @@ class MotionPrior(nn.Module):
                        seen.gaze.flatten(1) / 10)  # fmt: skip
 
 
+def _which(name: str, weights_dir: Path | None) -> str:
+    """Where our weights come from and which they are, for the manifest."""
+    about = hub.describe(name, weights_dir)
+    own = weights_dir is not None and weights_dir.resolve() != BUNDLED and about["source"] == "bundled"
+    return f"{'of this run' if own else about['source']}, {about['sha256']}"
+
+
 def choose_motion_prior(name: str, weights_dir: Path | None = None) -> MotionPrior | None:
     """The motion prior of that name ("auto": ours), or None, logged, for one that cannot be had: its losses are off.
 
@@ -112,10 +119,9 @@ def choose_motion_prior(name: str, weights_dir: Path | None = None) -> MotionPri
         raise TrainingError(
             f"There is no motion prior {name!r}; choose one of: auto, analyser, {', '.join(UNPUBLISHED)}."
         )
-    about = hub.describe("analyser", weights_dir)
     network = hub.load_network("analyser", "cpu", weights_dir)
     assert isinstance(network, Analyser)
-    return MotionPrior(network, f"{about['source']}, {about['sha256']}")
+    return MotionPrior(network, _which("analyser", weights_dir))
 
 
 def load_prior(
@@ -129,8 +135,7 @@ def load_prior(
     Raises TrainingError for a name that is not known and WeightsError when the weights cannot be had or were altered.
     """
     if name == "analyser":
-        known = hub.describe(name, weights_dir)
-        return Prior(name, f"{known['source']}, {known['sha256']}", hub.load_network(name, "cpu", weights_dir))
+        return Prior(name, _which(name, weights_dir), hub.load_network(name, "cpu", weights_dir))
     if name not in pins:
         raise TrainingError(f"There is no prior {name!r}; choose one of: auto, analyser, {', '.join(pins)}.")
     pin = pins[name]

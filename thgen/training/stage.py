@@ -23,8 +23,9 @@ from thgen.errors import TrainingError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 PRECISIONS = ("bf16", "no")
-SMOKE = {"steps": 2, "batch_size": 2, "warmup": 0} | dict.fromkeys(
-    ("log_every", "image_every", "validate_every", "save_every"), 1
+# The end validates: validate_every = 1 would do it twice.
+SMOKE = {"steps": 2, "batch_size": 2, "warmup": 0, "validate_every": 0} | dict.fromkeys(
+    ("log_every", "image_every", "save_every"), 1
 )
 SCHEDULES = ("cosine", "linear", "constant", "constant_with_warmup", "polynomial")
 
@@ -53,9 +54,11 @@ class StageConfig:
     about:      what it is trained on, in words, for the manifest
     init:       an earlier stage of this file whose averaged weights modules of the same name start from, or several,
                 later ones for the modules that they name ("2a + 2b:eye + 2c:pose": stages that ran side by side), or
-                "bundled": what this stage exported last
+                "bundled": the networks that this run exported last; those that it has not exported are the bundled ones
     losses:     term -> weight, or {weight, start}
-    data, model: belong to the task
+    data, model: belong to the task, which declares and checks them (training/settings.py)
+    weights:    folder of this run's exports, where bundled networks are looked for first; set by the loop, no key of
+                the file; "" = only the bundled ones
     *_every:    in steps, 0 = never (a checkpoint is always written at the end)
     """
 
@@ -84,6 +87,7 @@ class StageConfig:
     save_every: int = 1000
     data: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
+    weights: str = ""
 
     def rate(self, player: str) -> float:
         """Learning rate of a player. Raises TrainingError if `lr` names players and this one is missing."""
@@ -165,12 +169,10 @@ def _with(raw: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]
 def checked(method: str, name: str, raw: Mapping[str, Any]) -> StageConfig:
     """Raw mapping -> StageConfig. Raises TrainingError with the key at fault."""
     where = f"Stage {name!r} of {method!r}"
-    known = [f.name for f in fields(StageConfig) if f.name not in ("method", "name")]
+    known = [f.name for f in fields(StageConfig) if f.name not in ("method", "name", "weights")]
     for key in raw:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
-            raise TrainingError(f"{where} has the unknown key {key!r}; {hint}")
+            raise TrainingError(unknown_key(where, str(key), known))
     missing = [k for k in ("task", "steps", "batch_size", "lr", "losses") if k not in raw]
     if missing:
         raise TrainingError(f"{where} lacks: {', '.join(missing)}.")
@@ -213,6 +215,13 @@ def checked(method: str, name: str, raw: Mapping[str, Any]) -> StageConfig:
     )
     values["losses"] = {str(t): _loss(where, t, w) for t, w in _mapping(where, "losses", raw["losses"]).items()}
     return StageConfig(method=method, name=name, **values)
+
+
+def unknown_key(where: str, key: str, known: list[str], prefix: str = "") -> str:
+    """The sentence about a key that nobody reads. known: those that may stand in its place; prefix: "data." """
+    near = difflib.get_close_matches(key, known, 1)
+    hint = f"did you mean '{prefix}{near[0]}'?" if near else f"known keys: {', '.join(known) or 'none'}."
+    return f"{where} has the unknown key '{prefix}{key}'; {hint}"
 
 
 def _steps(where: str, value: dict[str, Any]) -> dict[str, float]:

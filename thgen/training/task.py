@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from thgen.errors import TrainingError
+from thgen.manifest import NEITHER
+from thgen.training.settings import Settings, read
 from thgen.training.stage import StageConfig
 
 Batch = dict[str, Any]  # name -> torch or numpy array; other values pass through untouched
@@ -25,10 +28,19 @@ class Task(ABC):
              (adversarial stages have two). Default: one player "main" with all modules.
     helpers: networks that losses need and nobody saves (perceptual features); the loop only moves them to the device.
     float32: patterns (fnmatch) of tensor names that the export keeps in float32.
+    exports: names of the weights that this stage trains, a part of `networks()`. Only these are written. What must be
+             used together is exported together.
+    data_type, model_type: settings that may stand under `data:` and `model:` of the config.
+    better:  patterns (fnmatch) of the names that `validate` gives -> HIGHER, LOWER: which is better, or NEITHER: says
+             nothing about the weights. `weights bundle` compares by it.
     data_summary: one line for the manifest about what was trained on, read at export; "" = `about` of the config.
     device:  set by the loop before anything else is called.
     """
 
+    exports: tuple[str, ...]
+    data_type: ClassVar[type[Settings]] = Settings
+    model_type: ClassVar[type[Settings]] = Settings
+    better: ClassVar[Mapping[str, str]] = MappingProxyType({})
     modules: dict[str, nn.Module]
     players: dict[str, list[str]] | None = None
     helpers: Mapping[str, nn.Module] = MappingProxyType({})
@@ -40,6 +52,11 @@ class Task(ABC):
     def check(cls, config: StageConfig) -> None:
         """Raise the ThgenError that names what the stage needs and this machine lacks (voices, a head); load nothing
         that takes long. Called for all stages before the first one trains, and again before this one is built."""
+
+    @classmethod
+    def data_of(cls, config: StageConfig) -> Any:
+        """`config.data` as `data_type`. Raises TrainingError."""
+        return read(cls.data_type, config.where, "data", config.data)
 
     @abstractmethod
     def __init__(self, config: StageConfig) -> None:
@@ -66,23 +83,49 @@ class Task(ABC):
         return {}
 
     @abstractmethod
-    def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
-        """Weights name -> (state dict, config with which the network is built again); called with averaged weights.
+    def networks(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
+        """Weights name -> (state dict, config with which the network is built again), of every network of this stage
+        that is published, trained here or not. The tensors are those of `modules`: filling them fills the modules.
 
         The class key (`thgen.hub.NETWORKS`) is config["class"], by default the weights name.
         """
 
+    def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
+        """`networks()` as they are to be written; called with averaged weights. The loop writes those that `exports`
+        names, so that others may be left out."""
+        return self.networks()
 
-def checked_class(config: StageConfig) -> type[Task]:
-    """Import `config.task` and let it check that this machine has what the stage needs. Raises TrainingError where it
-    cannot be imported, and the ThgenError of what is missing."""
+
+def direction(better: Mapping[str, str], name: str) -> str:
+    """HIGHER, LOWER or NEITHER for the score `name`; better: as Task.better. A name that no pattern fits: NEITHER."""
+    return next((way for pattern, way in better.items() if fnmatch.fnmatch(name, pattern)), NEITHER)
+
+
+def imported(config: StageConfig) -> type[Task]:
+    """The class that `config.task` names. Raises TrainingError."""
     module_name, _, class_name = config.task.partition(":")
     try:
         cls: type[Task] = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
         raise TrainingError(f"{config.where}: the task {config.task!r} cannot be imported ({error}).") from error
-    if check := getattr(cls, "check", None):  # tasks need not inherit from Task
-        check(config)
+    if not (isinstance(cls, type) and issubclass(cls, Task)):
+        raise TrainingError(f"{config.where}: {config.task!r} is no subclass of thgen.training.task.Task.")
+    return cls
+
+
+def task_class(config: StageConfig) -> type[Task]:
+    """Import `config.task` and check the stage's data and model settings. Raises TrainingError."""
+    cls = imported(config)
+    cls.data_of(config)
+    read(cls.model_type, config.where, "model", config.model)
+    return cls
+
+
+def checked_class(config: StageConfig) -> type[Task]:
+    """As `task_class`, and let the task check that this machine has what the stage needs. Raises TrainingError, and the
+    ThgenError of what is missing."""
+    cls = task_class(config)
+    cls.check(config)
     return cls
 
 
@@ -97,9 +140,16 @@ def build_task(config: StageConfig) -> Task:
                 f"{', '.join(task.modules)}."
             )
         config.rate(player)
+    if not hasattr(task, "exports"):
+        raise TrainingError(f"{config.where}: {config.task!r} does not declare what it exports; add `exports`.")
+    networks = task.networks()
+    if strange := [name for name in task.exports if name not in networks]:
+        raise TrainingError(
+            f"{config.where}: the task exports {', '.join(strange)}, but its networks are: {', '.join(networks)}."
+        )
     return task
 
 
 def players_of(task: Task) -> dict[str, list[str]]:
-    """The task's players; by default one that moves everything. Also fits tasks that do not inherit from Task."""
-    return getattr(task, "players", None) or {"main": list(task.modules)}
+    """The task's players; by default one that moves everything."""
+    return task.players or {"main": list(task.modules)}

@@ -1,0 +1,87 @@
+"""What `make smoke` does, at the smallest sizes: every stage of every method and preset, one after another."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from thgen.__main__ import main
+from thgen.hub import load_network
+from thgen.manifest import HIGHER, LOWER, read_manifest
+from thgen.synth.cli import RenderJob, render_shard
+from thgen.training.stage import CONFIGS, preset_of, read_stages
+
+pytest.importorskip("espeakng_loader")
+slow = pytest.mark.slow  # seven seconds each
+MAKEFILE = Path(__file__).parents[2] / "Makefile"
+RIG = {
+    "analyser": ["model.channels=[8,8,8,8,8]", "model.hidden=16", "model.segments=8"],
+    "audio": ["model.fine=8", "model.coarse=8", "data.seconds=1.0"],
+    "generator": ["model.channels=[8,8,8,8]", "model.fine=8", "model.code=8"],
+    "polish": ["model.channels=[8,8,8,8]", "model.fine=8", "model.code=8"],
+}
+PD_FGC = [
+    "model.appearance={depths: [1, 1], groups: 2, group_width: 4, base: 4, map_channels: 8, side: 4}",
+    "model.motion={width: 16, side: 128, features: 16, maps: 8, squeeze: 8, lip: 10}",
+    "model.audio={channels: [8, 16], depths: [1, 1], features: 16, attention: 8, lip: 10}",
+]
+PRESETS = {
+    "compact": ["model.head={hidden: 16, layers: 1}", "data.keep=1"],
+    "paper": ["model.style={channels: [8, 8, 8, 8, 8, 4], start: 4}"],
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder that holds out/smoke/pairs and out/smoke/talk, as `make smoke` renders them but of the built-in head."""
+    place = tmp_path_factory.mktemp("smoke")
+    pairs, talk = place / "out/smoke/pairs", place / "out/smoke/talk"
+    for folder in (pairs, talk):
+        folder.mkdir(parents=True)
+    render_shard(RenderJob(str(pairs), 2, 1, frames=9, motion="pairs", head="ellipsoid"), 0)
+    render_shard(RenderJob(str(talk), 1, 1, frames=16, flow_size=64, motion="track", head="ellipsoid"), 0)
+    return place
+
+
+def train(place: Path, monkeypatch, *words: str, settings: list[str]) -> None:
+    monkeypatch.chdir(place)
+    chosen = [word for setting in settings for word in ("--set", setting)]
+    assert main(["train", *words, "--smoke", "--cpu", "--runs", "out/smoke/runs", *chosen]) == 0
+
+
+def exported(place: Path, method: str) -> set[str]:
+    """Names of what a run exported; each loads, and each score of each has a direction or is known to have none."""
+    folder = place / "out/smoke/runs" / method / "weights"
+    entries = read_manifest(folder)
+    for name, entry in entries.items():
+        load_network(name, weights_dir=folder)
+        assert set(entry.better.values()) <= {HIGHER, LOWER}
+        neither = {score for score in entry.scores if score not in entry.better}
+        assert all(score.endswith("copy") or score == "l1_true_flow" for score in neither), neither
+    return set(entries)
+
+
+@slow
+def test_every_stage_of_rig_trains(place, monkeypatch):
+    assert list(RIG) == list(read_stages("rig"))
+    for stage, settings in RIG.items():
+        head = [] if stage == "audio" else ["data.head=ellipsoid"]
+        train(place, monkeypatch, "rig", "--stage", stage, settings=[*settings, *head])
+    assert exported(place, "rig") == {"analyser", "audio", "rig"}
+
+
+@slow
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_stage_of_pd_fgc_trains(place, monkeypatch, preset):
+    settings = [*PD_FGC, *PRESETS[preset], "data.head=ellipsoid"]
+    train(place, monkeypatch, "pd_fgc", "--preset", preset, settings=settings)
+    prefix, painter = {"compact": ("pd_fgc_", "head"), "paper": ("pd_fgc_paper_", "generator")}[preset]
+    assert exported(place, f"pd_fgc.{preset}") == {prefix + n for n in ("appearance", "motion", "audio", painter)}
+
+
+def test_make_smoke_trains_every_config():
+    recipe = MAKEFILE.read_text().partition("\nsmoke:")[2]
+    found = re.findall(r"thgen train (\S+)(?: --preset (\S+))? --smoke", recipe)
+    assert {preset_of(method, preset) for method, preset in found} == {path.stem for path in CONFIGS.glob("*.yaml")}

@@ -14,13 +14,14 @@ BARE := tests/test_hidden.py tests/synth/test_speech.py tests/synth/test_festiva
   $(addprefix tests/training/test_pd_fgc_stages.py::test_,each_kept_view_of_a_clip_is_its_own \
     lids_and_lips_count_whatever_the_pose)
 
-.PHONY: help demo test test-bare app check smoke
+.PHONY: help demo test test-bare app lint check smoke
 help:
 	@echo "make demo   a talking video from examples/, at out/demo.mp4"
 	@echo "make test   the whole test suite"
 	@echo "make test-bare  the tests that meet voices, browser and head, with all that is not from PyPI hidden"
 	@echo "make app    the page on http://127.0.0.1:7860"
-	@echo "make check  format, lint, types and the fast tests"
+	@echo "make lint   format, lint and types"
+	@echo "make check  lint and the fast tests"
 	@echo "make smoke  render a few clips and train every stage of every preset for two steps (needs the FaceKit head)"
 
 $(PY):
@@ -52,10 +53,12 @@ test: $(VENV)/.dev
 test-bare: $(VENV)/.dev
 	$(PY) -m pytest --without all $(BARE) $(PYTEST_ARGS)
 
-check: $(VENV)/.dev
+lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy thgen app.py
+
+check: lint
 	$(PY) -m pytest -m "not slow and not browser" $(PYTEST_ARGS)
 
 smoke: $(VENV)/.dev

@@ -25,10 +25,7 @@ LAYERS = (
     ("__init__", "__main__"),
 )
 # (module, what it imports): against the order, known and waiting for a change elsewhere.
-ALLOWED = {
-    # `encode_lips` applies the network to a sound. It belongs above preprocess; thgen/methods/rig.py imports it here.
-    ("networks.audio_encoder", "preprocess.audio"),
-}
+ALLOWED: set[tuple[str, str]] = set()
 # module -> the only places that may import it
 ONLY = {
     "gradio": ("ui/",),

@@ -52,7 +52,7 @@ def test_held_out_sets_are_those_of_the_voices_asked_for(voices, splits, install
         return np.zeros(640 * 25, np.float32), None, np.zeros((25, 21), np.float32)
 
     monkeypatch.setattr("thgen.synth.recorded_speech.recorded_clip", clip)
-    monkeypatch.setattr("thgen.networks.audio_encoder.encode_lips", lambda model, samples, n: torch.zeros(n, 21))
+    monkeypatch.setattr("thgen.methods.rig_voice.encode_lips", lambda model, samples, n: torch.zeros(n, 21))
     names = ("new_voices", "new_languages", "new_recorded")[:splits]
     with recorded_voices(installed):
         rows = L.held_out(None, clips=1, voices=voices)

@@ -6,7 +6,8 @@ import soxr
 import torch
 
 from thgen.errors import AudioError
-from thgen.networks.audio_encoder import FOLD, AudioToLip, encode_lips
+from thgen.methods.rig_voice import encode_lips
+from thgen.networks.audio_encoder import FOLD, AudioToLip
 from thgen.preprocess import audio
 from thgen.schema import LIP_COEFFICIENTS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from thgen.synth.visemes import mouth_opening

@@ -75,7 +75,7 @@ def held_out(
     (voices built from people's recordings), each also with "/recorded" for augmented sound. Raises AssetError where a
     voice is not installed.
     """
-    from thgen.networks.audio_encoder import encode_lips
+    from thgen.methods.rig_voice import encode_lips
     from thgen.synth import speech
     from thgen.synth.recorded_speech import recorded_clip
 
@@ -173,7 +173,7 @@ def real_voice(model: AudioToLip, path: Path, out: Path | None = None) -> dict[s
     import soundfile
     import soxr
 
-    from thgen.networks.audio_encoder import encode_lips
+    from thgen.methods.rig_voice import encode_lips
 
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)

@@ -19,9 +19,10 @@ import torch
 from thgen import hub
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.methods.guided import Guide, in_batches
+from thgen.methods.rig_voice import encode_lips
 from thgen.methods.units import own_factors, unit_movement
 from thgen.networks.analyser import Analyser
-from thgen.networks.audio_encoder import AudioToLip, encode_lips
+from thgen.networks.audio_encoder import AudioToLip
 from thgen.networks.flow import GuidedFlow
 from thgen.preprocess.track import smooth
 

@@ -7,7 +7,7 @@ picture for a face, unless the picture is flat.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from thgen.errors import FaceError
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.pipeline import Session
 from thgen.preprocess.crop import Square, sample_square
-from thgen.preprocess.face import FaceCrop
+from thgen.preprocess.face import Face, FaceCrop, Upright
 from thgen.schema import FACTORS, LIP_COEFFICIENTS, SAMPLES_PER_FRAME
 
 JAW = LIP_COEFFICIENTS.index("jawOpen")
@@ -77,7 +77,10 @@ class FakeMethod(Method):
 
 
 class FakeFinder:
-    def crop(self, photo: np.ndarray, index: int = 0, size: int = 512) -> FaceCrop:
+    def upright(self, photo: np.ndarray) -> Upright:
+        return Upright(photo, 0, ())
+
+    def crop(self, photo: np.ndarray, index: int = 0, size: int = 512, faces: Sequence[Face] = ()) -> FaceCrop:
         if photo.std() < 1:
             raise FaceError("No human face was found in the photo.")
         if index:

@@ -3,6 +3,7 @@
 import subprocess
 import threading
 import tracemalloc
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -33,7 +34,7 @@ from thgen.io.photo import write_png
 from thgen.io.sound import read_audio
 from thgen.pipeline import Session, generate, preview, render_video
 from thgen.plan import plan
-from thgen.preprocess.face import FaceCrop
+from thgen.preprocess.face import Face, FaceCrop, Upright
 from thgen.request import Request
 from thgen.schema import FACTORS, FPS, SAMPLE_RATE, Controls
 
@@ -410,7 +411,7 @@ def test_a_slow_photo_holds_up_no_other(tmp_path, session, request_):
     """While one photo is being found, another one is found; who asks for the same waits and finds it done."""
     slow, free, crop = threading.Event(), threading.Event(), session.finder.crop
 
-    def find(image: np.ndarray, index: int, size: int) -> FaceCrop:
+    def find(image: np.ndarray, index: int, size: int, faces: Sequence[Face]) -> FaceCrop:
         if image.shape[1] == 220:
             slow.set()
             assert free.wait(20)
@@ -455,3 +456,12 @@ def test_absent_weights_are_told_before_any_are_loaded():
     assert "pd_fgc_paper_motion" in why and "weights convert pd_fgc FOLDER" in why
     with pytest.raises(WeightsError, match="weights convert pd_fgc FOLDER"):
         Session.load("pd_fgc.paper")
+
+
+def test_a_photo_that_lies_on_its_side_is_turned_and_this_is_said(tmp_path, session, request_):
+    """Found, cropped and pasted back upright: the video is as high as the photo was wide."""
+    session.finder.upright = lambda image: Upright(np.ascontiguousarray(np.rot90(image, -1)), 90, ())
+    result = render_video(request_, tmp_path / "o.mp4", session=session)
+    assert result.warnings == ["The photo lay on its side; it was turned upright."]
+    found = probe(result.path)
+    assert (found.width, found.height) == (160, 200)

@@ -162,9 +162,11 @@ class Session:
         photo = read_photo(request.photo, tick)
         if request.paste_back:
             photo, _ = limit_side(photo, request.max_side)
-        crop = self.finder.crop(photo, request.face, request.size)
-        paster = Paster(photo, crop.square, request.size) if request.paste_back else None
-        return Prepared(crop, self.method.encode_photo(np.array(crop.image)), paster, tuple(crop.warnings))
+        upright = self.finder.upright(photo)
+        crop = self.finder.crop(upright.photo, request.face, request.size, upright.faces)
+        paster = Paster(upright.photo, crop.square, request.size) if request.paste_back else None
+        warnings = (*upright.warnings, *crop.warnings)
+        return Prepared(crop, self.method.encode_photo(np.array(crop.image)), paster, warnings)
 
     def weights(self) -> list[dict[str, Any]]:
         """What `hub.describe` says of every network that runs: the analyser's, and the method's own."""

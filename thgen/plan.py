@@ -20,7 +20,7 @@ from thgen.io.process import Tick
 from thgen.io.sound import Sound, read_sound
 from thgen.methods.base import Factors, Method
 from thgen.preprocess.crop import limit_side
-from thgen.preprocess.track import check_gaps, fill_gaps
+from thgen.preprocess.track import check_gaps, fill_gaps, stop_at_gap
 from thgen.request import Request
 from thgen.schema import FPS, SAMPLES_PER_FRAME
 
@@ -105,6 +105,7 @@ class _Clips:
             if len(found) % FPS == 0:
                 self.report(0.05, f"Watching {name}, {len(found) // FPS} s")
             found.append(crop is not None)
+            stop_at_gap(found)
             if crop is not None:
                 if last is None:
                     yield from [crop.image] * (len(found) - 1)  # the first face also stands for the frames before it

@@ -14,6 +14,8 @@ from crafted import bomb, chunk
 from PIL import Image, ImageCms
 from pixel_formats import scene
 
+pillow_heif.register_heif_opener()
+
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I", "F",
          "I;16", "I;16L", "I;16B")  # fmt: skip
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF", "HEIF", "JPEG2000", "TGA", "ICO", "PCX", "DDS")
@@ -43,7 +45,6 @@ def picture(mode: str) -> Image.Image:
 
 def writable() -> list[tuple[str, str]]:
     """(mode, format) of all that Pillow writes."""
-    pillow_heif.register_heif_opener()
     pairs = []
     for mode in MODES:
         for kind in FORMATS:

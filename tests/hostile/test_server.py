@@ -193,6 +193,32 @@ def test_a_still_picture_alone_says_no_length_and_an_animated_one_does(server, p
     assert "No frame of the driving clip" in words(ask(server.url, "generate", quick(photo, pose_clip=moving)))
 
 
+def test_a_photo_on_its_side_is_turned_and_this_is_said(server, voice, tmp_path):
+    Image.open(PORTRAIT).convert("RGB").transpose(Image.Transpose.ROTATE_90).save(tmp_path / "lying.png")
+    answer = ask(server.url, "generate", quick(server.file(tmp_path / "lying.png"), audio=voice))
+    assert answer.event == "complete" and "it was turned upright" in answer.data[1]["warnings"][0]
+    (tmp_path / "o.mp4").write_bytes(httpx.get(answer.data[0]["url"]).content)
+    video = cv2.VideoCapture(str(tmp_path / "o.mp4"))
+    assert video.get(cv2.CAP_PROP_FRAME_HEIGHT) > video.get(cv2.CAP_PROP_FRAME_WIDTH)
+
+
+@pytest.mark.parametrize("colour", ["black", "white"])
+@pytest.mark.parametrize("frames", [8, 40])
+def test_black_and_white_frames_show_no_face(server, photo, tmp_path, colour, frames):
+    """A short cut is bridged with a warning, a long one is refused; nothing is read out of frames that show nothing."""
+    plain = f"color={colour}:s=320x380:r=25:d={frames / 25}"
+    path = tmp_path / "cut.mp4"
+    still = "[0:v]scale=320:400,crop=320:380,setsar=1[a];[a]split[b][c];[1:v]setsar=1[p];[b][p][c]concat=n=3"
+    run("-loop", 1, "-framerate", 25, "-t", 1, "-i", PORTRAIT, "-f", "lavfi", "-i", plain, "-filter_complex", still,
+        "-pix_fmt", "yuv420p", path)  # fmt: skip
+    answer = ask(server.url, "generate", quick(photo, pose_clip=server.file(path)))
+    if frames > 25:
+        assert "shows no human face for more than 1 s" in words(answer)
+    else:
+        assert answer.event == "complete", answer
+        assert any(f"no face in {frames} of its frames" in w for w in answer.data[1]["warnings"])
+
+
 # Values of JSON as a stranger may send them, for every argument that is no file.
 VALUES: dict[str, object] = {
     "null": None, "list": ["rig"], "nested": [[["pose.yaw"]]], "object": {"a": {"b": 1}}, "text": "left",

@@ -15,13 +15,15 @@ EYES, MOUTH = (36, 45), 66  # outer eye corners, lower lip: the three dots that 
 
 
 def template() -> np.ndarray:
-    """float64 [68 2]: mirror-symmetric landmarks in a unit of half the face's height, y down."""
+    """float64 [68 2]: mirror-symmetric landmarks in a unit of half the face's height, y down; jaw, brows, eyes and
+    nose as large beside each other as people have them, the rest anywhere."""
     rng = np.random.default_rng(0)
     points = rng.uniform(-0.5, 0.5, (68, 2))
     angle = np.linspace(np.pi, 0, 17)
     points[:17] = np.stack([np.cos(angle) * 0.8, np.sin(angle) * 1.0], 1)
     points[17:27] = np.stack([np.linspace(-0.7, 0.7, 10), np.full(10, -1.0)], 1)
     points[36], points[45], points[66] = (-0.5, -0.5), (0.5, -0.5), (0.0, 0.5)
+    points[27], points[33], points[31], points[35] = (0.0, -0.5), (0.0, 0.08), (-0.15, 0.05), (0.15, 0.05)
     mirrored = points[MIRROR_68] * [-1, 1]
     return (points + mirrored) / 2
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -8,7 +9,15 @@ import pytest
 from skimage import data
 
 from thgen.preprocess.crop import Square
-from thgen.preprocess.detect import CascadeDetector, _rotate, search_windows, suppress
+from thgen.preprocess.detect import (
+    MOST_PROPOSALS,
+    MOST_WINDOWS,
+    CascadeDetector,
+    _rotate,
+    search_windows,
+    suppress,
+)
+from thgen.preprocess.search import SIZES, STEP
 
 # The astronaut's face in her photo, px: between the eyes' outer corners and from brows to chin.
 FACE = Square(222.0, 117.0, 140.0)
@@ -60,6 +69,52 @@ def test_threads_get_the_answer_of_one(detector: CascadeDetector, photo: np.ndar
     with ThreadPoolExecutor(6) as pool:
         together = list(pool.map(detector.propose, photos * 4))
     assert together == alone * 4
+
+
+def test_threads_do_not_wait_for_each_other(detector: CascadeDetector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both searches are under way at once, or the barrier breaks."""
+    both = threading.Barrier(2, timeout=5)
+
+    class Slow:
+        def __init__(self, file: str) -> None:
+            pass
+
+        def detect_multi_scale(self, **options: object) -> list[dict]:
+            both.wait()
+            return []
+
+    monkeypatch.setattr("skimage.feature.Cascade", Slow)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(detector.propose, [np.zeros((400, 400, 3), np.uint8)] * 2)) == [[], []]
+
+
+def test_proposals_are_the_widest_and_not_without_number(
+    detector: CascadeDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [24 + i % 50 for i in range(500)]
+
+    class Crowded:
+        def __init__(self, file: str) -> None:
+            pass
+
+        def detect_multi_scale(self, **options: object) -> list[dict]:
+            return [{"r": 0, "c": 0, "width": side} for side in sizes]
+
+    monkeypatch.setattr("skimage.feature.Cascade", Crowded)
+    found = detector.propose(np.zeros((640, 640, 3), np.uint8))
+    assert len(found) == MOST_PROPOSALS
+    assert [s.side for s in found] == pytest.approx([1.7 * v for v in sorted(sizes, reverse=True)[:MOST_PROPOSALS]])
+
+
+@pytest.mark.parametrize("width", [100, 300, 800, 6000])
+def test_search_windows_are_bounded_however_long_the_photo(width: int) -> None:
+    squares = list(search_windows(100, width, SIZES, STEP))
+    assert len(squares) <= MOST_WINDOWS
+    assert max(s.left + s.side for s in squares) == pytest.approx(width), "and still reach its end"
+    for side in {s.side for s in squares}:
+        steps = np.diff(sorted({s.x for s in squares if s.side == side}))
+        assert width > 300 or (steps <= STEP * side + 1e-6).all(), "3 : 1 is searched as finely as a square"
+        assert width > 800 or (steps <= side).all(), "up to MAX_ASPECT no place is left out"
 
 
 def test_search_windows_cover_the_photo() -> None:

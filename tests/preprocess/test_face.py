@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from thgen.errors import FaceError, PhotoError
+from thgen.io.photo import MAX_ASPECT
 from thgen.preprocess.crop import CROP, Square, apply_matrix, invert_matrix, landmark_square
 from thgen.preprocess.detect import CascadeDetector
 from thgen.preprocess.face import FaceFinder, paste_back
@@ -109,7 +110,7 @@ def test_a_dark_photo_is_named_as_such(finder: FaceFinder) -> None:
 
 
 def test_a_dark_face_in_a_bright_photo_is_an_error(finder: FaceFinder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thgen.preprocess.face.MIN_LUMA", 250)
+    monkeypatch.setattr("thgen.preprocess.usable.MIN_LUMA", 250)
     with pytest.raises(FaceError, match="too dark to be read"):
         finder.crop(draw(400, 420, [ONE]))
 
@@ -149,6 +150,32 @@ def test_strong_poses_are_warnings(pose: tuple[float, float, float], message: st
 def test_what_is_not_a_photo_is_refused(finder: FaceFinder, photo: np.ndarray) -> None:
     with pytest.raises(PhotoError):
         finder.faces(photo)
+
+
+@pytest.mark.parametrize("shape", [(33, 2000, 3), (2000, 33, 3), (64, 513, 3)])
+def test_strips_are_refused_before_they_are_searched(analyser: DotAnalyser, shape: tuple[int, int, int]) -> None:
+    finder, strip = FaceFinder(analyser), np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    for call in (finder.faces, finder.upright, lambda photo: list(finder.track([photo]))):
+        with pytest.raises(PhotoError, match="cut it to the person, at most 8 times as long as it is wide"):
+            call(strip)
+    assert analyser.calls == 0
+
+
+def test_panoramas_are_welcome(finder: FaceFinder) -> None:
+    face = DrawnFace(700, 70, 40)
+    (found,) = finder.faces(draw(120, int(MAX_ASPECT * 120), [face]))
+    assert np.abs(found.landmarks - face.landmarks).max() < 0.3
+
+
+def test_known_faces_are_not_sought_again(analyser: DotAnalyser) -> None:
+    finder, photo = FaceFinder(analyser), draw(400, 420, [ONE])
+    faces = finder.faces(photo)
+    analyser.calls = 0
+    again = finder.crop(photo, 0, 64, faces)
+    assert analyser.calls == 6  # two looks and four from elsewhere
+    assert again.square == finder.crop(photo, 0, 64).square
+    with pytest.raises(FaceError, match="No human face"):
+        finder.crop(photo, 0, 64, ())
 
 
 def test_unknown_landmarks_are_refused(analyser: DotAnalyser) -> None:
@@ -202,11 +229,22 @@ class TestTrack:
     ) -> None:
         here, there = DrawnFace(110, 150, 60), DrawnFace(300, 170, 60)
         frames = [draw(320, 420, f) for f in ([here], [here], [], [], [there], [there], [there])]
+        for empty in frames[2:4]:
+            empty[::9] = 200  # something that is worth a search
         proposed = [Square(there.x + 15, there.y, 200)]
         monkeypatch.setattr(CascadeDetector, "propose", lambda self, photo, angle=0.0, mirrored=False: proposed)
         crops = list(finder.track(frames))
         assert [c is not None for c in crops] == [True, True, False, False, False, True, True]
         assert crops[5] is not None and abs(crops[5].square.x - there.x) < 1
+
+    def test_plain_frames_are_neither_searched_nor_waited_for(self, analyser: DotAnalyser) -> None:
+        here, there = DrawnFace(110, 150, 60), DrawnFace(300, 170, 60)
+        frames = [draw(320, 420, f) for f in ([here], [], [], [there])]
+        assert [c is not None for c in FaceFinder(analyser).track(frames)] == [True, False, False, True]
+        once = analyser.calls
+        analyser.calls = 0
+        list(FaceFinder(analyser).track(frames[:1] + frames[1:3] * 10 + frames[3:]))
+        assert analyser.calls <= once + 18, "one look per frame, no search"
 
     def test_a_jump_between_two_frames_is_found_by_a_new_search(self, finder: FaceFinder) -> None:
         crops = list(finder.track([draw(320, 420, [DrawnFace(x, 160, 55)]) for x in (90, 330)]))

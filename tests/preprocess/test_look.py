@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from thgen.preprocess.crop import ANALYSER, Square, landmark_square
-from thgen.preprocess.look import MIRROR_68, Looker, mirrored_back, take
+from thgen.preprocess.look import BATCH, MIRROR_68, Looker, mirrored_back, take
 
 from .drawn import TEMPLATE, DotAnalyser, DrawnFace, draw
 
@@ -99,6 +99,14 @@ def test_batches_give_the_answers_of_single_crops(looker: Looker) -> None:
     for a, b in zip(together, alone, strict=True):
         assert np.allclose(a.keypoints, b.keypoints) and a.score == b.score
     assert looker.looks(photo, []) == []
+
+
+def test_crops_exist_for_one_batch_at_a_time(looker: Looker, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    analyse = Looker.analyse
+    monkeypatch.setattr(Looker, "analyse", lambda self, crops: (sizes.append(len(crops)), analyse(self, crops))[1])
+    looks = looker.looks(draw(200, 200, []), [Square(100, 100, 50)] * (2 * BATCH + 3))
+    assert sizes == [BATCH, BATCH, 3] and len(looks) == 2 * BATCH + 3
 
 
 def test_take_cuts_every_field(looker: Looker) -> None:

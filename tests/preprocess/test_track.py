@@ -8,7 +8,7 @@ from scipy.ndimage import shift
 
 from thgen.errors import ClipError
 from thgen.preprocess.crop import Square
-from thgen.preprocess.track import check_gaps, fill_gaps, smooth, steady
+from thgen.preprocess.track import check_gaps, fill_gaps, smooth, steady, stop_at_gap
 
 
 def test_the_square_stands_still_within_its_margins() -> None:
@@ -51,6 +51,18 @@ def test_gaps_that_may_not_be_filled_are_named(lost: slice, message: str) -> Non
     found[lost] = False
     with pytest.raises(ClipError, match=message):
         check_gaps(found)
+
+
+def test_watching_ends_at_a_gap_that_is_too_long() -> None:
+    found: list[bool] = []
+    for seen in [True] * 40 + [False] * 25:
+        found.append(seen)
+        stop_at_gap(found)
+    with pytest.raises(ClipError, match=r"no human face for more than 1 s from 1\.6 s on"):
+        stop_at_gap([*found, False])
+    stop_at_gap([*found, True])
+    with pytest.raises(ClipError, match=r"from 0\.0 s on"):
+        stop_at_gap([False] * 26)
 
 
 def test_gaps_are_filled_linearly_and_held_at_the_ends() -> None:

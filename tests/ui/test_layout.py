@@ -99,7 +99,7 @@ def test_texts_say_what_is_going_on():
 
 
 def test_config_can_be_sent_to_a_browser(session):
-    json.dumps(layout.build_ui(session).get_config_file(), default=str)
+    json.dumps(layout.build_ui(session).get_config_file())  # raises for what JSON cannot hold
 
 
 def test_page_builds_with_no_weights_at_all_and_says_so_when_asked(media, tmp_path, monkeypatch):

@@ -17,8 +17,9 @@ from thgen.io.process import Child, Tick, no_tick
 PHOTO_MAX_BYTES = 64 << 20
 PHOTO_MAX_PIXELS = 64_000_000
 PHOTO_MIN_SIDE = 32
-# Panoramas of phones reach 1:5. Beyond this a head of 48 px would stand in a strip, and searching it costs most.
-MAX_ASPECT = 6.0
+# Longer side by shorter side. A phone that is swept once around, held across, sees 50 degrees of height: 360 degrees of
+# that are 6.7 to 1. Work and memory of a search for faces grow with the ratio.
+MAX_ASPECT = 8.0
 PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "PPM")  # JPEG opens MPO too
 # The slowest honest photo (64 megapixels) takes 3 s of one core and 1 GB.
 DECODER_CPU_SECONDS, DECODER_STALL_SECONDS, DECODER_BYTES = 10, 45.0, 3 << 30

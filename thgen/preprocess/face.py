@@ -6,7 +6,7 @@ Detection proposes (`detect`), the analyser moves the proposals to where they be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from thgen.errors import FaceError, PhotoError
+from thgen.errors import ClipError, FaceError, PhotoError
+from thgen.io.photo import MAX_ASPECT
+from thgen.preprocess.believe import Belief, has_detail
 from thgen.preprocess.crop import (
     ANALYSER,
     CROP,
@@ -25,10 +27,13 @@ from thgen.preprocess.crop import (
     limit_side,
     sample_square,
 )
-from thgen.preprocess.detect import CascadeDetector, search_windows, suppress
+from thgen.preprocess.detect import suppress
 from thgen.preprocess.look import MIN_SCORE, Candidate, Look, Looker
 from thgen.preprocess.paste import Paster
-from thgen.preprocess.track import steady
+from thgen.preprocess.search import Search, rotated
+from thgen.preprocess.track import MAX_GAP, steady
+from thgen.preprocess.usable import MIN_LUMA, brightness, usable
+from thgen.schema import FPS
 
 if TYPE_CHECKING:
     from thgen.networks.analyser import Analysis
@@ -36,16 +41,9 @@ if TYPE_CHECKING:
 TIGHT = Framing(1.0, 0.0)  # the landmarks' own box, made square
 LANDMARKS = ("analyser", "fan")
 WORK_SIDE = 1280  # px; detection works on a picture of at most this size
-SEARCH_SIZES = (1.0, 0.75, 0.56, 0.42, 0.31)  # sides of the searched windows, of the photo's shorter edge
-SEARCH_STEP = 0.3  # of a window's side: two looks make good what it misses by
-SEARCH_BEST = 12  # windows that are worth a second look
-
-# The landmarks run from brow to chin, about two thirds of the head's height.
-HEAD_PER_EXTENT = 1.5
-MIN_HEAD, SOFT_HEAD = 48, 130  # px: error below the one, warning below the other
-MIN_LUMA, DIM_LUMA = 28, 60  # the face's brightest tenth, 0 to 255
-MAX_YAW, WARN_YAW = 55, 35  # degrees
-MAX_PITCH, WARN_PITCH = 50, 30
+MAX_ROLL = 55  # degrees: beyond it a face counts as lying; few are found that are tilted by more than 40
+LAY = {90: "lay on its side", 270: "lay on its side", 180: "stood on its head"}
+LIES = {90: "lie on their side", 270: "lie on their side", 180: "stand on their head"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,21 @@ class Face:
     def extent(self) -> float:
         """Longer edge of the box: the measure of size."""
         return landmark_extent(self.landmarks)
+
+
+@dataclass(frozen=True)
+class Upright:
+    """A photo uint8 RGB [H W 3], turned clockwise by `turn` degrees (0, 90, 180 or 270) so that its faces are upright,
+    and these faces, largest first."""
+
+    photo: np.ndarray
+    turn: int
+    faces: tuple[Face, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the visitor."""
+        return (f"The photo {LAY[self.turn]}; it was turned upright.",) if self.turn else ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +122,7 @@ class FaceFinder:
             raise FaceError(f"Landmarks come from one of {', '.join(LANDMARKS)}, not {landmarks!r}.")
         device = torch.device(device)
         self._looker = Looker(analyser, device)
-        self._cascade = CascadeDetector()
+        self._search = Search(self._looker)
         self._fan = None
         if landmarks == "fan":
             from thgen.preprocess.fan import FanLandmarks
@@ -117,23 +130,33 @@ class FaceFinder:
             self._fan = FanLandmarks(device)
 
     def faces(self, photo: np.ndarray) -> list[Face]:
-        """The human faces of photo uint8 RGB [H W 3], largest first; none: an empty list. Raises PhotoError."""
+        """The human faces of photo uint8 RGB [H W 3], largest first; none: an empty list. See `human` for who counts;
+        faces that lie on their side or head are not found, see `upright`. Raises PhotoError."""
         _check_photo(photo)
         work, scale = limit_side(photo, WORK_SIDE)
-        found = self._find(work)
-        tight = [landmark_square(c.landmarks, TIGHT) for c in found]
-        kept = suppress(tight, [c.confidence for c in found], covered=0.5)  # no face has another one inside it
-        faces = [_face(found[i], 1 / scale) for i in kept]
-        return sorted(faces, key=lambda f: -f.extent)
+        return _faces(self._search.find(work), scale)
 
-    def crop(self, photo: np.ndarray, index: int = 0, size: int = 512) -> FaceCrop:
-        """The crop of the photo's face number `index`, largest first. Raises FaceError and PhotoError."""
-        faces = self.faces(photo)
+    def upright(self, photo: np.ndarray) -> Upright:
+        """The photo uint8 RGB [H W 3], turned so that its faces are upright, and the faces. A photo that shows one as
+        it is costs what `faces` does; where no turn helps it is left as it is. Raises PhotoError."""
+        _check_photo(photo)
+        work, scale = limit_side(photo, WORK_SIDE)
+        found, turn = self._search.find(work), 0
+        if all(abs(float(c.look.analysis.pose[0, 2])) > MAX_ROLL for c in found):
+            turn, turned = self._search.turned(work)
+            found = turned or found
+        return Upright(rotated(photo, turn) if turn else photo, turn, tuple(_faces(found, scale)))
+
+    def crop(self, photo: np.ndarray, index: int = 0, size: int = 512, faces: Sequence[Face] | None = None) -> FaceCrop:
+        """The crop of the photo's face number `index`, largest first. faces: of this very photo, if they are known
+        (`faces`, `upright`). Raises FaceError and PhotoError."""
+        faces = self.faces(photo) if faces is None else faces
         if not faces:
-            if _brightness(photo) < MIN_LUMA:
+            if brightness(photo) < MIN_LUMA:
                 raise FaceError("The photo is too dark to see a face in it; use a brighter one.")
             raise FaceError(
-                "No human face was found in the photo; use one with a large, well lit face turned to the camera."
+                "No human face was found in the photo; use one with a large, well lit human face (of a person, a "
+                "drawing or a statue) turned to the camera."
             )
         if not 0 <= index < len(faces):
             count = "is only one face" if len(faces) == 1 else f"are {len(faces)} faces"
@@ -155,22 +178,30 @@ class FaceFinder:
     def track(self, frames: Iterable[np.ndarray], size: int = 256) -> Iterator[FaceCrop | None]:
         """One crop per frame uint8 RGB [H W 3] of a driving clip, None where no face is seen (see `track.fill_gaps`).
 
-        The largest face of the first frame that shows one is followed by one look per frame. The crop's own square
-        stands still while it can (`track.steady`), so that movement of the head stays visible in it; `keypoints` and
-        `analysis` come from a square that follows the face closely. A lost face is looked for where it was in every
-        frame, by the cascade in every third, and everywhere every half second: all of it always would cost too much.
+        The largest face of the first frame that shows one is followed by one look per frame, as long as the frames
+        show it (`believe`). The crop's own square stands still while it can (`track.steady`), so that movement of the
+        head stays visible in it; `keypoints` and `analysis` come from a square that follows the face closely. A lost
+        face is looked for where it was in every frame, by the cascade in every third, and everywhere every half
+        second: all of it always would cost too much. Frames that show nothing are not searched and not counted.
+        Raises ClipError when the first second shows faces only if it is turned.
         """
         last: Look | None = None
         square: Square | None = None
-        lost = 0
+        belief = Belief(self._looker)
+        lost, turn = 0, 0
         for frame in frames:
             _check_photo(frame)
-            look = None if last is None else self._follow(frame, last)
-            sought = look is None and lost % 3 == 0
+            look = None if last is None else self._follow(frame, last, belief)
+            plain = look is None and not has_detail(frame)
+            sought = look is None and not plain and lost % 3 == 0
             if sought:
-                look = self._largest(frame, search=lost % 12 == 0)
+                look = self._seek(frame, belief, thorough=lost % 12 == 0)
+                if look is None and last is None and lost == 0:
+                    turn = self._search.turned(limit_side(frame, WORK_SIDE)[0], thorough=False)[0]
             if look is None:
-                lost += 1
+                lost += not plain
+                if turn and last is None and lost > MAX_GAP * FPS:
+                    break
                 yield None
                 continue
             wanted = landmark_square(look.landmarks, CROP)
@@ -178,79 +209,31 @@ class FaceFinder:
             square = wanted if square is None or (sought and square.iou(wanted) < 0.3) else steady(square, wanted)
             last, lost = look, 0
             yield _face_crop(frame, look, look.keypoints, square, size, ())
+        if turn and last is None:
+            raise ClipError(f"The faces of the driving clip {LIES[turn]}; turn the clip upright.")
 
-    def _find(self, photo: np.ndarray, search: bool = True) -> list[Candidate]:
-        """Faces in a photo of moderate size; each step is dearer than the last and runs if that found none."""
-        height, width = photo.shape[:2]
-        found = self._looker.refine(photo, self._cascade.propose(photo))
-        if found or not search:
-            return found
-        proposals = [
-            square
-            for angle, mirrored in ((0.0, True), (-25.0, False), (25.0, False))
-            for square in self._cascade.propose(photo, angle, mirrored)
-        ]
-        found = self._looker.refine(photo, proposals)
-        if found:
-            return found
-        looks = self._looker.looks(photo, list(search_windows(height, width, SEARCH_SIZES, SEARCH_STEP)))
-        best = suppress([k.square for k in looks], [k.score for k in looks])[:SEARCH_BEST]
-        return self._looker.refine(photo, [looks[i].next_square for i in best])
-
-    def _follow(self, frame: np.ndarray, last: Look) -> Look | None:
+    def _follow(self, frame: np.ndarray, last: Look, belief: Belief) -> Look | None:
         look = self._looker.looks(frame, [last.next_square])[0]
         if look.score >= MIN_SCORE and not look.settled():  # it moved far: look where it went
             look = self._looker.looks(frame, [look.next_square])[0]
-        return look if look.score >= MIN_SCORE and look.settled() else None
+        seen = look.score >= MIN_SCORE and look.settled()
+        return look if seen and belief.holds(frame, look) else None
 
-    def _largest(self, frame: np.ndarray, search: bool) -> Look | None:
+    def _seek(self, frame: np.ndarray, belief: Belief, thorough: bool) -> Look | None:
+        """The largest face of a frame that is believed."""
         work, scale = limit_side(frame, WORK_SIDE)
-        found = self._find(work, search)
-        if not found:
-            return None
-        square = max((landmark_square(c.landmarks, ANALYSER) for c in found), key=lambda s: s.side)
-        full = Square(square.x / scale, square.y / scale, square.side / scale)
-        return self._looker.looks(frame, [full])[0]
+        found = [(landmark_square(c.landmarks, ANALYSER), c) for c in self._search.find(work, thorough)]
+        for square, candidate in sorted(found, key=lambda pair: -pair[0].side):
+            full = Square(square.x / scale, square.y / scale, square.side / scale)
+            look = self._looker.looks(frame, [full])[0]
+            if belief.holds(frame, look, candidate.confidence):
+                return look
+        return None
 
 
 def paste_back(photo: np.ndarray, frame: np.ndarray, mask: np.ndarray | None, crop: FaceCrop) -> np.ndarray:
     """One generated frame back into its photo; see `Paster.paste`. For a video make one `Paster` and keep it."""
     return Paster(photo, crop.square, frame.shape[0]).paste(frame, mask)
-
-
-def usable(photo: np.ndarray, look: Look) -> tuple[str, ...]:
-    """Warnings about a face that can be used. Raises FaceError, with the remedy, about one that cannot."""
-    yaw, pitch = (float(v) for v in look.analysis.pose[0, :2])
-    head = HEAD_PER_EXTENT * landmark_extent(look.landmarks)
-    luma = _brightness(sample_square(photo, landmark_square(look.landmarks, ANALYSER), 64)[12:52, 12:52])
-    if head < MIN_HEAD:
-        raise FaceError(
-            f"The face is too small: its head is {head:.0f} px tall in the photo, at least {MIN_HEAD} px are needed; "
-            "use a larger or closer photo."
-        )
-    if luma < MIN_LUMA:
-        raise FaceError("The face is too dark to be read; use a brighter photo.")
-    if abs(yaw) > MAX_YAW:
-        raise FaceError(f"The face is in profile (turned by {abs(yaw):.0f}°); use a photo that shows both eyes.")
-    if abs(pitch) > MAX_PITCH:
-        raise FaceError(f"The face looks too far {'up' if pitch > 0 else 'down'}; use a photo that faces the camera.")
-    warnings = []
-    if head < SOFT_HEAD:
-        warnings.append(f"The face is small (head {head:.0f} px): the video will look soft; a larger photo helps.")
-    if luma < DIM_LUMA:
-        warnings.append("The face is dark: lips and eyes may be read wrongly; a brighter photo helps.")
-    if abs(yaw) > WARN_YAW:
-        warnings.append(
-            f"The face is turned by {abs(yaw):.0f}°: its hidden side is guessed; a more frontal photo helps."
-        )
-    if abs(pitch) > WARN_PITCH:
-        warnings.append("The face looks far up or down; a photo that faces the camera helps.")
-    height, width = photo.shape[:2]
-    xy = look.landmarks
-    outside = ((xy < 0) | (xy > [width, height])).any(1).mean()
-    if outside > 0.06:
-        warnings.append("Part of the face lies outside the photo and is guessed; use a photo that shows all of it.")
-    return tuple(warnings)
 
 
 def _face_crop(
@@ -261,19 +244,26 @@ def _face_crop(
     return FaceCrop(image, square, normalised, look.analysis, look.square, warnings)
 
 
+def _faces(found: list[Candidate], scale: float) -> list[Face]:
+    """Candidates in a photo that was scaled by `scale` -> faces in px of the photo itself, each once, largest first."""
+    tight = [landmark_square(c.landmarks, TIGHT) for c in found]
+    kept = suppress(tight, [c.confidence for c in found], covered=0.5)  # no face has another one inside it
+    return sorted((_face(found[i], 1 / scale) for i in kept), key=lambda f: -f.extent)
+
+
 def _face(candidate: Candidate, scale: float) -> Face:
     yaw, pitch, roll = (float(v) for v in candidate.look.analysis.pose[0])
     return Face(candidate.landmarks * scale, candidate.score, (yaw, pitch, roll))
 
 
-def _brightness(image: np.ndarray) -> float:
-    """90th percentile of luma, 0 to 255: dark skin in good light still has bright highlights, a dark photo has none."""
-    small, _ = limit_side(image, 256)
-    return float(np.percentile(small @ np.array([0.299, 0.587, 0.114]), 90))
-
-
 def _check_photo(photo: np.ndarray) -> None:
     if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
         raise PhotoError("The photo must be an RGB picture with 8 bits per channel.")
-    if min(photo.shape[:2]) < 16:
-        raise PhotoError(f"The photo is only {photo.shape[1]}×{photo.shape[0]} px; use one of at least 64×64 px.")
+    height, width = photo.shape[:2]
+    if min(height, width) < 16:
+        raise PhotoError(f"The photo is only {width}×{height} px; use one of at least 64×64 px.")
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise PhotoError(
+            f"The picture is a strip of {width}×{height} px; cut it to the person, at most {MAX_ASPECT:g} times as "
+            "long as it is wide."
+        )

@@ -19,6 +19,7 @@ from thgen.preprocess.crop import (
     landmark_square,
     sample_square,
 )
+from thgen.preprocess.human import MOST_STRANGE, face_per_eyes, strangeness
 
 if TYPE_CHECKING:
     from thgen.networks.analyser import Analysis
@@ -40,7 +41,9 @@ MAX_ZOOM = 0.25  # natural logarithm of the ratio of sides
 # Each: shift x, shift y (of the side), zoom, mirrored.
 CROSS_LOOKS = ((0.08, 0.05, 1.0, False), (-0.08, -0.05, 1.0, True), (0.0, 0.07, 1.13, True), (0.0, -0.07, 0.88, False))
 DOUBT = 0.06  # mean shift of the landmarks between looks, of their extent, that takes the confidence down to 1 / e
-MIN_CONFIDENCE = 0.5
+# Real, drawn and painted people have 0.81 and more in all light, noise and tilts that were tried, 0.70 with the mouth
+# covered; 9 of 10 things that were once taken for a face (a giraffe, a dome) 0.50 to 0.62 (docs/measured.md, 2).
+MIN_CONFIDENCE = 0.63
 RIVAL = 0.5  # a second face must be at least this credible beside the first
 
 
@@ -78,18 +81,25 @@ class Look:
 class Candidate:
     """A place that was looked at several times, in photo px: the middle look, and what all of them agree on.
 
-    landmarks float64 [68 2]: their mean; score: mean probability; doubt: how far they wander, part of their extent.
+    landmarks float64 [68 2]: their mean; score: mean probability; doubt: how far they wander, part of their extent;
+    per_eyes: the face's proportions (`human.face_per_eyes`), mean.
     """
 
     look: Look
     landmarks: np.ndarray
     score: float
     doubt: float
+    per_eyes: float
 
     @property
     def confidence(self) -> float:
         """0 to 1: the score, less the more the landmarks wander."""
         return self.score * math.exp(-((self.doubt / DOUBT) ** 2))
+
+    @property
+    def human(self) -> bool:
+        """Whether this is credible and has the face of a human, see `human`."""
+        return self.confidence >= MIN_CONFIDENCE and strangeness(self.per_eyes, self.score) < MOST_STRANGE
 
 
 def take(analysis: Analysis, index: slice) -> Analysis:
@@ -112,15 +122,20 @@ class Looker:
         return type(parts[0])(**{n: torch.cat([getattr(p, n).float().cpu() for p in parts]) for n in names})
 
     def looks(self, photo: np.ndarray, squares: Sequence[Square], mirrored: bool = False) -> list[Look]:
-        """One look at each square of photo uint8 [H W 3]; `mirrored` shows the crops, and tells of them, mirrored."""
-        if not squares:
-            return []
-        crops = np.stack([sample_square(photo, s, ANALYSER_SIZE) for s in squares])
-        if mirrored:
-            crops = crops[:, :, ::-1]
-        analysis = self.analyse(torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))))
-        scores = analysis.face.reshape(-1).sigmoid().tolist()
-        return [Look(s, take(analysis, slice(i, i + 1)), scores[i]) for i, s in enumerate(squares)]
+        """One look at each square of photo uint8 [H W 3]; `mirrored` shows the crops, and tells of them, mirrored.
+
+        Crops exist for one batch at a time: memory does not grow with the number of squares.
+        """
+        out = []
+        for start in range(0, len(squares), BATCH):
+            batch = squares[start : start + BATCH]
+            crops = np.stack([sample_square(photo, s, ANALYSER_SIZE) for s in batch])
+            if mirrored:
+                crops = crops[:, :, ::-1]
+            analysis = self.analyse(torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))))
+            scores = analysis.face.reshape(-1).sigmoid().tolist()
+            out += [Look(s, take(analysis, slice(i, i + 1)), scores[i]) for i, s in enumerate(batch)]
+        return out
 
     def refine(self, photo: np.ndarray, squares: Sequence[Square]) -> list[Candidate]:
         """The proposals that hold a face, after the analyser moved each square twice by its own landmarks."""
@@ -128,23 +143,23 @@ class Looker:
         second = self.looks(photo, [k.next_square for k in first if sane(k, photo)])
         third = self.looks(photo, [k.next_square for k in second if sane(k, photo)])
         likely = [k for k in third if k.score >= MIN_SCORE / 2 and k.settled() and sane(k, photo)]
-        sure = [c for c in self.cross_examine(photo, likely) if c.confidence >= MIN_CONFIDENCE]
+        sure = [c for c in self.cross_examine(photo, likely) if c.human]
         best = max((c.confidence for c in sure), default=0.0)
         return [c for c in sure if c.confidence >= RIVAL * best]
 
     def cross_examine(self, photo: np.ndarray, looks: Sequence[Look]) -> list[Candidate]:
         """Each look again from `CROSS_LOOKS`: where do its landmarks stay?"""
-        points = [[k.landmarks] for k in looks]
-        scores = [[k.score] for k in looks]
+        seen = [[(k.landmarks, k.score, face_per_eyes(k.analysis)[0])] for k in looks]
         for dx, dy, zoom, mirrored in CROSS_LOOKS:
             moved = [_moved(k.square, dx, dy, zoom) for k in looks]
-            for i, again in enumerate(self.looks(photo, moved, mirrored)):
-                points[i].append(mirrored_back(again) if mirrored else again.landmarks)
-                scores[i].append(again.score)
+            for so_far, again in zip(seen, self.looks(photo, moved, mirrored), strict=True):
+                points = mirrored_back(again) if mirrored else again.landmarks
+                so_far.append((points, again.score, face_per_eyes(again.analysis)[0]))
         out = []
-        for look, seen, score in zip(looks, points, scores, strict=True):
-            doubt = np.linalg.norm(np.stack(seen[1:]) - seen[0], axis=2).mean() / landmark_extent(seen[0])
-            out.append(Candidate(look, np.mean(seen, axis=0), float(np.mean(score)), float(doubt)))
+        for look, rows in zip(looks, seen, strict=True):
+            points, scores, per_eyes = (np.stack(column) for column in zip(*rows, strict=True))
+            doubt = np.linalg.norm(points[1:] - points[0], axis=2).mean() / landmark_extent(points[0])
+            out.append(Candidate(look, points.mean(0), float(scores.mean()), float(doubt), float(per_eyes.mean())))
         return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.signal import savgol_filter
@@ -52,6 +53,22 @@ def check_gaps(found: np.ndarray, fps: float = FPS) -> None:
             f"The driving clip shows no face in {lost:.0%} of its frames; use one with a face in at least "
             f"{1 - MAX_LOST:.0%} of them."
         )
+
+
+def stop_at_gap(found: Sequence[bool], fps: float = FPS) -> None:
+    """Raises ClipError as soon as the last of the frames so far show no face for longer than `check_gaps` allows: what
+    follows cannot mend that, and a clip without any face takes minutes to search.
+
+    found: one entry per frame so far. To be called after every frame.
+    """
+    longest = int(MAX_GAP * fps) + 1
+    if len(found) < longest or any(found[-longest:]):
+        return
+    start = (len(found) - longest) / fps
+    raise ClipError(
+        f"The driving clip shows no human face for more than {MAX_GAP:g} s from {start:.1f} s on; use a clip, or cut "
+        "it so, that the face is never away for longer."
+    )
 
 
 def fill_gaps(values: np.ndarray, found: np.ndarray) -> np.ndarray:

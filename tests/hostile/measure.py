@@ -19,7 +19,7 @@ import clip_files
 import photo_files
 import sound_files
 from PIL import Image
-from test_server import PORTRAIT, Server, quick
+from test_real_server import PORTRAIT, Server, quick
 from watch import MEGABYTE, is_sentence, watched
 
 from tests.ui.plain_http import ask

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from thgen.errors import PhotoError
+from thgen.errors import OutputError, PhotoError, shown
 from thgen.io.files import PathLike, check_output, part_file, regular_file
 from thgen.io.ppm import read_frame
 from thgen.io.process import Child, Tick, no_tick
@@ -26,29 +27,23 @@ DECODER_CPU_SECONDS, DECODER_STALL_SECONDS, DECODER_BYTES = 10, 45.0, 3 << 30
 REFUSED = 3  # exit status of the decoder after it has written a sentence
 
 
-class PictureKind(NamedTuple):
-    """What a picture file is. moves: it has more than one frame (GIF, APNG, WebP, AVIF)."""
-
-    moves: bool
-
-
-def picture_kind(path: PathLike, tick: Tick = no_tick) -> PictureKind | None:
-    """What kind of picture a file is, by its content and not by its name; None: it is no picture.
+def picture_kind(path: PathLike, tick: Tick = no_tick) -> str | None:
+    """What kind of picture a file is, by its content and not by its name: "moves" for one of several frames (GIF, APNG,
+    WebP, AVIF), "still", or None where it is no picture.
 
     A picture that is too large or damaged is one all the same: `read_photo` says what is wrong with it.
     """
     if not _begins_like_a_picture(path):
         return None
     with _decoder(Path(path), "kind", tick) as child:
-        answer = child.read_line()
+        answer = child.read_line().strip().decode(errors="replace")
         child.finish()
-    return PictureKind(answer.strip() == b"moves") if answer.strip() in (b"moves", b"still") else None
+    return answer if answer in ("moves", "still") else None
 
 
 def is_photo(path: PathLike, tick: Tick = no_tick) -> bool:
     """Whether a file is a still picture."""
-    kind = picture_kind(path, tick)
-    return kind is not None and not kind.moves
+    return picture_kind(path, tick) == "still"
 
 
 def _begins_like_a_picture(path: PathLike) -> bool:
@@ -121,12 +116,7 @@ def _photo_from_array(photo: np.ndarray) -> np.ndarray:
 
 def write_png(path: PathLike, image: np.ndarray, inputs: tuple[PathLike, ...] = ()) -> Path:
     """Write uint8 RGB [H W 3] as png; like a video it appears only when whole. Raises OutputError."""
-    import os
-    from contextlib import ExitStack
-
     from PIL import Image
-
-    from thgen.errors import OutputError, shown
 
     path = check_output(path, ".png", inputs)
     with ExitStack() as stack:

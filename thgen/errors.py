@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import unicodedata
 
 MESSAGE_MAX = 2000  # characters: what a stranger sends must not come back as a megabyte
 SHOWN_MAX = 80
@@ -25,7 +24,7 @@ def shown(value: object, longest: int = SHOWN_MAX) -> str:
 
 def printable(text: str) -> str:
     """One line without control and formatting characters, which could rewrite a terminal or turn a text around."""
-    kept = ("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co") else c for c in text[: MESSAGE_MAX + 1])
+    kept = (c if c.isprintable() else " " if c.isspace() else "�" for c in text[: MESSAGE_MAX + 1])
     clean = "".join(kept)
     return clean if len(clean) <= MESSAGE_MAX else clean[: MESSAGE_MAX - 1] + "…"
 

@@ -304,9 +304,9 @@ class Controls:
             self._factor(factor)
             number(f"The strength of {factor}", gain, *STRENGTH_RANGE)
         for factor, moves in self.live.items():
-            flag(f"live.{factor}", moves)
             if not self._factor(factor).live:
                 raise ControlError(f"The factor {factor!r} never moves by itself, so it cannot be switched.")
+            flag(f"live.{factor}", moves)
         choice("Motion", self.motion, MOTIONS)
         choice("Others", self.others, OTHERS)
         for factor in self.blend:

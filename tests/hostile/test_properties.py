@@ -112,6 +112,9 @@ class NoEngine:
     def methods(self):
         return {"rig": tuple(FACTORS)}
 
+    def absent(self):
+        return {}
+
 
 @MANY
 @given(JSON)

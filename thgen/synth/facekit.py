@@ -98,10 +98,14 @@ def eye_geometry(vertices: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np
     return centres, angle
 
 
-@lru_cache(maxsize=1)
 def load_facekit() -> HeadMesh:
     """The FaceKit head without lacrimal fluid, blends, occlusion and lashes. Raises AssetError."""
-    with np.load(facekit_path(), allow_pickle=False) as file:
+    return _load(facekit_path())
+
+
+@lru_cache(maxsize=1)
+def _load(path: Path) -> HeadMesh:
+    with np.load(path, allow_pickle=False) as file:
         names = tuple(str(n) for n in file["expression_names"])
         if names != COEFFICIENTS:
             raise AssetError("This FaceKit file holds other expression shapes than thgen knows: convert it again.")

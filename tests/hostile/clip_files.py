@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pixel_formats import FRAMES, run, scene, write
+from pixel_formats import run, scene
 from sound_files import tone, wav
 
 FPS = 25
@@ -154,11 +154,3 @@ HOSTILE: dict[str, tuple[Callable[[Path], bytes], str | int]] = {
     "subtitles": (lambda f: b"1\n00:00:00,000 --> 00:00:02,000\nhello\n", "not a sound or video"),
     "noise": (lambda f: np.random.default_rng(2).bytes(100_000), ""),
 }
-
-
-def deep(folder: Path, encoder: str, pixel_format: str) -> Path:
-    """A clip of more than 8 bits per channel, as phones and cameras write it."""
-    return write(folder / "deep", encoder, pixel_format)
-
-
-__all__ = ["CONTAINERS", "FRAMES", "HOSTILE", "animation", "contained", "deep", "hdr"]

@@ -21,6 +21,12 @@ def fields_of(media: Path, **more) -> dict:
     return {"photo": str(media / "portrait_1.png"), "audio": str(media / "voice_1.wav"), **more}
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path, monkeypatch):
+    """Other processes make folders in the system's, too."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 def folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("thgen_*"))
 

@@ -9,9 +9,9 @@ from thgen.io.mp4 import write_mp4
 from thgen.io.photo import write_png
 from thgen.schema import FPS, SAMPLES_PER_FRAME
 from thgen.synth.clip import head_mesh
-from thgen.synth.head import Performer, State
+from thgen.synth.head.model import Performer, State
 from thgen.synth.motion import au_coefficients, track_states
-from thgen.synth.render import Camera, frame_window, render
+from thgen.synth.render.renderer import Camera, frame_window, render
 
 HERE = Path(__file__).parent
 # identity, pose (yaw, pitch, roll), action units, colours of the studio wall from top to bottom

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 
 from thgen.schema import SAMPLE_RATE
-from thgen.synth.speech import Voice, joined, speak
+from thgen.synth.voice.speech import Voice, joined, speak
 
 VOICES = {
     # A woman, English: flite's "slt", built from recordings of a speaker who gave them for any use (CMU ARCTIC).

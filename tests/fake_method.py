@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from thgen.errors import FaceError
+from thgen.face.crop import Square, sample_square
+from thgen.face.finder import Face, FaceCrop, Upright
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.pipeline import Session
-from thgen.preprocess.crop import Square, sample_square
-from thgen.preprocess.face import Face, FaceCrop, Upright
 from thgen.schema import FACTORS, LIP_COEFFICIENTS, SAMPLES_PER_FRAME
 
 JAW = LIP_COEFFICIENTS.index("jawOpen")

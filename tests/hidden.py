@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from thgen.schema import SAMPLE_RATE
-from thgen.synth import speech
-from thgen.synth.visemes import Phone
+from thgen.synth.voice import speech
+from thgen.synth.voice.visemes import Phone
 
 # What may be hidden -> its programs on PATH, and how the names of its shared libraries begin.
 PROGRAMS = {

@@ -10,12 +10,13 @@ import time
 import numpy as np
 import pytest
 import soundfile
-from crafted import bomb
-from fake_method import FakeSession, photo, voice
 from PIL import Image
 
-from thgen import generate_cli, pipeline
+from tests.crafted import bomb
+from tests.fake_method import FakeSession, photo, voice
+from thgen import pipeline
 from thgen.__main__ import COMMANDS, main
+from thgen.cli import generate as generate_cli
 from thgen.errors import ControlError
 from thgen.io.ffmpeg import probe
 from thgen.io.mp4 import write_mp4
@@ -199,7 +200,7 @@ def test_every_command_has_its_own_help(capsys, name):
 
 
 def test_a_missing_package_is_told(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "thgen.synth.cli", None)
+    monkeypatch.setitem(sys.modules, "thgen.cli.render", None)
     monkeypatch.setitem(COMMANDS, "render", ("a_package_that_is_absent", "", "train"))
     assert main(["render"]) == 2
     assert "pip install -e '.[train]'" in capsys.readouterr().err

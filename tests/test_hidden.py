@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hidden import PROGRAMS, hide, names_of
 
+from tests.hidden import PROGRAMS, hide, names_of
 from thgen.errors import AssetError
-from thgen.synth import flite
 from thgen.synth.clip import head_mesh
+from thgen.synth.voice import flite
 
 LOAD = "import ctypes, sys\ntry: ctypes.CDLL(sys.argv[1])\nexcept OSError as error: print(error)\nelse: print('loaded')"
 
@@ -55,7 +55,7 @@ def test_libraries_cannot_be_loaded_here_nor_by_a_process_that_is_started(tmp_pa
 
 def test_the_wheel_of_espeak_still_speaks_without_debians(tmp_path, monkeypatch):
     pytest.importorskip("espeakng_loader")
-    from thgen.synth.speech import Voice, speak
+    from thgen.synth.voice.speech import Voice, speak
 
     hide(("espeak-ng",), tmp_path / "hidden", monkeypatch)
     with pytest.raises(OSError, match="hidden"):

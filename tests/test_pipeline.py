@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from fake_method import FakeSession, photo, voice
 from PIL import Image
 
 import thgen
+from tests.fake_method import FakeSession, photo, voice
 from thgen import pipeline
 from thgen.errors import (
     AudioError,
@@ -27,6 +27,7 @@ from thgen.errors import (
     PhotoError,
     WeightsError,
 )
+from thgen.face.finder import Face, FaceCrop, Upright
 from thgen.io.clip import read_clip
 from thgen.io.ffmpeg import probe, program
 from thgen.io.mp4 import write_mp4
@@ -34,7 +35,6 @@ from thgen.io.photo import write_png
 from thgen.io.sound import read_audio
 from thgen.pipeline import Session, generate, preview, render_video
 from thgen.plan import plan
-from thgen.preprocess.face import Face, FaceCrop, Upright
 from thgen.request import Request
 from thgen.schema import FACTORS, FPS, SAMPLE_RATE, Controls
 

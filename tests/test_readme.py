@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 
-from thgen.manifest import BUNDLED, read_manifest
 from thgen.methods import METHODS
 from thgen.pipeline import method_class
 from thgen.schema import CONTROLS, FACTORS
+from thgen.weights.manifest import BUNDLED, read_manifest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from thgen.hub import Hub, load_network, verify
-from thgen.manifest import BUNDLED, MANIFEST, read_manifest
+from thgen.weights.hub import Hub, load_network, verify
+from thgen.weights.manifest import BUNDLED, MANIFEST, read_manifest
 
 ENTRIES = read_manifest(BUNDLED)
 LIMIT = 100_000_000

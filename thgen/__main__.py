@@ -13,11 +13,11 @@ from thgen.errors import ThgenError, typed
 
 # command -> (module with add_parser(subparsers) and run(args), one line of help, extra that it may need)
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "generate": ("thgen.generate_cli", "make a talking video from a photo and a voice", ""),
-    "train": ("thgen.training.cli", "train the networks of a method, stage by stage", "train"),
-    "render": ("thgen.synth.cli", "render clips of synthetic people with their true factors", "train"),
-    "weights": ("thgen.weights_cli", "list, fetch, verify or push the weights", ""),
-    "evaluate": ("thgen.evaluation.cli", "measure a method", "eval"),
+    "generate": ("thgen.cli.generate", "make a talking video from a photo and a voice", ""),
+    "train": ("thgen.cli.train", "train the networks of a method, stage by stage", "train"),
+    "render": ("thgen.cli.render", "render clips of synthetic people with their true factors", "train"),
+    "weights": ("thgen.cli.weights", "list, fetch, verify or push the weights", ""),
+    "evaluate": ("thgen.cli.evaluate", "measure a method", "eval"),
 }
 
 

@@ -12,7 +12,7 @@ Per factor, in this order:
    still closes on b, m and p. An almost closed mouth keeps its own shape. Smile and cheeks belong to the expression and
    stay.
 3. The *strength* scales all of this: 0 is the photo's own value, 1 the driver, 2 twice as far.
-4. A factor that nothing drives *lives* (thgen.live), unless switched off; strength scales that too.
+4. A factor that nothing drives *lives* (thgen.idle_motion), unless switched off; strength scales that too.
 5. A factor with *two sources* lies between what either makes of the photo, along the path of `Controls.blend`.
 6. *Offsets* of the sliders are added (degrees; action units and emotions as shape weights) or multiplied (openness).
 Methods whose factors are *latents* of their own (no units) take a driver's values as they are: strength leads from the
@@ -28,7 +28,7 @@ from collections.abc import Collection
 import numpy as np
 import torch
 
-from thgen import live
+from thgen import idle_motion as live
 from thgen.errors import ControlError
 from thgen.methods.base import Factors
 from thgen.schema import (

@@ -25,6 +25,8 @@ import torch
 
 from thgen import controls as factor_controls
 from thgen.errors import ControlError, MethodError, WeightsError, shown
+from thgen.face.crop import limit_side
+from thgen.face.paste import Paster
 from thgen.io.files import PathLike, check_output
 from thgen.io.mp4 import Mp4Writer
 from thgen.io.photo import read_photo
@@ -32,13 +34,11 @@ from thgen.io.process import TICK_SECONDS, Tick, no_tick
 from thgen.methods import METHODS
 from thgen.methods.base import UNITS, Factors, Identity, Method
 from thgen.plan import Plan, Progress, Reporter, plan
-from thgen.preprocess.crop import limit_side
-from thgen.preprocess.paste import Paster
 from thgen.request import Request
 from thgen.schema import CONTROLS, FACTORS, FPS, MOTIONS, OTHERS
 
 if TYPE_CHECKING:
-    from thgen.preprocess.face import FaceCrop, FaceFinder
+    from thgen.face.finder import FaceCrop, FaceFinder
 
 WINDOW = 8  # frames that exist at once; 16 take twice the memory and are no faster
 CPU_CHUNK = 2  # frames that a CPU decodes at once: more no longer fit its cache, 8 cost half as much again per frame
@@ -98,8 +98,8 @@ class Session:
     @classmethod
     def load(cls, method: str = "rig", device: str | None = None, landmarks: str = "analyser") -> Session:
         """device: "cpu", "cuda", ... or None for the best there is. Raises MethodError, WeightsError."""
-        from thgen import hub
-        from thgen.preprocess.face import FaceFinder
+        from thgen.face.finder import FaceFinder
+        from thgen.weights import hub
 
         target = _device(device)
         kind = method_class(method)  # an unknown name, or absent weights, are told before any are loaded
@@ -170,7 +170,7 @@ class Session:
 
     def weights(self) -> list[dict[str, Any]]:
         """What `hub.describe` says of every network that runs: the analyser's, and the method's own."""
-        from thgen import hub
+        from thgen.weights import hub
 
         names = dict.fromkeys(("analyser", *(self.method.networks or (self.method.weights_name,))))
         return [hub.describe(name) for name in names]
@@ -200,7 +200,7 @@ def why_absent(name: str) -> str | None:
 
     Raises MethodError.
     """
-    from thgen import hub
+    from thgen.weights import hub
 
     kind = method_class(name)
     try:

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from thgen.errors import AudioError, ControlError
+from thgen.face.crop import limit_side
+from thgen.face.track import check_gaps, fill_gaps, stop_at_gap
 from thgen.io.clip import CLIP_MAX_SIDE, read_clip
 from thgen.io.files import PathLike
 from thgen.io.photo import is_photo, read_photo
 from thgen.io.process import Tick
 from thgen.io.sound import Sound, read_sound
 from thgen.methods.base import Factors, Method
-from thgen.preprocess.crop import limit_side
-from thgen.preprocess.track import check_gaps, fill_gaps, stop_at_gap
 from thgen.request import Request
 from thgen.schema import FPS, SAMPLES_PER_FRAME
 

@@ -9,7 +9,7 @@ Angles, in degrees, seen by the viewer of the image:
     yaw   positive: the nose (or the iris) moves towards the right edge of the image
     pitch positive: the nose (or the iris) moves up
     roll  positive: the top of the head tilts towards the right edge (clockwise)
-Rotation of the head: R = Rz(roll) Ry(yaw) Rx(pitch), see `thgen.networks.geometry.rotation_matrix`.
+Rotation of the head: R = Rz(roll) Ry(yaw) Rx(pitch), see `thgen.nn.geometry.rotation_matrix`.
 `_L` and `_R` in coefficient names are the subject's left and right; the subject's left eye lies right in the image.
 Eye openness: 100 % = the open eye of that person, 0 % = closed. FACS intensities: 0 (absent) to 5 (maximum).
 """

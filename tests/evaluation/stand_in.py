@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from thgen.networks.analyser import Analysis
+from thgen.analyser.network import Analysis
 
 
 class Constant(nn.Module):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pixel_formats import run, scene
-from sound_files import tone, wav
+
+from tests.hostile.pixel_formats import run, scene
+from tests.hostile.sound_files import tone, wav
 
 FPS = 25
 # container -> ffmpeg's options

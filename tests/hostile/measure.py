@@ -20,8 +20,8 @@ import photo_files
 import sound_files
 from PIL import Image
 from test_real_server import PORTRAIT, Server, quick
-from watch import MEGABYTE, is_sentence, watched
 
+from tests.hostile.watch import MEGABYTE, is_sentence, watched
 from tests.ui.plain_http import ask
 from thgen.errors import ThgenError
 from thgen.io.clip import read_clip

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pillow_heif
-from crafted import bomb, chunk
 from PIL import Image, ImageCms
-from pixel_formats import scene
+
+from tests.crafted import bomb, chunk
+from tests.hostile.pixel_formats import scene
 
 pillow_heif.register_heif_opener()
 

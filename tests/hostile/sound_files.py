@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from pixel_formats import run
+
+from tests.hostile.pixel_formats import run
 
 RATE = 16_000
 SECONDS = 2.0

@@ -6,10 +6,10 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from clip_files import CONTAINERS, HOSTILE, animation, contained, hdr
-from pixel_formats import FRAMES, formats, scene, write
-from watch import is_sentence, watched
 
+from tests.hostile.clip_files import CONTAINERS, HOSTILE, animation, contained, hdr
+from tests.hostile.pixel_formats import FRAMES, formats, scene, write
+from tests.hostile.watch import is_sentence, watched
 from thgen.errors import ClipError
 from thgen.io.clip import read_clip
 from thgen.io.photo import is_photo, picture_kind

@@ -8,9 +8,9 @@ import os
 import numpy as np
 import pytest
 import soundfile
-from fake_method import FakeSession, photo, voice
 from PIL import Image
 
+from tests.fake_method import FakeSession, photo, voice
 from thgen import pipeline
 from thgen.__main__ import main
 from thgen.io.mp4 import write_mp4

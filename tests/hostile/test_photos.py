@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from photo_files import HOSTILE, picture, writable, write
-from pixel_formats import scene
-from watch import is_sentence, watched
 
+from tests.hostile.photo_files import HOSTILE, picture, writable, write
+from tests.hostile.pixel_formats import scene
+from tests.hostile.watch import is_sentence, watched
 from thgen.errors import PhotoError
 from thgen.io.photo import picture_kind, read_photo
 

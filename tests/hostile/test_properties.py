@@ -8,8 +8,8 @@ import math
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from watch import is_sentence
 
+from tests.hostile.watch import is_sentence
 from thgen.errors import ThgenError, shown
 from thgen.recipe import ROLES, Recipe
 from thgen.request import Request

@@ -23,14 +23,14 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-from clip_files import animation
-from photo_files import endless_jpeg, saved
 from PIL import Image
-from pixel_formats import run
-from sound_files import HOSTILE as SOUNDS
-from sound_files import tone, wav
-from watch import ADDRESS, MEGABYTE
 
+from tests.hostile.clip_files import animation
+from tests.hostile.photo_files import endless_jpeg, saved
+from tests.hostile.pixel_formats import run
+from tests.hostile.sound_files import HOSTILE as SOUNDS
+from tests.hostile.sound_files import tone, wav
+from tests.hostile.watch import ADDRESS, MEGABYTE
 from tests.ui.plain_http import Answer, ask, upload
 
 ROOT = Path(__file__).parents[2]

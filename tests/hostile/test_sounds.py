@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import soundfile
-from sound_files import CONTAINERS, HOSTILE, RATE, SECONDS, contained, tone, wav
-from watch import is_sentence, watched
 
+from tests.hostile.sound_files import CONTAINERS, HOSTILE, RATE, SECONDS, contained, tone, wav
+from tests.hostile.watch import is_sentence, watched
 from thgen.errors import AudioError
 from thgen.io.mp4 import write_mp4
 from thgen.io.sound import Sound, read_audio, read_sound
@@ -54,7 +54,7 @@ def played(folder, sound: Sound) -> np.ndarray:
     """Samples [L 2] at 48 kHz of a video with this sound."""
     frames = int(SECONDS * FPS)
     video = write_mp4(folder / "o.mp4", [np.zeros((64, 64, 3), np.uint8)] * frames, (64, 64), frames, sound)
-    from pixel_formats import run
+    from tests.hostile.pixel_formats import run
 
     return np.frombuffer(run("-i", video, "-f", "f32le", "-ac", "2", "-ar", "48000", "-"), "<f4").reshape(-1, 2)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import soundfile
-from media_files import FFMPEG, ffmpeg, make_video, tone
 
+from tests.io.media_files import FFMPEG, ffmpeg, make_video, tone
 from thgen.errors import AssetError, AudioError, ClipError
 from thgen.io.ffmpeg import check_machine, last_words, measure, probe
 from thgen.schema import SAMPLE_RATE

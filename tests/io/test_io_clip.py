@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 import soundfile
-from media_files import ffmpeg, make_video, still, tone
 
+from tests.io.media_files import ffmpeg, make_video, still, tone
 from thgen.errors import ClipError
 from thgen.io import clip
 from thgen.io.clip import read_clip

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 import soundfile
-from media_files import click, ffmpeg, make_video, onset, still, tone
 
+from tests.io.media_files import click, ffmpeg, make_video, onset, still, tone
 from thgen.errors import AudioError, OutputError
 from thgen.io.clip import read_clip
 from thgen.io.mp4 import Mp4Writer, recompressed, write_mp4

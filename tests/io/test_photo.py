@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pillow_heif
 import pytest
-from crafted import bomb, chunk
 from PIL import Image, ImageCms
 
+from tests.crafted import bomb, chunk
 from thgen.errors import PhotoError
 from thgen.io.mp4 import write_mp4
 from thgen.io.photo import PHOTO_MAX_BYTES, PHOTO_MAX_PIXELS, is_photo, read_photo

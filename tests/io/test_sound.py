@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from media_files import click, ffmpeg, make_video, onset, tone
 
+from tests.io.media_files import click, ffmpeg, make_video, onset, tone
 from thgen.errors import AudioError, ClipError
 from thgen.io import sound
 from thgen.io.clip import read_clip

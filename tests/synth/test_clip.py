@@ -9,7 +9,7 @@ import pytest
 from thgen.schema import COEFFICIENT_INDEX, SAMPLES_PER_FRAME
 from thgen.synth.clip import iterate_samples
 from thgen.synth.motion import track_states
-from thgen.training.data import ClipStore
+from thgen.training.data.store import ClipStore
 
 
 def render(out, *options, check=True):

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from thgen.synth import facekit as fk
-from thgen.synth.head import Performer, State
-from thgen.synth.light import sky_and_ground, windows
-from thgen.synth.raster import light_arrives
-from thgen.synth.render import Camera, _darken_holes, _defocus, frame_window, render
-from thgen.synth.skin import drawing, freckles, makeup, weather, wrinkles
+from thgen.synth.head import facekit as fk
+from thgen.synth.head.model import Performer, State
+from thgen.synth.looks.skin import drawing, freckles, makeup, weather, wrinkles
+from thgen.synth.render.light import sky_and_ground, windows
+from thgen.synth.render.raster import light_arrives
+from thgen.synth.render.renderer import Camera, _darken_holes, _defocus, frame_window, render
 
 SIZE = 96
 

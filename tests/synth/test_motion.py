@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from thgen.evaluation.motion import action_units
+from thgen.evaluation.metrics.motion import action_units
 from thgen.schema import ACTION_UNITS, COEFFICIENT_INDEX, SAMPLE_RATE
 from thgen.synth.motion import POSE_LIMIT, _nods, _saccade_blinks, random_state
-from thgen.synth.speech import Speech
+from thgen.synth.voice.speech import Speech
 
 
 @pytest.fixture(scope="module")

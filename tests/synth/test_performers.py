@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from thgen.schema import COEFFICIENT_INDEX
-from thgen.synth import facekit as fk
 from thgen.synth.clip import ClipSource
-from thgen.synth.hair import bun, cap, fall, sample_hair
-from thgen.synth.head import BLINK_CLOSED, PIVOT, TEETH_LOWER, Performer, State, neck_weight
-from thgen.synth.imaging import CLEAN, Style, develop, sample_style
+from thgen.synth.head import facekit as fk
+from thgen.synth.head.model import BLINK_CLOSED, PIVOT, TEETH_LOWER, Performer, State, neck_weight
+from thgen.synth.head.proportions import STYLISED, Proportions, sample_proportions
+from thgen.synth.looks.hair import bun, cap, fall, sample_hair
+from thgen.synth.looks.props import hand, microphone
+from thgen.synth.looks.wear import earrings, glasses, hat, sample_wear, scarf
 from thgen.synth.motion import random_states
-from thgen.synth.proportions import STYLISED, Proportions, sample_proportions
-from thgen.synth.props import hand, microphone
-from thgen.synth.render import Camera, frame_window, render
-from thgen.synth.wear import earrings, glasses, hat, sample_wear, scarf
+from thgen.synth.render.imaging import CLEAN, Style, develop, sample_style
+from thgen.synth.render.renderer import Camera, frame_window, render
 
 SIZE = 96
 

@@ -4,12 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from hidden import recorded_voices
 
+from tests.hidden import recorded_voices
 from thgen.__main__ import main
-from thgen.synth import motion, speech
-from thgen.synth.cli import RenderJob, render_shard
+from thgen.cli.render import RenderJob, render_shard
+from thgen.synth import motion
 from thgen.synth.motion import track_states
+from thgen.synth.voice import speech
 
 pytest.importorskip("espeakng_loader")
 

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from thgen.errors import TrainingError
-from thgen.hub import verify
-from thgen.manifest import read_manifest
 from thgen.training.export import History, export_weights
+from thgen.weights.hub import verify
+from thgen.weights.manifest import read_manifest
 
 NETWORKS = {"net": "tests:Net"}
 HISTORY = History("m/s", "noise", 10, 1.234, "a desk", {"error": 1 / 3})

@@ -14,13 +14,14 @@ import torch
 from safetensors.torch import load_file
 
 from thgen.errors import TrainingError
-from thgen.hub import load_network
-from thgen.manifest import BUNDLED, read_manifest
 from thgen.training.checkpoint import latest
 from thgen.training.loop import RunOptions, Trainer, train
+from thgen.weights.hub import load_network
+from thgen.weights.manifest import BUNDLED, read_manifest
 
 HERE = Path(__file__).parent
-NETWORKS = {"tiny": "tiny_task:TinyNet"}
+DUEL = "tests.training.tiny_task:TinyDuel"
+NETWORKS = {"tiny": "tests.training.tiny_task:TinyNet"}
 
 
 def _all_tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -47,7 +48,7 @@ def test_two_and_two_steps_are_four_steps(stage, options, changes):
 
 
 def _one_step(trainer: Trainer) -> None:
-    from thgen.training.batches import to_device
+    from thgen.training.data.batches import to_device
 
     trainer._train_step(to_device(next(trainer.batches), trainer.device, channels_last=True))
     trainer.step += 1
@@ -86,7 +87,10 @@ def test_averaged_weights_are_exported_in_fp16_and_load_again(stage, options):
 
 
 def test_two_players_each_move_their_own(stage, options):
-    duel = {"task": "tiny_task:TinyDuel", "losses": {"l1": 1, "fool": {"weight": 0.1, "start": 1}, "judge": 1}}
+    duel = {
+        "task": DUEL,
+        "losses": {"l1": 1, "fool": {"weight": 0.1, "start": 1}, "judge": 1},
+    }
     config = stage(**duel, lr={"generator": 1e-2, "judge": 1e-3}, warmup=0)
     trainer = Trainer(config, options())
     judge = {k: v.clone() for k, v in trainer.task.modules["judge"].state_dict().items()}
@@ -99,7 +103,7 @@ def test_two_players_each_move_their_own(stage, options):
 
 
 def test_a_player_whose_terms_do_not_count_yet_rests(stage, options):
-    config = stage(task="tiny_task:TinyDuel", losses={"l1": 1, "fool": 0, "judge": {"weight": 1, "start": 1}})
+    config = stage(task=DUEL, losses={"l1": 1, "fool": 0, "judge": {"weight": 1, "start": 1}})
     trainer = Trainer(config, options())
     judge = trainer.task.modules["judge"][0].weight.clone()
     _one_step(trainer)
@@ -153,14 +157,14 @@ def test_existing_run_is_neither_lost_nor_invented(stage, options):
 def test_a_later_stage_starts_from_the_averaged_weights_of_an_earlier_one(stage, options):
     train(stage("first"), options())
     averaged = load_file(latest(options().runs / "tiny/first") / "averaged.safetensors")
-    later = Trainer(stage("second", init="first", task="tiny_task:TinyDuel", losses={"l1": 1}), options())
+    later = Trainer(stage("second", init="first", task=DUEL, losses={"l1": 1}), options())
     assert torch.equal(later.task.modules["net"].body.weight, averaged["net/body.weight"])
     with pytest.raises(TrainingError, match="train it first"):
         Trainer(stage("third", init="absent"), options())
 
 
 def test_a_stage_can_start_from_several_that_ran_side_by_side(stage, options):
-    duel = {"task": "tiny_task:TinyDuel", "losses": {"l1": 1}}
+    duel = {"task": DUEL, "losses": {"l1": 1}}
     train(stage("first", **duel), options())
     train(stage("other", seed=5, lr=1e-2, **duel), options())
     first, other = (load_file(latest(options().runs / "tiny" / n) / "averaged.safetensors") for n in ("first", "other"))
@@ -191,7 +195,7 @@ def test_only_what_a_stage_declares_is_exported(stage, options):
     """A network that another stage trains must not be replaced by what this one was built with."""
     train(stage("first"), options())
     before = (options().weights / "tiny/model.safetensors").read_bytes()
-    outcome = train(stage("second", task="tiny_task:TinyPart", losses={"l1": 1}), options())
+    outcome = train(stage("second", task="tests.training.tiny_task:TinyPart", losses={"l1": 1}), options())
     assert outcome.exported == ("spare",)
     assert (options().weights / "tiny/model.safetensors").read_bytes() == before
     assert read_manifest(options().weights)["tiny"].steps == 4
@@ -263,10 +267,10 @@ def test_two_processes_train_as_one(stage, options, tmp_path):
     config = stage(steps=3)
     script = tmp_path / "run.py"
     script.write_text(
-        f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+        f"import sys; sys.path.insert(0, {str(HERE.parents[1])!r})\n"
         "from pathlib import Path\nimport torch\n"
         "from thgen.training.loop import RunOptions, Trainer, leave_group\n"
-        "from thgen.training.stage import load_stage\n"
+        "from thgen.training.config import load_stage\n"
         f"config = load_stage('tiny', 'first', Path({str(tmp_path / 'tiny.yaml')!r}))\n"
         f"trainer = Trainer(config, RunOptions(runs=Path({str(tmp_path / 'runs')!r}), export=False, cpu=True))\n"
         "trainer.run()\n"

@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hub_stand_in import REPO, REVISION
 from safetensors.torch import save
 
+from tests.hub_stand_in import REPO, REVISION
+from thgen.analyser.network import Analyser
 from thgen.errors import TrainingError, WeightsError
-from thgen.hub import Hub
 from thgen.losses.reconstruction import feature_l1
-from thgen.manifest import BUNDLED, Entry, read_manifest
-from thgen.networks.analyser import Analyser
-from thgen.networks.vgg import VGG19
+from thgen.nn.vgg import VGG19
+from thgen.training.config import load_stage
 from thgen.training.export import History, export_weights, folder_of
 from thgen.training.priors import PINS, Pin, choose_prior, load_prior
-from thgen.training.stage import load_stage
 from thgen.training.task import build_task
+from thgen.weights.hub import Hub
+from thgen.weights.manifest import BUNDLED, Entry, read_manifest
 
 NARROW = ((4, 2), (6, 2), (8, 4), (8, 4), (8, 1))
 

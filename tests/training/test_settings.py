@@ -9,8 +9,8 @@ from torch import nn
 
 from thgen.__main__ import main
 from thgen.errors import TrainingError
+from thgen.training.config import config_files, load_stage, read_stages
 from thgen.training.settings import Count, Real, Settings, Share, Whole, arguments_of, networks_of, one_of, read
-from thgen.training.stage import CONFIGS, load_stage, read_stages
 from thgen.training.task import task_class
 
 
@@ -93,13 +93,13 @@ def test_whole_numbers_stay_whole():
 
 
 @pytest.mark.parametrize("smoke", [False, True])
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
-def test_every_shipped_stage_says_only_what_its_task_reads(path, smoke):
-    for name in read_stages(path.stem):
-        config = load_stage(path.stem, name, smoke=smoke)
+@pytest.mark.parametrize("method", config_files())
+def test_every_shipped_stage_says_only_what_its_task_reads(method, smoke):
+    for name in read_stages(method):
+        config = load_stage(method, name, smoke=smoke)
         task_class(config)
         for key in ("data", "model"):
-            wrong = load_stage(path.stem, name, overrides={f"{key}.windwo": 7}, smoke=smoke)
+            wrong = load_stage(method, name, overrides={f"{key}.windwo": 7}, smoke=smoke)
             with pytest.raises(TrainingError, match=f"unknown key '{key}.windwo'"):
                 task_class(wrong)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from thgen.__main__ import main
-from thgen.hub import load_network
-from thgen.manifest import HIGHER, LOWER, read_manifest
-from thgen.synth.cli import RenderJob, render_shard
-from thgen.training.stage import CONFIGS, preset_of, read_stages
+from thgen.cli.render import RenderJob, render_shard
+from thgen.training.config import config_files, preset_of, read_stages
+from thgen.weights.hub import load_network
+from thgen.weights.manifest import HIGHER, LOWER, read_manifest
 
 pytest.importorskip("espeakng_loader")
 slow = pytest.mark.slow  # seven seconds each
@@ -84,4 +84,4 @@ def test_every_stage_of_pd_fgc_trains(place, monkeypatch, preset):
 def test_make_smoke_trains_every_config():
     recipe = MAKEFILE.read_text().partition("\nsmoke:")[2]
     found = re.findall(r"thgen train (\S+)(?: --preset (\S+))? --smoke", recipe)
-    assert {preset_of(method, preset) for method, preset in found} == {path.stem for path in CONFIGS.glob("*.yaml")}
+    assert {preset_of(method, preset) for method, preset in found} == set(config_files())

@@ -19,14 +19,14 @@ def test_by_default_one_player_moves_everything(stage):
     assert players_of(task) == {"main": ["net", "frozen"]}
 
 
-@pytest.mark.parametrize("name", ["nowhere.at_all:Task", "tiny_task:Absent"])
+@pytest.mark.parametrize("name", ["nowhere.at_all:Task", "tests.training.tiny_task:Absent"])
 def test_what_cannot_be_imported_is_named(stage, name):
     with pytest.raises(TrainingError, match=name):
         build_task(stage(task=name))
 
 
 def test_players_of_modules_that_do_not_exist_are_refused(stage, monkeypatch):
-    import tiny_task
+    from tests.training import tiny_task
 
     for players, told in (({"main": ["ghost"]}, "ghost"), ({"main": []}, "nothing")):
         monkeypatch.setattr(tiny_task.TinyStage, "players", players)
@@ -36,4 +36,4 @@ def test_players_of_modules_that_do_not_exist_are_refused(stage, monkeypatch):
 
 def test_a_player_without_a_learning_rate_is_refused(stage):
     with pytest.raises(TrainingError, match="judge"):
-        build_task(stage(task="tiny_task:TinyDuel", lr={"generator": 1e-3}))
+        build_task(stage(task="tests.training.tiny_task:TinyDuel", lr={"generator": 1e-3}))

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from thgen.manifest import LOWER
-from thgen.training.batches import StepBatches
+from thgen.training.data.batches import StepBatches
 from thgen.training.settings import Settings, arguments_of
 from thgen.training.task import Task
+from thgen.weights.manifest import LOWER
 
 
 class TinyNet(nn.Module):

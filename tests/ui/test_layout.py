@@ -8,7 +8,6 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from thgen import hub
 from thgen.errors import ControlError, WeightsError
 from thgen.schema import CONTROLS, FACTORS
 from thgen.ui import layout
@@ -16,6 +15,7 @@ from thgen.ui.endpoints import api_fields
 from thgen.ui.form import build_controls, build_inputs
 from thgen.ui.session import Session, Update
 from thgen.ui.tab_generate import error_html, progress_html, ran_line
+from thgen.weights import hub
 
 
 def build_form(session):

@@ -59,7 +59,7 @@ class Method(ABC):
 
     @abstractmethod
     def encode_photo(self, crop: np.ndarray) -> Identity:
-        """crop: uint8 RGB [S S 3], framed by preprocess.face. Raises FaceError."""
+        """crop: uint8 RGB [S S 3], framed by face.finder. Raises FaceError."""
 
     @abstractmethod
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:

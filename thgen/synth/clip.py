@@ -15,13 +15,13 @@ import torch
 from thgen.errors import AssetError
 from thgen.io.mp4 import recompressed
 from thgen.schema import FPS, SAMPLE_RATE
-from thgen.synth.ellipsoid import ellipsoid_head
-from thgen.synth.facekit import HeadMesh, load_facekit
-from thgen.synth.head import Performer, State, neck_weight
-from thgen.synth.imaging import Style, develop, sample_style
-from thgen.synth.keypoints import KeypointLayout, build_layout
-from thgen.synth.render import SUPERSAMPLE, Camera, Frame, flow_between, frame_window, render
-from thgen.synth.render_torch import render_batch
+from thgen.synth.head.ellipsoid import ellipsoid_head
+from thgen.synth.head.facekit import HeadMesh, load_facekit
+from thgen.synth.head.keypoints import KeypointLayout, build_layout
+from thgen.synth.head.model import Performer, State, neck_weight
+from thgen.synth.render.imaging import Style, develop, sample_style
+from thgen.synth.render.renderer import SUPERSAMPLE, Camera, Frame, flow_between, frame_window, render
+from thgen.synth.render.renderer_torch import render_batch
 
 FLOW_SCALE = 8192.0  # flow is stored as int16: half-widths x FLOW_SCALE, so +-4 half-widths
 JPEG_QUALITY = 96

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thgen import live
+from thgen import idle_motion as live
 from thgen.schema import (
     ACTION_UNITS,
     AU_MAX,
@@ -17,8 +17,8 @@ from thgen.schema import (
     LIP_COEFFICIENTS,
     SAMPLES_PER_FRAME,
 )
-from thgen.synth.head import BLINK_CLOSED, State
-from thgen.synth.speech import Speech, random_speech
+from thgen.synth.head.model import BLINK_CLOSED, State
+from thgen.synth.voice.speech import Speech, random_speech
 
 # Action units that often come together in spontaneous faces, as studies of DISFA and BP4D report, with weights of our
 # own that keep their order. The rest of an expression is drawn unit by unit.

@@ -1,6 +1,6 @@
 """Averaged weights -> <folder>/<name>/model.safetensors in fp16, config and history inside, and a manifest entry.
 
-The folder belongs to the run. `thgen.training.bundle` copies from there to the bundled weights.
+The folder belongs to the run. `thgen.weights.bundle` copies from there to the bundled weights.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from thgen.errors import TrainingError
-from thgen.hub import METADATA_KEY, NETWORKS, describe, load_network
-from thgen.manifest import BUNDLED, LICENCE, MANIFEST, Entry, read_manifest, update_manifest
+from thgen.weights.hub import METADATA_KEY, NETWORKS, describe, load_network
+from thgen.weights.manifest import BUNDLED, LICENCE, MANIFEST, Entry, read_manifest, update_manifest
 
 FP16_MAX = 65504.0
 FROM_BUNDLED = "bundled"  # a stage with this `init` goes on from the weights of its networks that were exported last
@@ -83,7 +83,7 @@ def export_weights(
     """Write every network of `Task.export()` into the weights folder. Returns the manifest entries.
 
     float32: patterns (fnmatch) of tensor names that keep float32. Raises TrainingError for values that fp16 cannot
-    hold and for a class key that `thgen.hub` could not load.
+    hold and for a class key that `thgen.weights.hub` could not load.
     """
     entries = {}
     for name, (state, raw) in exported.items():
@@ -91,7 +91,7 @@ def export_weights(
         network = config.pop("class", name)
         if network not in networks:
             raise TrainingError(
-                f"The export {name!r} has the class key {network!r}, which thgen.hub.NETWORKS does not list; add it."
+                f"The export {name!r} has the class key {network!r}, which hub.NETWORKS does not list; add it."
             )
         tensors = {key: _shrunk(name, key, value, float32) for key, value in state.items()}
         about = {

@@ -20,16 +20,16 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor
 
 from thgen.errors import TrainingError
-from thgen.hub import NETWORKS
-from thgen.manifest import BUNDLED, NEITHER
 from thgen.training import checkpoint as ckpt
-from thgen.training.batches import skip, to_channels_last, to_device
+from thgen.training.config import StageConfig
+from thgen.training.data.batches import skip, to_channels_last, to_device
 from thgen.training.export import FROM_BUNDLED, History, continue_bundled, export_weights
 from thgen.training.interrupt import interruptible
 from thgen.training.journal import Journal, hardware
-from thgen.training.players import Player, build_players, give_turn
-from thgen.training.stage import StageConfig
+from thgen.training.optimizers import Player, build_players, give_turn
 from thgen.training.task import Batch, Task, build_task, direction
+from thgen.weights.hub import NETWORKS
+from thgen.weights.manifest import BUNDLED, NEITHER
 
 
 @dataclass(frozen=True)

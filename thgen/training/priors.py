@@ -14,13 +14,13 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thgen import hub
+from thgen.analyser.network import INPUT_SIZE, Analyser, framing, look
 from thgen.errors import TrainingError, WeightsError
-from thgen.manifest import BUNDLED, Entry
-from thgen.networks.analyser import INPUT_SIZE, Analyser, framing, look
-from thgen.networks.coefficients import pick
-from thgen.networks.vgg import VGG19
+from thgen.nn.coefficients import pick
+from thgen.nn.vgg import VGG19
 from thgen.schema import EXPRESSION_COEFFICIENTS
+from thgen.weights import hub
+from thgen.weights.manifest import BUNDLED, Entry
 
 LOG = logging.getLogger(__name__)
 PREFERRED = ("vgg19", "analyser")

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from torch import nn
 
 from thgen.errors import TrainingError
-from thgen.training.stage import unknown_key
+from thgen.training.config import unknown_key
 
 S = TypeVar("S", bound="Settings")
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from thgen.errors import TrainingError
-from thgen.manifest import NEITHER
+from thgen.training.config import StageConfig
 from thgen.training.settings import Settings, read
-from thgen.training.stage import StageConfig
+from thgen.weights.manifest import NEITHER
 
 Batch = dict[str, Any]  # name -> torch or numpy array; other values pass through untouched
 
@@ -67,7 +67,7 @@ class Task(ABC):
         """Batches of `config.batch_size`; endless for "train". Process `rank` of `world` gets its own share.
 
         The order may depend on the arguments only. If the iterator has `skip(n)`, resuming calls it; otherwise the
-        loop draws and drops n batches (`thgen.training.batches.StepBatches` skips at no cost).
+        loop draws and drops n batches (`thgen.training.data.batches.StepBatches` skips at no cost).
         """
 
     @abstractmethod
@@ -87,7 +87,7 @@ class Task(ABC):
         """Weights name -> (state dict, config with which the network is built again), of every network of this stage
         that is published, trained here or not. The tensors are those of `modules`: filling them fills the modules.
 
-        The class key (`thgen.hub.NETWORKS`) is config["class"], by default the weights name.
+        The class key (`thgen.weights.hub.NETWORKS`) is config["class"], by default the weights name.
         """
 
     def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:

@@ -5,9 +5,9 @@ import pytest
 import scipy.stats
 
 from thgen.evaluation.metrics import lips as L
-from thgen.manifest import HIGHER, LOWER
 from thgen.schema import LIP_COEFFICIENTS
 from thgen.training.task import direction
+from thgen.weights.manifest import HIGHER, LOWER
 
 JAW, PRESS = LIP_COEFFICIENTS.index("jawOpen"), LIP_COEFFICIENTS.index("mouthPress_L")
 

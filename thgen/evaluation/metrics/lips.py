@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from thgen.manifest import HIGHER, LOWER
 from thgen.schema import LIP_COEFFICIENTS
-from thgen.synth.visemes import mouth_opening
+from thgen.synth.voice.visemes import mouth_opening
+from thgen.weights.manifest import HIGHER, LOWER
 
 CLOSED_BELOW = 1.5  # an opening, in % of the outer-canthal distance, that looks closed
 _SHUT = LIP_COEFFICIENTS.index("mouthPress_L")

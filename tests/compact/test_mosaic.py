@@ -1,0 +1,73 @@
+"""The encoder's mosaic: every tile shows its part, upright, whatever the head does."""
+
+import numpy as np
+import pytest
+import torch
+
+from thgen.compact.mosaic import SIDE, TILES, frames_of, mosaic, shaken
+
+SIZE = 256
+EYES = {"left": (0.22, -0.15), "right": (-0.22, -0.15)}
+
+
+def landmarks(roll: float = 0.0, shift: float = 0.0) -> torch.Tensor:
+    """68 landmarks of a face in the middle of the crop [1 68 2], rolled clockwise by so many degrees."""
+    points = torch.zeros(68, 2)
+    for numbers, (x, y) in ((range(42, 48), EYES["left"]), (range(36, 42), EYES["right"]), (range(48, 68), (0, 0.4)),
+                            (range(17, 22), (-0.22, -0.3)), (range(22, 27), (0.22, -0.3))):  # fmt: skip
+        points[list(numbers)] = torch.tensor([x, y], dtype=torch.float32)
+    points[36], points[45] = torch.tensor([-0.32, -0.15]), torch.tensor([0.32, -0.15])
+    points[[39, 42]] = torch.tensor([[-0.12, -0.15], [0.12, -0.15]])
+    angle = np.deg2rad(roll)
+    turn = torch.tensor([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], dtype=torch.float32)
+    return (points @ turn.T + shift)[None]
+
+
+def marked(points: torch.Tensor) -> torch.Tensor:
+    """A crop that is red at the left eye, green at the right one, blue at the mouth, [1 3 S S]."""
+    axis = (torch.arange(SIZE) + 0.5) * 2 / SIZE - 1
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    centres = [points[0, list(n)].mean(0) for n in (range(42, 48), range(36, 42), range(48, 68))]
+    return torch.stack([torch.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.004) for cx, cy in centres])[None]
+
+
+@pytest.mark.parametrize(("roll", "shift"), [(0, 0.0), (25, 0.0), (-25, 0.1)])
+def test_each_tile_has_its_part_in_its_middle(roll, shift):
+    points = landmarks(roll, shift)
+    seen = mosaic(marked(points), frames_of(points))
+    assert seen.shape == (1, 3, SIDE, SIDE)
+    for channel, name in enumerate(("left", "right", "mouth")):
+        rows, columns, _ = TILES[name]
+        tile = seen[0, channel, rows, columns]
+        top = divmod(int(tile.argmax()), tile.shape[1])
+        middle = (tile.shape[0] / 2, tile.shape[1] / 2)
+        assert tile.max() > 0.9 and np.abs(np.subtract(top, middle)).max() <= 1.5, name
+
+
+def test_tiles_stand_upright_when_the_head_rolls():
+    for roll in (-30.0, 0.0, 30.0):
+        assert float(frames_of(landmarks(roll))[0, 1, 3]) == pytest.approx(np.deg2rad(roll), abs=1e-3)
+    assert frames_of(landmarks(30))[0, 0, 3] == 0, "the face does not: its roll is motion"
+
+
+def test_tiles_cover_the_picture_once():
+    covered = torch.zeros(SIDE, SIDE)
+    for rows, columns, _ in TILES.values():
+        covered[rows, columns] += 1
+    assert (covered == 1).all()
+
+
+def test_shaken_tiles_stay_near_and_the_same_seed_shakes_alike():
+    frames = frames_of(landmarks().expand(50, -1, -1))
+    moved = shaken(np.random.default_rng(1), frames, 5.0)
+    assert torch.equal(moved, shaken(np.random.default_rng(1), frames, 5.0)) and not torch.equal(moved, frames)
+    assert ((moved - frames)[..., :2].abs() <= 0.0601 * frames[..., 2:3]).all()
+    assert (moved - frames)[..., 3].abs().max() <= np.deg2rad(5.0) + 1e-6
+    assert (moved[..., 2] / frames[..., 2]).log().abs().max() <= 0.0801
+
+
+def test_it_has_a_gradient():
+    points = landmarks()
+    image = marked(points).requires_grad_()
+    mosaic(image, frames_of(points))[:, 2, 80:, :76].sum().backward()
+    assert image.grad[0, 2].abs().sum() > 0 and image.grad[0, 0].abs().sum() == 0

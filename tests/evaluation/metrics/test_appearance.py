@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from torchmetrics.functional.image import peak_signal_noise_ratio as reference_psnr
+from torchmetrics.functional.image import structural_similarity_index_measure as reference_ssim
+
+from thgen.evaluation.metrics.appearance import face_mask, gradient_energy, psnr, region_mask, skin_mask, ssim
+from thgen.synth.head.ellipsoid import ellipsoid_head
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    image = np.ascontiguousarray(data.astronaut()[:96, :128])
+    noise = np.random.default_rng(0).normal(0, 12, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8), image
+
+
+def to_torch(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)[None].double() / 255
+
+
+def test_equal_pictures(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    image = pair[1]
+    mask = np.zeros(image.shape[:2], bool)
+    mask[10:50, 10:50] = True
+    assert psnr(image, image) == float("inf") == psnr(image, image, mask)
+    assert ssim(image, image) == pytest.approx(1) and ssim(image, image, mask) == pytest.approx(1)
+
+
+def test_a_worked_example() -> None:
+    a, b = np.zeros((32, 32, 3)), np.full((32, 32, 3), 0.1)
+    assert psnr(a, b) == pytest.approx(20)  # 10 log10(1 / 0.01)
+
+
+def test_agreement_with_torchmetrics(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    image, reference = pair
+    a, b = to_torch(image), to_torch(reference)
+    assert psnr(image, reference) == pytest.approx(float(reference_psnr(a, b, data_range=1.0)), abs=1e-3)
+    assert ssim(image, reference) == pytest.approx(float(reference_ssim(a, b, data_range=1.0)), abs=5e-3)
+
+
+def test_uint8_and_float_agree(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    image, reference = pair
+    assert psnr(image, reference) == pytest.approx(psnr(image / 255, reference / 255))
+    assert ssim(image, reference) == pytest.approx(ssim(image / 255, reference / 255))
+
+
+def test_a_full_mask_is_no_mask_and_others_see_only_their_part(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    _, reference = pair
+    image = reference.copy()
+    image[:, 64:] = 255 - image[:, 64:]
+    left = np.zeros(image.shape[:2], bool)
+    left[:, :50] = True
+    assert psnr(image, reference, left) == float("inf")
+    assert ssim(image, reference, left) == pytest.approx(1)
+    assert psnr(image, reference, ~left) < psnr(image, reference)
+    everything = np.ones_like(left)
+    assert psnr(image, reference, everything) == pytest.approx(psnr(image, reference))
+
+
+def test_what_cannot_be_compared_is_refused(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    image = pair[0]
+    with pytest.raises(ValueError, match="of one size"):
+        psnr(image, image[:50])
+    with pytest.raises(ValueError, match="mask"):
+        ssim(image, image, np.zeros(image.shape[:2], bool))
+
+
+def test_regions_hold_their_landmarks_and_not_each_other_s() -> None:
+    landmarks = np.zeros((68, 2))
+    landmarks[17:27, 0], landmarks[17:27, 1] = np.linspace(-0.5, 0.5, 10), -0.5
+    angle = np.linspace(0, 2 * np.pi, 6, endpoint=False)
+    ring = np.stack([np.cos(angle), np.sin(angle)], 1) * 0.1
+    landmarks[36:42], landmarks[42:48] = ring - 0.3, ring + np.array([0.3, -0.3])
+    angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    landmarks[48:60] = np.stack([0.25 * np.cos(angle), 0.1 * np.sin(angle) + 0.4], 1)
+    mouth, eyes = (region_mask(landmarks, name, 100) for name in ("mouth", "eyes"))
+    assert mouth[70, 50] and not mouth[35, 35] and not mouth[35, 65]
+    assert eyes[35, 35] and eyes[35, 65] and not eyes[70, 50]
+    assert not (mouth & eyes).any()
+
+
+def test_gradient_energy_of_a_ramp_and_of_its_face() -> None:
+    ramp = np.repeat(np.linspace(0, 1, 11)[None, :, None], 11, 0).repeat(3, 2)  # 0.1 per pixel to the right
+    mask = np.zeros((11, 11), bool)
+    mask[2:9, 2:9] = True
+    assert gradient_energy(ramp, mask) == pytest.approx(0.01)
+    assert gradient_energy(np.full((11, 11, 3), 0.5), mask) == 0
+    points = np.zeros((68, 2))
+    points[:4] = [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]
+    assert face_mask(points, 64).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_skin_is_the_face_without_eyes_and_mouth():
+    mesh = ellipsoid_head()
+    points = mesh.vertices[mesh.landmarks][:, :2] * [1, -1] / 14
+    skin, face = skin_mask(points, 128), face_mask(points, 128)
+    assert 0.3 < skin.sum() / face.sum() < 0.9 and not (skin & ~face).any()
+    for region in ("eyes", "mouth"):
+        assert not (skin & region_mask(points, region, 128)).any()

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from thgen.evaluation.metrics import motion
+from thgen.schema import ACTION_UNITS, COEFFICIENT_INDEX
+
+
+@pytest.fixture
+def face() -> np.ndarray:
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, (4, 68, 2))
+    points[:, 36], points[:, 45] = (-0.25, 0), (0.25, 0)  # half a unit between the eyes
+    return points
+
+
+def test_equal_motions_have_no_error(face: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    angles, gaze, openness = rng.uniform(-30, 30, (4, 3)), rng.uniform(-20, 20, (4, 2, 2)), rng.uniform(0, 100, (4, 2))
+    coefficients, flow = rng.uniform(0, 1, (4, 57)), rng.normal(size=(4, 8, 8, 2))
+    assert motion.landmark_distance(face, face) == 0 == motion.mouth_distance(face, face)
+    assert (motion.pose_error(angles, angles) == 0).all()
+    assert motion.gaze_error(gaze, gaze) == pytest.approx(0, abs=1e-4)
+    assert motion.openness_error(openness, openness) == 0
+    assert (motion.action_unit_error(coefficients, coefficients) == 0).all()
+    assert motion.flow_error(flow, flow) == 0
+
+
+def test_landmark_distance_worked_example(face: np.ndarray) -> None:
+    moved = face + np.array([0.03, 0.04])  # 0.05 of 0.5: a tenth
+    assert motion.landmark_distance(moved, face) == pytest.approx(10)
+    assert motion.landmark_distance(moved * 7, face * 7) == pytest.approx(10)  # whatever the size of the face
+
+
+def test_mouth_distance_ignores_where_the_mouth_is_but_not_its_shape(face: np.ndarray) -> None:
+    moved = face.copy()
+    moved[:, 48:68] += [0.2, 0.1]
+    assert motion.mouth_distance(moved, face) == pytest.approx(0)
+    assert motion.landmark_distance(moved, face) > 10
+    opened = face.copy()
+    opened[:, 48:58, 1] -= 0.05
+    opened[:, 58:68, 1] += 0.05
+    assert motion.mouth_distance(opened, face) == pytest.approx(10)
+
+
+def test_pose_error_goes_the_short_way_round() -> None:
+    assert np.allclose(motion.pose_error(np.array([[179.0, 5, 0]]), np.array([[-179.0, 2, 0]])), [2, 3, 0])
+
+
+def test_gaze_error_is_the_angle_between_lines_of_sight() -> None:
+    """Against scipy: the same two rotations of the forward axis."""
+    rng = np.random.default_rng(2)
+    a, b = rng.uniform(-30, 30, (20, 2)), rng.uniform(-30, 30, (20, 2))
+
+    def sight(gaze: np.ndarray) -> np.ndarray:
+        return Rotation.from_euler("YX", gaze * [1, -1], degrees=True).apply([0, 0, 1])
+
+    angle = np.rad2deg(np.arccos((sight(a) * sight(b)).sum(1)))
+    assert motion.gaze_error(a, b) == pytest.approx(angle.mean())
+    assert motion.gaze_error(np.array([[10.0, 0]]), np.array([[0.0, 0]])) == pytest.approx(10)
+
+
+def test_action_units_of_a_known_expression() -> None:
+    coefficients = np.zeros(57)
+    coefficients[COEFFICIENT_INDEX["mouthSmile_L"]] = 1
+    coefficients[COEFFICIENT_INDEX["mouthSmile_R"]] = 0.5
+    coefficients[COEFFICIENT_INDEX["mouthRollUpper"]] = 0.4
+    units = dict(zip(ACTION_UNITS, motion.action_units(coefficients), strict=True))
+    assert units[12] == pytest.approx(3.75)
+    assert units[28] == pytest.approx(1.0)
+    assert sum(units.values()) == pytest.approx(4.75)
+
+
+def test_flow_error_is_percent_of_the_half_width_and_obeys_its_mask() -> None:
+    true = np.zeros((4, 4, 2))
+    flow = true.copy()
+    flow[0] = (0.03, 0.04)
+    mask = np.zeros((4, 4), bool)
+    mask[0] = True
+    assert motion.flow_error(flow, true) == pytest.approx(1.25)
+    assert motion.flow_error(flow, true, mask) == pytest.approx(5)
+    assert motion.flow_error(flow, true, ~mask) == 0
+
+
+def test_shapes_must_agree(face: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        motion.landmark_distance(face, face[:2])

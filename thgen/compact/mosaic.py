@@ -1,0 +1,80 @@
+"""What the motion encoders of compact presets see: the face small, and beside it, enlarged, eyes, mouth and brows.
+
+One picture of 128 px holds all, so that any small network sees lids, irises and lips as large as it sees the head:
+
+    +---------+-----+
+    | face    | eye |   left eye of the subject above, right eye below
+    |         | eye |
+    +---------+-----+
+    | mouth   |brows|
+    +---------+-----+
+
+The tiles are cut by landmarks, upright with the line of the eyes, as other encoders are given aligned faces.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from thgen.face.crop import FACE
+
+SIDE = 128  # px
+# Rows and columns of each tile, and its half-width in sizes of the face (half of eyes to mouth and corner to corner).
+TILES: dict[str, tuple[slice, slice, float]] = {
+    "face": (slice(0, 80), slice(0, 80), 0.0),  # not cut by landmarks: where the head is, is motion too
+    "left": (slice(0, 40), slice(80, 128), 0.42),
+    "right": (slice(40, 80), slice(80, 128), 0.42),
+    "mouth": (slice(80, 128), slice(0, 76), 0.62),
+    "brows": (slice(80, 128), slice(76, 128), 0.95),
+}
+LEFT, RIGHT, MOUTH, BROWS = range(42, 48), range(36, 42), range(48, 68), range(17, 27)  # landmarks
+CORNERS = (36, 45)  # outer corners of the eyes, right and left of the subject
+WIDE = 0.8  # of corner to corner, beside all of eyes to mouth, in the size of a face
+SHIFT, ZOOM = 0.06, 0.08  # augmentation: of a tile's half-width, and natural logarithm
+
+
+def frames_of(points: Tensor) -> Tensor:
+    """Landmarks [B 68 2+] in crop coordinates -> centre x, y, half-width and turn (radians, clockwise) of each tile,
+    [B 5 4]."""
+    points = points[..., :2].float()
+
+    def middle(numbers: range) -> Tensor:
+        return points[:, list(numbers)].mean(1)
+
+    left, right, mouth = middle(LEFT), middle(RIGHT), middle(MOUTH)
+    eyes = (left + right) / 2
+    line = points[:, CORNERS[1]] - points[:, CORNERS[0]]
+    turn = torch.atan2(line[:, 1], line[:, 0].abs().clamp_min(1e-3))
+    size = ((mouth - eyes).norm(dim=1) + WIDE * line.norm(dim=1)) / 2
+    centres = (left, right, mouth, (eyes + middle(BROWS)) / 2)
+    halves = [half for _, _, half in TILES.values()][1:]
+    cut = [torch.cat([c, (h * size)[:, None], turn[:, None]], 1) for c, h in zip(centres, halves, strict=True)]
+    face = points.new_tensor([*FACE, 0.0]).expand(len(points), 4)
+    return torch.stack([face, *cut], 1)
+
+
+def shaken(rng: np.random.Generator, frames: Tensor, turn: float) -> Tensor:
+    """Frames of tiles, each moved, zoomed and turned at random, by at most `turn` degrees."""
+    draw = torch.from_numpy(rng.uniform(-1, 1, (*frames.shape[:2], 4)).astype(np.float32)).to(frames)
+    half = frames[..., 2:3]
+    return torch.cat([frames[..., :2] + SHIFT * half * draw[..., :2], half * (ZOOM * draw[..., 2:3]).exp(),
+                      frames[..., 3:] + np.deg2rad(turn) * draw[..., 3:]], -1)  # fmt: skip
+
+
+def mosaic(images: Tensor, frames: Tensor) -> Tensor:
+    """Crops [B 3 S S] and frames [B 5 4] -> what the encoder sees of them, [B 3 SIDE SIDE]. Differentiable."""
+    half_size = F.avg_pool2d(images, 2)  # the face is made smaller, the others are not
+    out = images.new_empty(len(images), images.shape[1], SIDE, SIDE)
+    for number, (name, (down, across, _)) in enumerate(TILES.items()):
+        high, wide = down.stop - down.start, across.stop - across.start
+        x, y, half, turn = frames[:, number].unbind(1)
+        cos, sin = half * turn.cos(), half * turn.sin()
+        tall = high / wide
+        matrix = torch.stack([torch.stack([cos, -sin * tall, x], 1), torch.stack([sin, cos * tall, y], 1)], 1)
+        source = half_size if name == "face" else images
+        grid = F.affine_grid(matrix, [len(images), 1, high, wide], align_corners=False).to(images.dtype)
+        out[:, :, down, across] = F.grid_sample(source, grid, padding_mode="border", align_corners=False)
+    return out

@@ -1,0 +1,53 @@
+"""Latents -> state of a face: what stands where a paper's image generator stands in all compact presets.
+
+A movement is the difference between the states of driver and photo (compact.generator), so equal latents give the photo
+back. The head is one MLP over all latents: whatever keeps the factors apart is the method's doing, not the head's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from thgen.schema import COEFFICIENTS
+
+GAZE, TURN, PLACE = 10.0, 15.0, 0.1  # degrees, degrees, half-widths (log of scale) that an output of 1 stands for
+SHAPE = 0.3  # weight of a coefficient that an output of 1 stands for
+
+
+@dataclass(frozen=True)
+class FaceState:
+    """coefficients [B 57]; gaze [B 2 2] and turn [B 3] in degrees (left, right eye; yaw, pitch, roll); place [B 3]: x
+    right, y down in half-widths of the crop, log of the scale."""
+
+    coefficients: Tensor
+    gaze: Tensor
+    turn: Tensor
+    place: Tensor
+
+    def expand(self, count: int) -> FaceState:
+        """The same for `count` frames."""
+        fields = (self.coefficients, self.gaze, self.turn, self.place)
+        return FaceState(*(x.expand(count, *x.shape[1:]) for x in fields))
+
+
+class MotionHead(nn.Module):
+    """latent: entries of all latents together; hidden, layers: of the MLP."""
+
+    def __init__(self, latent: int, hidden: int = 256, layers: int = 3):
+        super().__init__()
+        self.config = {"class": "motion_head", "latent": latent, "hidden": hidden, "layers": layers}
+        sizes = [latent] + [hidden] * layers
+        self.body = nn.Sequential(*(m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())))
+        self.out = nn.Linear(hidden, len(COEFFICIENTS) + 4 + 3 + 3)
+        with torch.no_grad():  # begin with a face at rest
+            self.out.weight.mul_(0.1)
+            self.out.bias.zero_()
+
+    def forward(self, latent: Tensor) -> FaceState:
+        """[B latent] -> the state that these latents mean."""
+        shape, gaze, turn, place = self.out(self.body(latent)).float().split((len(COEFFICIENTS), 4, 3, 3), 1)
+        return FaceState(SHAPE * shape, GAZE * gaze.unflatten(1, (2, 2)), TURN * turn, PLACE * place)

@@ -1,0 +1,269 @@
+"""The face front end: any photo -> faces -> landmarks -> crop with its matrix; clips -> one crop per frame.
+
+Detection proposes (`detect`), the analyser moves the proposals to where they belong and accepts or refuses them
+(`look`), and `paste` puts generated crops back. All points are in edge-to-edge coordinates, see `crop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from thgen.errors import ClipError, FaceError, PhotoError
+from thgen.face.belief import Belief, has_detail
+from thgen.face.crop import (
+    ANALYSER,
+    CROP,
+    Framing,
+    Square,
+    landmark_extent,
+    landmark_square,
+    limit_side,
+    sample_square,
+)
+from thgen.face.detect import suppress
+from thgen.face.look import MIN_SCORE, Candidate, Look, Looker
+from thgen.face.paste import Paster
+from thgen.face.search import Search, rotated
+from thgen.face.track import MAX_GAP, steady
+from thgen.face.usable import MIN_LUMA, brightness, usable
+from thgen.io.photo import MAX_ASPECT
+from thgen.schema import FPS
+
+if TYPE_CHECKING:
+    from thgen.analyser.network import Analysis
+
+TIGHT = Framing(1.0, 0.0)  # the landmarks' own box, made square
+LANDMARKS = ("analyser", "fan")
+WORK_SIDE = 1280  # px; detection works on a picture of at most this size
+MAX_ROLL = 55  # degrees: beyond it a face counts as lying; few are found that are tilted by more than 40
+LAY = {90: "lay on its side", 270: "lay on its side", 180: "stood on its head"}
+LIES = {90: "lie on their side", 270: "lie on their side", 180: "stand on their head"}
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face of a photo, in photo px. `landmarks` float64 [68 2]; `pose` yaw, pitch, roll in degrees."""
+
+    landmarks: np.ndarray
+    score: float  # probability of a human face, 0 to 1
+    pose: tuple[float, float, float]
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 of the landmarks."""
+        (x0, y0), (x1, y1) = self.landmarks.min(0), self.landmarks.max(0)
+        return float(x0), float(y0), float(x1), float(y1)
+
+    @property
+    def extent(self) -> float:
+        """Longer edge of the box: the measure of size."""
+        return landmark_extent(self.landmarks)
+
+
+@dataclass(frozen=True)
+class Upright:
+    """A photo uint8 RGB [H W 3], turned clockwise by `turn` degrees (0, 90, 180 or 270) so that its faces are upright,
+    and these faces, largest first."""
+
+    photo: np.ndarray
+    turn: int
+    faces: tuple[Face, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the visitor."""
+        return (f"The photo {LAY[self.turn]}; it was turned upright.",) if self.turn else ()
+
+
+@dataclass(frozen=True)
+class FaceCrop:
+    """A face cut out, and the way back.
+
+    image     uint8 RGB [S S 3], framed by `crop.CROP`
+    square    what part of the photo it shows
+    keypoints float32 [K 3], normalised in this crop (z in the same scale)
+    analysis  the analyser's answer, batch size 1, CPU; its keypoints are normalised in `analysed`
+    analysed  the tighter square that the analyser saw
+    warnings  sentences for the visitor
+    """
+
+    image: np.ndarray
+    square: Square
+    keypoints: np.ndarray
+    analysis: Analysis
+    analysed: Square
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return self.image.shape[0]
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """float64 [2 3], photo px -> crop px, edge to edge."""
+        return self.square.matrix(self.size)
+
+
+class FaceFinder:
+    """Faces by the analyser. Methods hold no state between calls and may be called from several threads."""
+
+    def __init__(self, analyser: nn.Module, device: torch.device | str = "cpu", landmarks: str = "analyser") -> None:
+        """analyser: `analyser.network.Analyser` with weights; landmarks: "analyser", or "fan" (face-alignment).
+
+        Raises WeightsError when "fan" is asked for and its weights cannot be loaded; FaceError for another name.
+        """
+        if landmarks not in LANDMARKS:
+            raise FaceError(f"Landmarks come from one of {', '.join(LANDMARKS)}, not {landmarks!r}.")
+        device = torch.device(device)
+        self._looker = Looker(analyser, device)
+        self._search = Search(self._looker)
+        self._fan = None
+        if landmarks == "fan":
+            from thgen.face.fan_landmarks import FanLandmarks
+
+            self._fan = FanLandmarks(device)
+
+    def faces(self, photo: np.ndarray) -> list[Face]:
+        """The human faces of photo uint8 RGB [H W 3], largest first; none: an empty list. See `human` for who counts;
+        faces that lie on their side or head are not found, see `upright`. Raises PhotoError."""
+        _check_photo(photo)
+        work, scale = limit_side(photo, WORK_SIDE)
+        return _faces(self._search.find(work), scale)
+
+    def upright(self, photo: np.ndarray) -> Upright:
+        """The photo uint8 RGB [H W 3], turned so that its faces are upright, and the faces. A photo that shows one as
+        it is costs what `faces` does; where no turn helps it is left as it is. Raises PhotoError."""
+        _check_photo(photo)
+        work, scale = limit_side(photo, WORK_SIDE)
+        found, turn = self._search.find(work), 0
+        if all(abs(float(c.look.analysis.pose[0, 2])) > MAX_ROLL for c in found):
+            turn, turned = self._search.turned(work)
+            found = turned or found
+        return Upright(rotated(photo, turn) if turn else photo, turn, tuple(_faces(found, scale)))
+
+    def crop(self, photo: np.ndarray, index: int = 0, size: int = 512, faces: Sequence[Face] | None = None) -> FaceCrop:
+        """The crop of the photo's face number `index`, largest first. faces: of this very photo, if they are known
+        (`faces`, `upright`). Raises FaceError and PhotoError."""
+        faces = self.faces(photo) if faces is None else faces
+        if not faces:
+            if brightness(photo) < MIN_LUMA:
+                raise FaceError("The photo is too dark to see a face in it; use a brighter one.")
+            raise FaceError(
+                "No human face was found in the photo; use one with a large, well lit human face (of a person, a "
+                "drawing or a statue) turned to the camera."
+            )
+        if not 0 <= index < len(faces):
+            count = "is only one face" if len(faces) == 1 else f"are {len(faces)} faces"
+            raise FaceError(f"There {count} in the photo: face {index} does not exist, the largest is face 0.")
+        return self.crop_face(photo, faces[index], size)
+
+    def crop_face(self, photo: np.ndarray, face: Face, size: int = 512) -> FaceCrop:
+        """The crop of one of `faces(photo)`; looks again at full resolution. Raises FaceError if it cannot be used."""
+        look = self._looker.looks(photo, [landmark_square(face.landmarks, ANALYSER)])[0]
+        look = self._looker.looks(photo, [look.next_square])[0]
+        keypoints = look.keypoints
+        keypoints[:68, :2] = self._looker.cross_examine(photo, [look])[0].landmarks  # a mean is steadier
+        if self._fan is not None:
+            keypoints[:68, :2] = self._fan.landmarks(photo, keypoints[:68, :2])
+        square = landmark_square(keypoints[:68], CROP)
+        warnings = usable(photo, look)
+        return _face_crop(photo, look, keypoints, square, size, warnings)
+
+    def track(self, frames: Iterable[np.ndarray], size: int = 256) -> Iterator[FaceCrop | None]:
+        """One crop per frame uint8 RGB [H W 3] of a driving clip, None where no face is seen (see `track.fill_gaps`).
+
+        The largest face of the first frame that shows one is followed by one look per frame, as long as the frames
+        show it (`believe`). The crop's own square stands still while it can (`track.steady`), so that movement of the
+        head stays visible in it; `keypoints` and `analysis` come from a square that follows the face closely. A lost
+        face is looked for where it was in every frame, by the cascade in every third, and everywhere every half
+        second: all of it always would cost too much. Frames that show nothing are not searched and not counted.
+        Raises ClipError when the first second shows faces only if it is turned.
+        """
+        last: Look | None = None
+        square: Square | None = None
+        belief = Belief(self._looker)
+        lost, turn = 0, 0
+        for frame in frames:
+            _check_photo(frame)
+            look = None if last is None else self._follow(frame, last, belief)
+            plain = look is None and not has_detail(frame)
+            sought = look is None and not plain and lost % 3 == 0
+            if sought:
+                look = self._seek(frame, belief, thorough=lost % 12 == 0)
+                if look is None and last is None and lost == 0:
+                    turn = self._search.turned(limit_side(frame, WORK_SIDE)[0], thorough=False)[0]
+            if look is None:
+                lost += not plain
+                if turn and last is None and lost > MAX_GAP * FPS:
+                    break
+                yield None
+                continue
+            wanted = landmark_square(look.landmarks, CROP)
+            # A face that had to be sought may be anywhere: start afresh rather than drag the old square along.
+            square = wanted if square is None or (sought and square.iou(wanted) < 0.3) else steady(square, wanted)
+            last, lost = look, 0
+            yield _face_crop(frame, look, look.keypoints, square, size, ())
+        if turn and last is None:
+            raise ClipError(f"The faces of the driving clip {LIES[turn]}; turn the clip upright.")
+
+    def _follow(self, frame: np.ndarray, last: Look, belief: Belief) -> Look | None:
+        look = self._looker.looks(frame, [last.next_square])[0]
+        if look.score >= MIN_SCORE and not look.settled():  # it moved far: look where it went
+            look = self._looker.looks(frame, [look.next_square])[0]
+        seen = look.score >= MIN_SCORE and look.settled()
+        return look if seen and belief.holds(frame, look) else None
+
+    def _seek(self, frame: np.ndarray, belief: Belief, thorough: bool) -> Look | None:
+        """The largest face of a frame that is believed."""
+        work, scale = limit_side(frame, WORK_SIDE)
+        found = [(landmark_square(c.landmarks, ANALYSER), c) for c in self._search.find(work, thorough)]
+        for square, candidate in sorted(found, key=lambda pair: -pair[0].side):
+            full = Square(square.x / scale, square.y / scale, square.side / scale)
+            look = self._looker.looks(frame, [full])[0]
+            if belief.holds(frame, look, candidate.confidence):
+                return look
+        return None
+
+
+def paste_back(photo: np.ndarray, frame: np.ndarray, mask: np.ndarray | None, crop: FaceCrop) -> np.ndarray:
+    """One generated frame back into its photo; see `Paster.paste`. For a video make one `Paster` and keep it."""
+    return Paster(photo, crop.square, frame.shape[0]).paste(frame, mask)
+
+
+def _face_crop(
+    photo: np.ndarray, look: Look, keypoints: np.ndarray, square: Square, size: int, warnings: tuple[str, ...]
+) -> FaceCrop:
+    image = sample_square(photo, square, size)
+    normalised = square.to_normalised(keypoints).astype(np.float32)
+    return FaceCrop(image, square, normalised, look.analysis, look.square, warnings)
+
+
+def _faces(found: list[Candidate], scale: float) -> list[Face]:
+    """Candidates in a photo that was scaled by `scale` -> faces in px of the photo itself, each once, largest first."""
+    tight = [landmark_square(c.landmarks, TIGHT) for c in found]
+    kept = suppress(tight, [c.confidence for c in found], covered=0.5)  # no face has another one inside it
+    return sorted((_face(found[i], 1 / scale) for i in kept), key=lambda f: -f.extent)
+
+
+def _face(candidate: Candidate, scale: float) -> Face:
+    yaw, pitch, roll = (float(v) for v in candidate.look.analysis.pose[0])
+    return Face(candidate.landmarks * scale, candidate.score, (yaw, pitch, roll))
+
+
+def _check_photo(photo: np.ndarray) -> None:
+    if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+        raise PhotoError("The photo must be an RGB picture with 8 bits per channel.")
+    height, width = photo.shape[:2]
+    if min(height, width) < 16:
+        raise PhotoError(f"The photo is only {width}×{height} px; use one of at least 64×64 px.")
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise PhotoError(
+            f"The picture is a strip of {width}×{height} px; cut it to the person, at most {MAX_ASPECT:g} times as "
+            "long as it is wide."
+        )

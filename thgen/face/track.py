@@ -1,0 +1,94 @@
+"""A face through the frames of a driving clip: steady framing, gaps, and smoothing without lag."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.signal import savgol_filter
+
+from thgen.errors import ClipError
+from thgen.face.crop import Square
+from thgen.schema import FPS
+
+# The square of the crop stands still, as a camera on a tripod, until the face leaves these margins.
+SLACK_SHIFT = 0.10  # of the side
+SLACK_ZOOM = 0.12  # natural logarithm of the ratio of sides
+
+MAX_LOST = 0.30  # part of all frames
+MAX_GAP = 1.0  # seconds
+
+
+def steady(square: Square, wanted: Square) -> Square:
+    """`square`, moved just as far as keeps `wanted` within the margins: without jumps and without jitter."""
+    zoom = math.log(wanted.side / square.side)
+    side = wanted.side / math.exp(min(max(zoom, -SLACK_ZOOM), SLACK_ZOOM))
+    slack = SLACK_SHIFT * side
+    x = wanted.x - min(max(wanted.x - square.x, -slack), slack)
+    y = wanted.y - min(max(wanted.y - square.y, -slack), slack)
+    return Square(x, y, side)
+
+
+def check_gaps(found: np.ndarray, fps: float = FPS) -> None:
+    """found bool [T]: whether each frame shows the face. Raises ClipError when too few do to drive anything.
+
+    Allowed are gaps of at most one second and 30 % of the frames: more would be invented, not interpolated.
+    """
+    found = np.asarray(found, bool)
+    if not found.any():
+        raise ClipError("No frame of the driving clip shows a human face; use a clip of one face turned to the camera.")
+    lost = 1 - found.mean()
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], ~found, [0]]).astype(int)))
+    starts, ends = edges[::2], edges[1::2]
+    longest = int((ends - starts).max()) if len(starts) else 0
+    if longest > MAX_GAP * fps:
+        start = float(starts[(ends - starts).argmax()]) / fps
+        raise ClipError(
+            f"The driving clip shows no face for {longest / fps:.1f} s from {start:.1f} s on; "
+            f"use a clip, or cut it so, that the face is never away for more than {MAX_GAP:g} s."
+        )
+    if lost > MAX_LOST:
+        raise ClipError(
+            f"The driving clip shows no face in {lost:.0%} of its frames; use one with a face in at least "
+            f"{1 - MAX_LOST:.0%} of them."
+        )
+
+
+def stop_at_gap(found: Sequence[bool], fps: float = FPS) -> None:
+    """Raises ClipError as soon as the last of the frames so far show no face for longer than `check_gaps` allows: what
+    follows cannot mend that, and a clip without any face takes minutes to search.
+
+    found: one entry per frame so far. To be called after every frame.
+    """
+    longest = int(MAX_GAP * fps) + 1
+    if len(found) < longest or any(found[-longest:]):
+        return
+    start = (len(found) - longest) / fps
+    raise ClipError(
+        f"The driving clip shows no human face for more than {MAX_GAP:g} s from {start:.1f} s on; use a clip, or cut "
+        "it so, that the face is never away for longer."
+    )
+
+
+def fill_gaps(values: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """values float [T ...] with rows to ignore where found bool [T] is False -> those rows interpolated linearly.
+
+    Before the first and after the last found frame the nearest found row is held.
+    """
+    values, found = np.asarray(values, np.float64), np.asarray(found, bool)
+    frames = np.arange(len(found))
+    flat = values.reshape(len(found), -1)
+    columns = [np.interp(frames, frames[found], flat[found, d]) for d in range(flat.shape[1])]
+    return np.stack(columns, axis=1).reshape(values.shape)
+
+
+def smooth(values: np.ndarray, seconds: float = 0.2, fps: float = FPS) -> np.ndarray:
+    """values float [T ...] smoothed over a window of `seconds`, without lag; a local quadratic keeps peaks (blinks).
+
+    Savitzky & Golay (1964), symmetric, so a symmetric event keeps its time. Clips shorter than the window use what
+    there is; a window below 5 frames changes nothing (three points fit a quadratic exactly).
+    """
+    values = np.asarray(values, np.float64)
+    window = min(round(seconds * fps) | 1, len(values) - 1 + len(values) % 2)
+    return values if window < 5 else savgol_filter(values, window, polyorder=2, axis=0, mode="interp")

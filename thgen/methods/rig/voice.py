@@ -1,0 +1,29 @@
+"""A voice of any length -> lips: AudioToLip in chunks of constant cost, and a closed mouth in silence."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from thgen.audio import log_mel as audio
+from thgen.methods.rig.audio_network import AudioToLip
+from thgen.schema import LIP_COEFFICIENTS
+
+
+@torch.inference_mode()
+def encode_lips(
+    model: AudioToLip, samples: np.ndarray, frames: int, device: torch.device | str = "cpu", chunk: int = 250
+) -> torch.Tensor:
+    """Lip coefficients of a voice: float32 [frames, 21] in [0, 1], on the CPU; exactly 0 (closed) in silence.
+
+    samples: float32 [L], 16 kHz mono; frames: how many at 25 fps, from the first sample on; chunk: frames per pass,
+    which changes cost and memory, not the answer. Raises AudioError if the sound is empty or holds NaN.
+    """
+    gate = torch.from_numpy(audio.mouth_gate(audio.speech_mask(samples, frames)))
+    out = torch.zeros(frames, len(LIP_COEFFICIENTS))
+    for t0, t1, mel in audio.mel_chunks(samples, frames, chunk, model.context):
+        if gate[t0:t1].any():
+            left = t0 - max(t0 - model.context, 0)
+            lips = model(torch.from_numpy(mel)[None].to(device))[0, left : left + t1 - t0]
+            out[t0:t1] = lips.float().cpu().clamp(0, 1)
+    return out * gate[:, None]

@@ -1,0 +1,104 @@
+"""ResNetSE-34 over mel windows with self-attentive pooling ("V2" of Heo et al. 2020), as PC-AVS and PD-FGC use it."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from thgen.nn.resnext import projection
+
+
+class Squeeze(nn.Module):
+    """Channels scaled by what all of the map says (Hu et al. 2018)."""
+
+    def __init__(self, channels: int, reduction: int = 8):
+        super().__init__()
+        self.fc = nn.Sequential(
+            nn.Linear(channels, channels // reduction), nn.ReLU(), nn.Linear(channels // reduction, channels),
+            nn.Sigmoid(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.fc(x.mean((2, 3)))[..., None, None]
+
+
+class SEBlock(nn.Module):
+    """Convolution, ReLU, batch norm: in this order, as trained."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.se = Squeeze(outputs)
+        self.downsample = projection(inputs, outputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn1(F.relu(self.conv1(x)))
+        y = self.se(self.bn2(self.conv2(y)))
+        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNetSE(nn.Module):
+    """Mel window [B 1 mels frames] in [0, 1] -> feature [B features]. channels, depths: of the stages; all but the
+    first halve both axes."""
+
+    def __init__(self, channels: tuple[int, ...], depths: tuple[int, ...], mels: int, features: int, attention: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, channels[0], 3, 1, 1)
+        self.bn1 = nn.BatchNorm2d(channels[0])
+        inputs, self.stages = channels[0], len(channels)
+        for number, (outputs, depth) in enumerate(zip(channels, depths, strict=True)):
+            strides = [1 if number == 0 else 2] + [1] * (depth - 1)
+            blocks = [SEBlock(a, outputs, s) for a, s in zip([inputs] + [outputs] * (depth - 1), strides, strict=True)]
+            self.add_module(f"layer{number + 1}", nn.Sequential(*blocks))
+            inputs = outputs
+        size = inputs * (mels // 2 ** (self.stages - 1))
+        self.attention = nn.Sequential(
+            nn.Conv1d(size, attention, 1), nn.ReLU(), nn.BatchNorm1d(attention), nn.Conv1d(attention, size, 1),
+            nn.Softmax(dim=2),
+        )  # fmt: skip
+        self.fc = nn.Linear(size, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn1(F.relu(self.conv1(x)))
+        for number in range(self.stages):
+            x = self.get_submodule(f"layer{number + 1}")(x)
+        steps = x.flatten(1, 2)  # channels x frequency, time
+        feature: Tensor = self.fc((steps * self.attention(steps)).sum(2))
+        return feature
+
+
+class AudioLip(nn.Module):
+    """What a voice says of the lips: feature [B features] (eq. 2, 3) and lip latent [B lip] of a mel window.
+
+    unit: features are brought to length sqrt(features) before the latent is made of them. Trained by cosines alone, the
+    lengths of a voice's and a picture's feature mean nothing; the released network uses them as they are.
+    """
+
+    def __init__(
+        self, channels: tuple[int, ...] = (32, 64, 128, 256), depths: tuple[int, ...] = (3, 4, 6, 3), mels: int = 80,
+        features: int = 512, attention: int = 128, lip: int = 500,
+        unit: bool = False,
+    ):  # fmt: skip
+        super().__init__()
+        self.config = {
+            "class": "pd_fgc_audio", "channels": list(channels), "depths": list(depths), "mels": mels,
+            "features": features, "attention": attention, "lip": lip, "unit": unit,
+        }  # fmt: skip
+        self.model = ResNetSE(tuple(channels), tuple(depths), mels, features, attention)
+        self.mouth_embed = nn.Sequential(nn.ReLU(), nn.Linear(features, lip))
+        self.unit = unit
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B 1 mels frames] in [0, 1] -> feature, latent."""
+        feature: Tensor = self.model(x)
+        return feature, self.embed(feature)
+
+    def embed(self, feature: Tensor) -> Tensor:
+        """Feature [B features] of a voice, or of lips that were seen -> lip latent [B lip]."""
+        if self.unit:
+            feature = F.normalize(feature, dim=1) * feature.shape[1] ** 0.5
+        latent: Tensor = self.mouth_embed(feature)
+        return latent

@@ -1,0 +1,93 @@
+"""Exported weights -> the bundled folder, on purpose: verified, and no worse than what is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from safetensors import safe_open
+
+from thgen.errors import WeightsError
+from thgen.training.export import replace_file
+from thgen.weights.hub import METADATA_KEY, NETWORKS, Hub, load_network, verify
+from thgen.weights.manifest import HIGHER, LOWER, MANIFEST, Entry, read_manifest, update_manifest
+
+
+def source_of(name: str, runs: Path) -> Path:
+    """The folder of exported weights that `name` means: itself, or RUNS/NAME/weights. Raises WeightsError."""
+    for folder in (Path(name), runs / name / "weights"):
+        if (folder / MANIFEST).is_file():
+            return folder
+    known = ", ".join(sorted(p.parent.parent.name for p in runs.glob(f"*/weights/{MANIFEST}"))) or "none"
+    raise WeightsError(
+        f"{name!r} is no folder of exported weights and no run in {runs}/; runs that have some: {known}."
+    )
+
+
+def bundle(
+    source: Path,
+    target: Path,
+    names: Sequence[str] = (),
+    force: bool = False,
+    networks: Mapping[str, str] = NETWORKS,
+) -> dict[str, list[str]]:
+    """Copy weights with their manifest entries from the folder `source` to the folder `target`.
+
+    names: which; none = all of the source. force: also where they are worse. Returns, for each name, the scores of the
+    target's old weights that the new ones lack, so that nothing was compared. Nothing is written unless all may be.
+    Raises WeightsError for weights that are not what their manifest says or do not fit their network, and, without
+    force, for those that are worse by a score or cannot be compared with the target's.
+    """
+    if source.resolve() == target.resolve():
+        raise WeightsError(f"{source} is the folder to copy to; name the folder that a training exported to.")
+    entries = read_manifest(source)
+    if unknown := [n for n in names if n not in entries]:
+        raise WeightsError(f"There are no weights {', '.join(unknown)} in {source}; it has: {', '.join(entries)}.")
+    chosen = {name: entries[name] for name in names or entries}
+    old = read_manifest(target) if (target / MANIFEST).is_file() else {}
+    contents, faults = {}, []
+    for name, entry in chosen.items():
+        load_network(name, weights_dir=source, hub=Hub(None), networks=networks)
+        contents[name] = verify(name, source).read_bytes()
+        if name in old:
+            stages = _stage(source / entry.file), _stage(target / old[name].file)
+            faults += [f"{name}: {fault}" for fault in other_stage(*stages) or worse(entry, old[name])]
+    if faults and not force:
+        raise WeightsError(f"Not bundled, --force would do it nevertheless: {'; '.join(faults)}.")
+    for name, entry in chosen.items():
+        replace_file(target / entry.file, contents[name])
+    update_manifest(target, chosen)
+    for name in chosen:
+        verify(name, target)
+    return {n: sorted(old[n].scores.keys() - e.scores.keys()) for n, e in chosen.items() if n in old}
+
+
+def _stage(file: Path) -> str:
+    """Which stage exported a file, as "pd_fgc.compact/1"; "" where the file does not say or is not there."""
+    if not file.is_file():
+        return ""
+    with safe_open(file, "pt") as tensors:
+        about = json.loads((tensors.metadata() or {}).get(METADATA_KEY, "{}"))
+    return str(about.get("stage", ""))
+
+
+def other_stage(new: str, old: str) -> list[str]:
+    """In words, that two stages exported the weights: scores of one name then measure different things, and what a
+    stage leaves untrained in a network would replace what a later one has trained."""
+    if not new or not old or new == old:
+        return []
+    return [f"the stage {new} exported it, the bundled weights {old}, so their scores cannot be compared"]
+
+
+def worse(new: Entry, old: Entry) -> list[str]:
+    """In words, each score by which `new` is worse than `old`, by the direction that `new` states (Task.better)."""
+    shared = [name for name in new.better if name in new.scores and name in old.scores]
+    if not shared:
+        return ["it shares no score with the bundled weights, so nobody knows whether it is better"]
+    faults = []
+    for name in shared:
+        now, before = new.scores[name], old.scores[name]
+        if (now > before and new.better[name] == LOWER) or (now < before and new.better[name] == HIGHER):
+            faults.append(f"{name} is {now:g}, bundled {before:g} ({new.better[name]} is better)")
+    return faults

@@ -1,0 +1,85 @@
+"""Released checkpoints of others become thgen's safetensors: names and shapes verified, what nothing uses left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thgen.errors import WeightsError
+from thgen.nn.fan import Motion
+from thgen.nn.resnet_se import AudioLip
+from thgen.nn.resnext import Appearance
+from thgen.nn.stylegan2 import StyleGenerator
+from thgen.training.export import History, export_weights
+from thgen.weights.hub import fill
+from thgen.weights.manifest import Entry
+
+
+@dataclass(frozen=True)
+class Part:
+    """One released file. build: the network that it fills; unused: names (regular expression) that the released loader
+    skips or nothing calls; others: whether names that nobody knows are passed over, as that loader does."""
+
+    file: str
+    build: Callable[[], nn.Module]
+    unused: str = r"(?!)"
+    others: bool = False
+
+
+# What the authors of PD-FGC released (design notes 2.5; their loader's own rules).
+HEADS = r"^(?!.*model).*fc"  # "containing fc but not model"
+RELEASED: dict[str, dict[str, Part]] = {
+    "pd_fgc": {
+        "pd_fgc_paper_appearance": Part("appearance_model.pth", Appearance, rf"{HEADS}|^model\.fc\."),
+        "pd_fgc_paper_motion": Part(
+            "motion_model.pth", Motion, "mouth_fc|headpose_fc|classifier|to_feature|to_embed", others=True
+        ),
+        "pd_fgc_paper_audio": Part(
+            "audio_model.pth", AudioLip, rf"{HEADS}|model\.layer4_exp|model\.attention_exp|model\.fc_exp|exp_embed"
+        ),
+        "pd_fgc_paper_generator": Part("generator_model.pth", StyleGenerator, others=True),
+    }
+}
+LICENCE = "as released by the authors of the method; not thgen's to pass on"
+
+
+def convert(method: str, source: Path, weights: Path) -> dict[str, Entry]:
+    """Read the released files of `method` in folder `source` (or its `checkpoints`), write them under `weights` in
+    float32 with manifest entries, which are returned. Nothing is written unless all files fit. Raises WeightsError."""
+    if method not in RELEASED:
+        raise WeightsError(f"There is no converter for {method!r}; choose one of: {', '.join(RELEASED)}.")
+    folder = source / "checkpoints" if (source / "checkpoints").is_dir() else source
+    networks: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] = {}
+    for name, part in RELEASED[method].items():
+        network = part.build()
+        fill(folder / part.file, network, _wanted(folder / part.file, part, network))
+        networks[name] = (network.state_dict(), dict(network.config))  # type: ignore[arg-type]
+    about = (
+        f"released by the authors of {method}, converted from {', '.join(p.file for p in RELEASED[method].values())}"
+    )
+    return export_weights(networks, ("*",), History("convert", about, 0, 0.0, "", {}), weights, licence=LICENCE)
+
+
+def _wanted(path: Path, part: Part, network: nn.Module) -> dict[str, Tensor]:
+    """The file's tensors without those that may be passed over. Raises WeightsError."""
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing; give the folder that holds the released files.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise WeightsError(
+            f"{path} is not a file of bare tensors, and nothing else is read from it ({reason})."
+        ) from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"{path} is not a mapping from names to tensors, as the released files are.")
+    own = network.state_dict()
+    unused = re.compile(part.unused)
+    return {k: v for k, v in state.items() if k in own or not (part.others or unused.search(k))}

@@ -13,9 +13,10 @@ import torch
 
 from thgen.__main__ import main
 from thgen.errors import WeightsError
+from thgen.methods.pd_fgc.released import FILES
 from thgen.pipeline import available_methods
 from thgen.weights import hub
-from thgen.weights.convert import RELEASED, convert
+from thgen.weights.convert import convert
 from thgen.weights.manifest import BUNDLED, read_manifest
 
 # SHA-256 over the sorted names and shapes of every tensor in the released files, buffers and all.
@@ -72,7 +73,7 @@ def random_state(shapes):
 def released(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released") / "checkpoints"
     folder.mkdir()
-    for part in RELEASED["pd_fgc"].values():
+    for part in FILES.values():
         shapes = {k: v for k, v in shapes_of(part).items() if not k.startswith("style.")}  # 200 MB of nothing
         torch.save(random_state({**shapes, **EXTRAS[part.file]}), folder / part.file)
     return folder.parent
@@ -81,11 +82,11 @@ def released(tmp_path_factory):
 @pytest.fixture(scope="module")
 def converted(released, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    convert("pd_fgc", released, folder)
+    convert("pd_fgc", FILES, released, folder)
     return folder
 
 
-@pytest.mark.parametrize("part", RELEASED["pd_fgc"].values(), ids=lambda part: part.file)
+@pytest.mark.parametrize("part", FILES.values(), ids=lambda part: part.file)
 def test_every_name_and_shape_is_that_of_the_released_file(part):
     listed = json.dumps(sorted((name, list(shape)) for name, shape in shapes_of(part).items()))
     assert hashlib.sha256(listed.encode()).hexdigest() == OFFICIAL[part.file]
@@ -97,8 +98,8 @@ def load(name, folder):
 
 def test_every_released_tensor_that_runs_arrives_unchanged(released, converted):
     entries = read_manifest(converted)
-    assert set(entries) == set(RELEASED["pd_fgc"]) and all("authors" in e.licence for e in entries.values())
-    for name, part in RELEASED["pd_fgc"].items():
+    assert set(entries) == set(FILES) and all("authors" in e.licence for e in entries.values())
+    for name, part in FILES.items():
         source = torch.load(released / "checkpoints" / part.file, weights_only=True)
         network = load(name, converted).state_dict()
         assert set(network) <= set(source)
@@ -141,7 +142,7 @@ def test_a_file_that_is_not_what_was_released_is_refused_and_nothing_is_written(
     words = {"missing": "is missing", "pickle": "bare tensors", "short": "model.fc.weight is missing",
              "shape": "instead of", "strange": "unexpected"}  # fmt: skip
     with pytest.raises(WeightsError, match=words[fault]):
-        convert("pd_fgc", tmp_path, tmp_path / "out")
+        convert("pd_fgc", FILES, tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from thgen.compact.flow.network import GuidedFlow
-from thgen.compact.generator import GuidedPhoto, Movement, movement, photo_of, render, targets
+from thgen.compact.generator import EncodedPhoto, Movement, movement, photo_of, render, targets
 from thgen.compact.generator_stage import fill_rig
 from thgen.compact.keypoint_rig import EYE_LAYERS, EYE_RINGS, MOUTH_CORNERS, KeypointRig
 from thgen.compact.motion_head import GAZE, PLACE, SHAPE, TURN, FaceState
@@ -48,7 +48,7 @@ def load_generator(data: dict[str, Any]) -> GuidedFlow:
     return net.requires_grad_(False).eval()
 
 
-class Stand(nn.Module):
+class FrozenGenerator(nn.Module):
     """The frozen generator with all that training asks of it."""
 
     weight: Tensor
@@ -71,21 +71,21 @@ class Stand(nn.Module):
                 "or name their head in data.head."
             )
 
-    def photo(self, image: Tensor, keypoints: Tensor, coefficients: Tensor, gaze: Tensor) -> GuidedPhoto:
+    def photo(self, image: Tensor, keypoints: Tensor, coefficients: Tensor, gaze: Tensor) -> EncodedPhoto:
         """Photos [B 3 S S] of known keypoints; coefficients [B 57] and gaze [B 2 2] are the photo's own."""
         return photo_of(self.net.rig, image, keypoints, coefficients, gaze)
 
-    def move(self, photo: GuidedPhoto, source: FaceState, target: FaceState) -> Movement:
+    def move(self, photo: EncodedPhoto, source: FaceState, target: FaceState) -> Movement:
         return movement(source, target, photo.lid_scale)
 
-    def keypoint_error(self, photo: GuidedPhoto, move: Movement, true: Tensor) -> Tensor:
+    def keypoint_error(self, photo: EncodedPhoto, move: Movement, true: Tensor) -> Tensor:
         """Weighted mean distance between the keypoints that a movement leads to and the true ones [B K 3], in
         hundredths of the crop's half-width."""
         found = targets(self.net.rig, photo, move)
         error = (found - true).abs() * found.new_tensor([1.0, 1.0, DEPTH])
         return 100 * (error.sum(2) * self.weight).mean() / self.weight.mean()
 
-    def shape_error(self, photo: GuidedPhoto, move: Movement, true: Tensor) -> Tensor:
+    def shape_error(self, photo: EncodedPhoto, move: Movement, true: Tensor) -> Tensor:
         """How far lids, irises, lips and brows are from where they truly are on the head, mean over these groups, each
         in units of how much it moves in the clips. In `keypoint_error` the pose drowns them; here it is taken out, and
         each group stands beside its own neighbours, as a near camera bends a face that turns. About 0.7 if nothing
@@ -98,7 +98,7 @@ class Stand(nn.Module):
         weight = {name: SHARES.get(name, 1.0) for name in groups}
         return sum(weight[name] * error for name, error in groups.items()) / sum(weight.values())  # type: ignore[return-value]
 
-    def group_errors(self, photo: GuidedPhoto, move: Movement, true: Tensor) -> dict[str, Tensor]:
+    def group_errors(self, photo: EncodedPhoto, move: Movement, true: Tensor) -> dict[str, Tensor]:
         """The parts of `shape_error`, by the name of the group."""
         rig = self.net.rig
         found, wanted = rig.move(photo.posed, move.change, move.gaze), rig.unpose(true).shape
@@ -107,7 +107,7 @@ class Stand(nn.Module):
             for (name, group), spread in zip(self.groups.items(), self.spread, strict=True)
         }
 
-    def draw(self, photo: GuidedPhoto, move: Movement) -> Tensor:
+    def draw(self, photo: EncodedPhoto, move: Movement) -> Tensor:
         """Pictures [B 3 S S]."""
         return render(self.net, photo, move).image
 
@@ -162,11 +162,11 @@ def group_spread(rig: KeypointRig, store: ClipStore) -> Tensor:
     return torch.tensor(found).mean(0).sqrt().clamp_min(LEAST)
 
 
-def rows(photo: GuidedPhoto, count: int) -> GuidedPhoto:
+def rows(photo: EncodedPhoto, count: int) -> EncodedPhoto:
     """The first `count` photos."""
     posed = type(photo.posed)(*(getattr(photo.posed, n)[:count] for n in photo.posed.__dataclass_fields__))
     own = ("image", "small", "keypoints", "lid_scale", "coefficients", "gaze")
-    return GuidedPhoto(**{n: getattr(photo, n)[:count] for n in own}, posed=posed, scene=None)
+    return EncodedPhoto(**{n: getattr(photo, n)[:count] for n in own}, posed=posed, scene=None)
 
 
 def pose_difference(a: FaceState, b: FaceState) -> Tensor:

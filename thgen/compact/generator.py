@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.analyser.network import INPUT_SIZE, Analyser, Analysis, framing, look
-from thgen.compact.flow.compositing import Scene
+from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
 from thgen.compact.flow.network import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code
 from thgen.compact.flow.openings import open_share, polygon_distance
@@ -45,7 +45,7 @@ SURE = 6.0  # logit of trust in the photo's pixels where nothing moves
 
 
 @dataclass(frozen=True)
-class GuidedPhoto:
+class EncodedPhoto:
     """A photo as the generator needs it. image [1 3 S S] and small [1 3 256 256] in [-1, 1]; keypoints [1 K 3] and
     posed, what of them is pose; lid_scale [1 2]; coefficients [1 57] and gaze [1 2 2]; scene: None if nobody
     told its parts apart. All may have T rows in place of one."""
@@ -57,7 +57,7 @@ class GuidedPhoto:
     lid_scale: Tensor
     coefficients: Tensor
     gaze: Tensor
-    scene: Scene | None
+    scene: PhotoLayers | None
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Movement:
         )  # fmt: skip
 
     @staticmethod
-    def none(photo: GuidedPhoto) -> Movement:
+    def none(photo: EncodedPhoto) -> Movement:
         """One frame in which nothing moves."""
         still = photo.image.new_zeros(1, len(COEFFICIENTS))
         return Movement(still, still, still[:, :4].reshape(1, 2, 2), still[:, :3], still[:, :3], still[:, :2])
@@ -95,11 +95,11 @@ def in_batches(items: Iterable[np.ndarray], size: int = BATCH) -> Iterator[list[
         yield batch
 
 
-def photo_of(rig: KeypointRig, image: Tensor, keypoints: Tensor, coefficients: Tensor, gaze: Tensor) -> GuidedPhoto:
+def photo_of(rig: KeypointRig, image: Tensor, keypoints: Tensor, coefficients: Tensor, gaze: Tensor) -> EncodedPhoto:
     """Photos [B 3 S S] whose keypoints [B K 3], coefficients [B 57] and gaze [B 2 2] are known; without a scene."""
     posed = rig.unpose(keypoints)
     small = F.interpolate(image, size=(BASE, BASE), mode="area" if image.shape[-1] >= BASE else "bilinear")
-    return GuidedPhoto(image, small, keypoints, posed, rig.lid_scale(posed), coefficients, gaze, None)
+    return EncodedPhoto(image, small, keypoints, posed, rig.lid_scale(posed), coefficients, gaze, None)
 
 
 def movement(source: FaceState, target: FaceState, lid_scale: Tensor) -> Movement:
@@ -125,12 +125,12 @@ def within_reach(source: FaceState, target: FaceState, own: Tensor) -> FaceState
     return replace(target, coefficients=source.coefficients + others + place(lids, BLINK_COEFFICIENTS))
 
 
-def targets(rig: KeypointRig, photo: GuidedPhoto, move: Movement) -> Tensor:
+def targets(rig: KeypointRig, photo: EncodedPhoto, move: Movement) -> Tensor:
     """Keypoints [T K 3] that a movement leads to."""
     return rig.targets(_repeat(photo.posed, len(move.change)), move.change, move.gaze, move.turn, move.shift)
 
 
-def render(generator: GuidedFlow, photo: GuidedPhoto, move: Movement) -> Generated:
+def render(generator: GuidedFlow, photo: EncodedPhoto, move: Movement) -> Generated:
     """T frames of the crop at its own resolution; a network in training mode must not be given a scene."""
     count, rig = len(move.change), generator.rig
     source, eyes = (x.expand(count, *x.shape[1:]) for x in (photo.coefficients, photo.gaze))
@@ -144,7 +144,7 @@ def render(generator: GuidedFlow, photo: GuidedPhoto, move: Movement) -> Generat
     )  # fmt: skip
 
 
-def lid_skin(rig: KeypointRig, photo: GuidedPhoto, shut: Tensor) -> Tensor:
+def lid_skin(rig: KeypointRig, photo: EncodedPhoto, shut: Tensor) -> Tensor:
     """The photo's keypoints [T K 3], those of upper lids raised to where the skin of a closing lid comes from."""
     count = len(shut)
     raised = place(-CREASE * shut * photo.lid_scale, BLINK_COEFFICIENTS)
@@ -152,7 +152,7 @@ def lid_skin(rig: KeypointRig, photo: GuidedPhoto, shut: Tensor) -> Tensor:
     return rig.targets(_repeat(photo.posed, count), raised, shut.new_zeros(count, 2, 2), still, still)
 
 
-class Guide:
+class Generator:
     """Reads photos with the analyser and renders movements with the flow generator."""
 
     def __init__(self, analyser: Analyser, generator: GuidedFlow, device: torch.device) -> None:
@@ -167,7 +167,7 @@ class Guide:
         return torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     @torch.inference_mode()
-    def read(self, crop: np.ndarray) -> tuple[GuidedPhoto, Analysis]:
+    def read(self, crop: np.ndarray) -> tuple[EncodedPhoto, Analysis]:
         """crop uint8 RGB [S S 3], framed by face.finder. Also what the analyser sees in it."""
         image = self.image(crop[None])
         seen, keypoints = self._look_around(image)
@@ -176,7 +176,7 @@ class Guide:
         return self.settled(replace(photo, scene=self._scene(crop, photo))), seen
 
     @torch.inference_mode()
-    def settled(self, photo: GuidedPhoto) -> GuidedPhoto:
+    def settled(self, photo: EncodedPhoto) -> EncodedPhoto:
         """The photo with what this generator answers at rest noted in its scene."""
         if photo.scene is None:
             return photo
@@ -186,7 +186,7 @@ class Guide:
         return replace(photo, scene=replace(scene, drift=rest.flow, doubt=(SURE - rest.keep).clamp_min(0)))
 
     @torch.inference_mode()
-    def render(self, photo: GuidedPhoto, move: Movement) -> Generated:
+    def render(self, photo: EncodedPhoto, move: Movement) -> Generated:
         """T frames of the crop at its own resolution."""
         return render(self.generator, photo, move)
 
@@ -213,7 +213,7 @@ class Guide:
         lift = place(-LASHES * self.rig.lid_scale(posed), BLINK_COEFFICIENTS)
         return self.rig.targets(posed, lift, keypoints.new_zeros(1, 2, 2), still, still)
 
-    def _scene(self, crop: np.ndarray, photo: GuidedPhoto) -> Scene:
+    def _scene(self, crop: np.ndarray, photo: EncodedPhoto) -> PhotoLayers:
         """Head, hair and parted lips of the photo, and what may stand behind them."""
         image, keypoints = photo.image, photo.keypoints
         small = F.interpolate(image, size=(INPUT_SIZE, INPUT_SIZE), mode="area")
@@ -244,7 +244,7 @@ class Guide:
         skin, eyes = without_eyes(crop, keypoints[0, :68].float().cpu().numpy(), among("face", "eyes"))
         eyes = cv2.resize(eyes, (BASE, BASE), interpolation=cv2.INTER_AREA)
         lids = self.image(skin[None])
-        return Scene(tensor(moving), tensor(hair), mouth, plate, lids, tensor(eyes), bite, *_unknown(image))
+        return PhotoLayers(tensor(moving), tensor(hair), mouth, plate, lids, tensor(eyes), bite, *_unknown(image))
 
 
 def _unknown(image: Tensor) -> tuple[Tensor, Tensor]:

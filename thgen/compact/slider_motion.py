@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thgen.analyser.network import Analysis
-from thgen.compact.generator import GuidedPhoto, Movement
+from thgen.compact.generator import EncodedPhoto, Movement
 from thgen.compact.keypoint_rig import PARTING, KeypointRig
 from thgen.methods.base import Factors
 from thgen.nn.coefficients import blink_weights, gaze_shapes, pick, place
@@ -34,7 +34,7 @@ def own_factors(analysis: Analysis) -> Factors:
     }
 
 
-def unit_movement(rig: KeypointRig, photo: GuidedPhoto, own: Factors, target: Factors) -> Movement:
+def unit_movement(rig: KeypointRig, photo: EncodedPhoto, own: Factors, target: Factors) -> Movement:
     """What target factors, each [T D], change about a photo whose own are `own`, each [1 D]."""
     count = len(target["pose"])
     own = {name: values.to(target[name]).expand(count, -1) for name, values in own.items()}
@@ -57,7 +57,7 @@ def _canonical(own: Factors, target: Factors) -> Tensor:
     )
 
 
-def _change(rig: KeypointRig, photo: GuidedPhoto, own: Factors, target: Factors) -> tuple[Tensor, Tensor]:
+def _change(rig: KeypointRig, photo: EncodedPhoto, own: Factors, target: Factors) -> tuple[Tensor, Tensor]:
     """Change of coefficients [T 57] for the keypoints, lids scaled to this person's eyes; of gaze [T 2 2]."""
     change = _canonical(own, target)
     share = 1 - target["blink"] / own["blink"].clamp_min(MIN_OPENNESS)  # of the photo's own opening

@@ -3,5 +3,5 @@
 METHODS = {
     "rig": "thgen.methods.rig.method:Rig",
     "pd_fgc": "thgen.methods.pd_fgc.method:PdFgc",
-    "pd_fgc.paper": "thgen.methods.pd_fgc.method:PaperPdFgc",
+    "pd_fgc.paper": "thgen.methods.pd_fgc.paper:PaperPdFgc",
 }

@@ -68,37 +68,3 @@ class ResNetSE(nn.Module):
         steps = x.flatten(1, 2)  # channels x frequency, time
         feature: Tensor = self.fc((steps * self.attention(steps)).sum(2))
         return feature
-
-
-class AudioLip(nn.Module):
-    """What a voice says of the lips: feature [B features] (eq. 2, 3) and lip latent [B lip] of a mel window.
-
-    unit: features are brought to length sqrt(features) before the latent is made of them. Trained by cosines alone, the
-    lengths of a voice's and a picture's feature mean nothing; the released network uses them as they are.
-    """
-
-    def __init__(
-        self, channels: tuple[int, ...] = (32, 64, 128, 256), depths: tuple[int, ...] = (3, 4, 6, 3), mels: int = 80,
-        features: int = 512, attention: int = 128, lip: int = 500,
-        unit: bool = False,
-    ):  # fmt: skip
-        super().__init__()
-        self.config = {
-            "class": "pd_fgc_audio", "channels": list(channels), "depths": list(depths), "mels": mels,
-            "features": features, "attention": attention, "lip": lip, "unit": unit,
-        }  # fmt: skip
-        self.model = ResNetSE(tuple(channels), tuple(depths), mels, features, attention)
-        self.mouth_embed = nn.Sequential(nn.ReLU(), nn.Linear(features, lip))
-        self.unit = unit
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x [B 1 mels frames] in [0, 1] -> feature, latent."""
-        feature: Tensor = self.model(x)
-        return feature, self.embed(feature)
-
-    def embed(self, feature: Tensor) -> Tensor:
-        """Feature [B features] of a voice, or of lips that were seen -> lip latent [B lip]."""
-        if self.unit:
-            feature = F.normalize(feature, dim=1) * feature.shape[1] ** 0.5
-        latent: Tensor = self.mouth_embed(feature)
-        return latent

@@ -58,34 +58,3 @@ class ResNeXt(nn.Module):
         for number in range(self.stages):
             x = self.get_submodule(f"layer{number + 1}")(x)
         return x
-
-
-class Appearance(nn.Module):
-    """What a person looks like: vector [B C] and map [B map_channels side side] of a photo [B 3 H W] in [-1, 1].
-
-    PD-FGC (Wang et al. 2023, section 3.2) as released: the average of ResNeXt-50 32x4d's last map, and that map through
-    a 1x1 convolution, which is where the generator starts. identities: classes of the identity head, training only.
-    """
-
-    def __init__(
-        self, depths: tuple[int, ...] = (3, 4, 6, 3), groups: int = 32, group_width: int = 4, base: int = 64,
-        map_channels: int = 512, side: int = 7, identities: int = 0,
-    ):  # fmt: skip
-        super().__init__()
-        self.config = {
-            "class": "pd_fgc_appearance", "depths": list(depths), "groups": groups, "group_width": group_width,
-            "base": base, "map_channels": map_channels, "side": side, "identities": identities,
-        }  # fmt: skip
-        self.model, self.side = ResNeXt(tuple(depths), groups, group_width, base), side
-        self.conv1x1 = nn.Conv2d(self.model.channels, map_channels, 1)
-        if identities:
-            self.fc = nn.Linear(self.model.channels, identities)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.model(x)
-        return found.mean((2, 3)), F.adaptive_avg_pool2d(self.conv1x1(found), self.side)
-
-    def identify(self, vector: Tensor) -> Tensor:
-        """Logits [B identities] of a vector [B C]."""
-        logits: Tensor = self.fc(vector)
-        return logits

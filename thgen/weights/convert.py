@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,10 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from thgen.errors import WeightsError
-from thgen.nn.fan import Motion
-from thgen.nn.resnet_se import AudioLip
-from thgen.nn.resnext import Appearance
-from thgen.nn.stylegan2 import StyleGenerator
 from thgen.training.export import History, export_weights
 from thgen.weights.hub import fill
 from thgen.weights.manifest import Entry
@@ -33,37 +29,20 @@ class Part:
     others: bool = False
 
 
-# What the authors of PD-FGC released (design notes 2.5; their loader's own rules).
-HEADS = r"^(?!.*model).*fc"  # "containing fc but not model"
-RELEASED: dict[str, dict[str, Part]] = {
-    "pd_fgc": {
-        "pd_fgc_paper_appearance": Part("appearance_model.pth", Appearance, rf"{HEADS}|^model\.fc\."),
-        "pd_fgc_paper_motion": Part(
-            "motion_model.pth", Motion, "mouth_fc|headpose_fc|classifier|to_feature|to_embed", others=True
-        ),
-        "pd_fgc_paper_audio": Part(
-            "audio_model.pth", AudioLip, rf"{HEADS}|model\.layer4_exp|model\.attention_exp|model\.fc_exp|exp_embed"
-        ),
-        "pd_fgc_paper_generator": Part("generator_model.pth", StyleGenerator, others=True),
-    }
-}
 LICENCE = "as released by the authors of the method; not thgen's to pass on"
 
 
-def convert(method: str, source: Path, weights: Path) -> dict[str, Entry]:
-    """Read the released files of `method` in folder `source` (or its `checkpoints`), write them under `weights` in
-    float32 with manifest entries, which are returned. Nothing is written unless all files fit. Raises WeightsError."""
-    if method not in RELEASED:
-        raise WeightsError(f"There is no converter for {method!r}; choose one of: {', '.join(RELEASED)}.")
+def convert(method: str, parts: Mapping[str, Part], source: Path, weights: Path) -> dict[str, Entry]:
+    """Read the released files `parts` (weights name -> file) of a method in folder `source` (or its `checkpoints`),
+    and write them under `weights` in float32 with manifest entries, which are returned. Nothing is written unless all
+    files fit. Raises WeightsError."""
     folder = source / "checkpoints" if (source / "checkpoints").is_dir() else source
     networks: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] = {}
-    for name, part in RELEASED[method].items():
+    for name, part in parts.items():
         network = part.build()
         fill(folder / part.file, network, _wanted(folder / part.file, part, network))
         networks[name] = (network.state_dict(), dict(network.config))  # type: ignore[arg-type]
-    about = (
-        f"released by the authors of {method}, converted from {', '.join(p.file for p in RELEASED[method].values())}"
-    )
+    about = f"released by the authors of {method}, converted from {', '.join(p.file for p in parts.values())}"
     return export_weights(networks, ("*",), History("convert", about, 0, 0.0, "", {}), weights, licence=LICENCE)
 
 

@@ -36,9 +36,9 @@ NETWORKS: dict[str, str] = {
     "analyser": "thgen.analyser.network:Analyser",
     "audio": "thgen.methods.rig.audio_network:AudioToLip",
     "rig_generator": "thgen.compact.flow.network:GuidedFlow",
-    "pd_fgc_appearance": "thgen.nn.resnext:Appearance",
-    "pd_fgc_motion": "thgen.nn.fan:Motion",
-    "pd_fgc_audio": "thgen.nn.resnet_se:AudioLip",
+    "pd_fgc_appearance": "thgen.methods.pd_fgc.networks:Appearance",
+    "pd_fgc_motion": "thgen.methods.pd_fgc.networks:Motion",
+    "pd_fgc_audio": "thgen.methods.pd_fgc.networks:AudioLip",
     "motion_head": "thgen.compact.motion_head:MotionHead",
     "style_generator": "thgen.nn.stylegan2:StyleGenerator",
 }

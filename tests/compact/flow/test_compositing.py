@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from thgen.compact.flow.compositing import Scene, place
+from thgen.compact.flow.compositing import PhotoLayers, place
 from thgen.compact.flow.dentition import Bite
 
 SIZE = 128
@@ -19,7 +19,7 @@ def scene():
     none = torch.zeros(1, 1, 64, 64)
     plate = torch.full((1, 3, SIZE, SIZE), -1.0)
     bite = Bite(torch.ones(1, 3, 1, 1), torch.zeros(1, 2), torch.zeros(1), torch.zeros(1))
-    return Scene(moving, none, none, plate, plate, none, bite, torch.zeros(1, 2, 64, 64), none), photo
+    return PhotoLayers(moving, none, none, plate, plate, none, bite, torch.zeros(1, 2, 64, 64), none), photo
 
 
 def lay(parts, turned, inner, photo, flow):

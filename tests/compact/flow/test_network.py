@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from thgen.compact.flow.compositing import Scene
+from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
 from thgen.compact.flow.network import BASE, FLOW_SIZE, MOTION, GuidedFlow
 from thgen.compact.flow.openings import FAR, open_share, polygon_distance
@@ -170,7 +170,7 @@ def test_teeth_that_the_photo_shows_are_kept_and_the_rest_of_the_mouth_is_painte
     assert inside.sum() > 50
     photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
     for mouth, expected in ((shows, 0.8), (torch.zeros_like(shows), -1.0)):
-        scene = Scene(maps + 1, maps, mouth, photo, photo, maps, NO_TEETH, torch.zeros(1, 2, 64, 64), maps)
+        scene = PhotoLayers(maps + 1, maps, mouth, photo, photo, maps, NO_TEETH, torch.zeros(1, 2, 64, 64), maps)
         out = net(photo, opened, opened, torch.zeros(1, MOTION), photo, scene=scene).image.clamp(-1, 1)
         assert (out[:, :1][inside] - expected).abs().max() < 0.05
         assert out[0, 0, BASE // 4, BASE // 2] == -1, "a cheek is painted, whatever the mouth shows"
@@ -206,7 +206,7 @@ def test_a_lid_that_closes_shows_skin_and_an_open_eye_does_not(generator, keypoi
     shut[:, [COEFFICIENT_INDEX[f"eyeBlink_{side}"] for side in "LR"]] = 1.0
     closed = net.rig.targets(net.rig.unpose(keypoints), shut, rest[0], rest[1], rest[1])
     photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
-    scene = Scene(maps + 1, maps, maps, photo, -photo, maps + 1, NO_TEETH, torch.zeros(1, 2, 64, 64), maps + 20)
+    scene = PhotoLayers(maps + 1, maps, maps, photo, -photo, maps + 1, NO_TEETH, torch.zeros(1, 2, 64, 64), maps + 20)
     x, y = ((keypoints[0, 36:42, :2].mean(0) + 1) / 2 * BASE).long().tolist()
     above = y - round(float(keypoints[0, 40, 1] - keypoints[0, 37, 1]) / 4 * BASE) - 2
     blinked, still = (
@@ -252,7 +252,7 @@ def test_a_mouth_that_opens_shows_teeth_where_the_photo_shows_none(generator, ke
 
     def look(target, hidden):
         bite = Bite(light, lift, torch.full((1,), hidden), net.rig.lip_gap(posed.shape))
-        scene = Scene(maps + 1, maps, maps, photo, photo, maps, bite, torch.zeros(1, 2, 64, 64), maps)
+        scene = PhotoLayers(maps + 1, maps, maps, photo, photo, maps, bite, torch.zeros(1, 2, 64, 64), maps)
         return net(photo, keypoints, target, torch.zeros(1, MOTION), photo, scene=scene).image
 
     bare, shown = look(opened, 0.0), look(opened, 1.0)

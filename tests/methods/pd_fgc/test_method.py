@@ -1,209 +1,200 @@
-"""PD-FGC equation by equation, and the order, gains and smoothing of its latents."""
-
-import math
-from itertools import pairwise
+"""PD-FGC, compact, with untrained networks around the built-in head: the path, its zero, and what moves what."""
 
 import numpy as np
 import pytest
 import torch
 
-from thgen.losses.correlation import MemoryBank, correlations
-from thgen.methods.pd_fgc import method as pd_fgc
-from thgen.methods.pd_fgc.method import (
-    RELEASED,
-    Latents,
-    audio_to_video,
-    consistency,
-    eye_contrast,
-    eye_of,
-    lip_decorrelation,
-    motion_reconstruction,
-    nlse_c,
-    perceptual,
-    pose_regression,
-    smooth_lips,
-    smooth_pose,
-    variance,
-    video_to_audio,
-    window_average,
-    window_of,
-    wrapped,
-)
+from thgen import controls
+from thgen.analyser.network import Analyser
+from thgen.audio.mel import mel_spectrogram, mel_windows
+from thgen.compact.flow.network import GuidedFlow
+from thgen.compact.generator import FURTHEST, SHUT, Generator, movement
+from thgen.compact.generator_stage import fill_rig
+from thgen.compact.motion_head import FaceState, MotionHead
+from thgen.methods.base import UNITS
+from thgen.methods.pd_fgc.latents import COMPACT, Gains, Latents, smooth_lips, smooth_pose
+from thgen.methods.pd_fgc.method import PdFgc
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
+from thgen.methods.pd_fgc.paper import PaperPdFgc
+from thgen.nn.stylegan2 import StyleGenerator
+from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS, FACTORS, Controls
+from thgen.synth.head.ellipsoid import ellipsoid_head
+from thgen.synth.head.keypoints import build_layout
+from thgen.synth.head.model import neck_weight
 
-G = torch.Generator().manual_seed(0)
+SIZE = 128
+STILL = {"pose": False, "gaze": False, "blink": False}
 
 
-def some(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=G)
+@pytest.fixture(scope="module")
+def method():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    mesh = ellipsoid_head()
+    layout = build_layout(mesh, neck_weight)
+    analyser = Analyser(len(layout.index), [[100], [101]], [102], channels=(8, 16, 16, 24, 32), hidden=48, segments=8)
+    with torch.no_grad():
+        points = torch.from_numpy(layout.canonical * np.array([1, -1, -1]) / 15).float()
+        points[:, 2] -= points[:68, 2].mean()
+        analyser.to_keypoints.weight.zero_()
+        analyser.to_keypoints.bias.copy_(points.flatten())
+    generator = GuidedFlow(len(layout.index), len(layout.loops[2]), channels=(16, 24, 32, 40), fine=8, code=16)
+    fill_rig(generator.rig, layout, mesh.eye_centre)
+    with torch.no_grad():
+        generator.coarse.log_width.copy_(torch.from_numpy(layout.width).log())
+    faces = Motion(width=16, side=128, features=16, maps=8, lip=10, expression=5)
+    voice = AudioLip((8, 16), (1, 1), 80, 16, 8, 10, unit=True)
+    appearance = Appearance((1, 1), 2, 4, 4, 8, 4)
+    latents = Latents(appearance.model.channels, 10, 5)
+    networks = (appearance, faces, voice, MotionHead(latents.size, 16, 1))
+    guide = Generator(analyser.eval(), generator.eval(), torch.device("cpu"))
+    return PdFgc(guide, *(n.eval() for n in networks), torch.device("cpu"))
 
 
-def has_gradient(loss, *inputs: torch.Tensor) -> bool:
-    leaves = [x.clone().requires_grad_() for x in inputs]
-    loss(*leaves).backward()
-    return all(x.grad is not None and x.grad.abs().sum() > 0 for x in leaves)
+@pytest.fixture(scope="module")
+def photo():
+    return np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
 
 
-# ---- eq. 1
-def test_eq_1_is_the_sum_of_two_norms():
-    a, b = torch.zeros(2, 3, 1, 1), torch.zeros(2, 3, 1, 1)
-    a[0, :2, 0, 0] = torch.tensor([3.0, 4.0])
-    flat, first = (lambda x: x.flatten(1)), (lambda x: 2 * x[:, :1].flatten(1))
-    assert motion_reconstruction(a, b, flat, first) == pytest.approx((5 + 0) / 2 + (6 + 0) / 2)
-    assert motion_reconstruction(a, a, flat, first) == 0
-    assert has_gradient(lambda x: motion_reconstruction(x, b, flat, first), a)
+@pytest.fixture(scope="module")
+def identity(method, photo):
+    return method.encode_photo(photo)
 
 
-# ---- eq. 2, 3
-def test_eq_2_and_3_by_hand():
-    """Two moments; the voice fits both pictures of the first moment's direction alike."""
-    audio = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
-    video = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])
-    ln2 = math.log(2)
-    # First voice: cosines 1 and 1. Second voice: 0 and 0. Both guess.
-    assert audio_to_video(audio, video, 1.0) == pytest.approx(ln2)
-    # First picture: cosines 1 (its own) and 0. Second picture: 0 (its own) and 1.
-    expected = (-math.log(math.e / (math.e + 1)) - math.log(1 / (1 + math.e))) / 2
-    assert video_to_audio(audio, video, 1.0) == pytest.approx(expected)
+def test_every_factor_is_a_latent_of_its_own(method, identity):
+    assert {n: v.shape[1] for n, v in identity.own.items()} == {
+        "lip": 10, "pose": 6, "gaze": 2, "blink": 4, "expression": 5,
+    }  # fmt: skip
+    assert set(identity.units) == set(FACTORS)
 
 
-@pytest.mark.parametrize("loss", [audio_to_video, video_to_audio])
-def test_contrast_knows_its_own_moment_and_its_floor(loss):
-    codes = torch.eye(9)[None]
-    assert loss(codes, codes, 1.0) == pytest.approx(math.log(1 + 8 / math.e))
-    assert loss(codes, codes, 0.1) < 1e-3
-    shuffled = codes.roll(1, 1)
-    assert loss(codes, shuffled, 0.1) > 5
-    assert loss(-codes, codes, 1.0) > loss(codes, codes, 1.0)
-    assert has_gradient(loss, some(2, 9, 4), some(2, 9, 4))
-    # Other clips are no negatives: each clip by itself gives the mean.
-    a, v = some(3, 9, 4), some(3, 9, 4)
-    assert loss(a, v) == pytest.approx(float(sum(loss(a[k : k + 1], v[k : k + 1]) for k in range(3)) / 3), rel=1e-5)
+def test_the_photos_own_latents_give_the_photo_back(method, identity, photo):
+    out = method.decode(identity, {n: v.expand(2, -1) for n, v in identity.own.items()})
+    shown = ((out.frames[1] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    assert out.flow.abs().max() < 1e-4
+    assert np.abs(shown.astype(int) - photo).mean() < 2
 
 
-# ---- eq. 4
-def test_eq_4_by_hand():
-    first, second = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    assert eye_contrast(first, second, 3 * first, 1.0) == pytest.approx(-math.log(math.e / (math.e + 1)))
-    assert eye_contrast(first, second, second, 1.0) == pytest.approx(-math.log(1 / (math.e + 1)))
-    assert eye_contrast(first, first, second, 0.1) == pytest.approx(math.log(2))
-    assert has_gradient(eye_contrast, some(4, 6), some(4, 6), some(4, 6))
+@pytest.mark.parametrize("factor", PdFgc.factors)
+def test_each_latent_moves_the_picture(method, identity, factor):
+    moved = {n: v + 3.0 * (n == factor) for n, v in identity.own.items()}
+    assert method.decode(identity, moved).flow.abs().mean() > 1e-4
 
 
-# ---- eq. 5
-def test_eq_5_by_hand():
-    a = torch.tensor([[1.0, -1.0, 0.0, 0.0, 0.0, 2.0]])
-    assert pose_regression(a, torch.zeros(1, 6)) == pytest.approx(4 / 6)
-    assert pose_regression(a, a) == 0
-    assert has_gradient(lambda x: pose_regression(x, torch.zeros(1, 6)), a)
+def test_no_strength_of_a_latent_leads_beyond_reach(method, identity, monkeypatch):
+    asked = []
+    render = method.guide.render
+    monkeypatch.setattr(method.guide, "render", lambda photo, move: asked.append(move) or render(photo, move))
+    method.decode(identity, identity.own | {"expression": 1e4 * torch.ones_like(identity.own["expression"])})
+    lids = [COEFFICIENT_INDEX[name] for name in BLINK_COEFFICIENTS]
+    told = asked[0].told[0]
+    others = [k for k in range(len(told)) if k not in lids]
+    assert float(told[others].norm()) == pytest.approx(FURTHEST, rel=1e-3)
+    assert (identity.state["photo"].coefficients[0, lids] + told[lids]).max() <= SHUT + 1e-5
 
 
-# ---- eq. 6
-def test_correlations_by_hand():
-    a = torch.tensor([[0.0], [1.0], [2.0]])
-    b = torch.tensor([[5.0, 0.0], [3.0, 1.0], [1.0, 0.0]])
-    np.testing.assert_allclose(correlations(a, b), [[-1.0, 0.0]], atol=1e-5)
-    numbers, others = some(50, 3), some(50, 4)
-    np.testing.assert_allclose(correlations(numbers, others), np.corrcoef(numbers.T, others.T)[:3, 3:], atol=1e-4)
+def test_sliders_add_to_latents_what_they_move_alone(method, identity):
+    still = controls.apply(identity.units, {}, Controls(live=STILL), 0, 1)
+    turned = controls.apply(identity.units, {}, Controls({"pose.yaw": 15}, live=STILL), 0, 1)
+    alone, both = (
+        method.decode(identity, {**identity.own, **{UNITS + n: v for n, v in units.items()}}).flow.mean()
+        for units in (still, turned)
+    )
+    assert abs(alone) < 1e-4 < abs(both)
 
 
-def test_eq_6_looks_at_the_bank_and_moves_the_batch_alone():
-    bank = MemoryBank(8, 2, 3)
-    lips = some(12, 3)
-    told = lips[:, :2] * 2 + 1  # each entry of the expression is an entry of the lips
-    for k in range(0, 12, 4):
-        bank.push(told[k : k + 4], lips[k : k + 4])
-    assert int(bank.filled) == 8
-    torch.testing.assert_close(bank.first, told[4:])
-    joined = correlations(torch.cat([told[4:], told[:4]]), torch.cat([lips[4:], lips[:4]]))
-    lips = lips.requires_grad_()
-    expression = told[:4].clone().requires_grad_()
-    loss = lip_decorrelation(expression, lips[:4], bank)
-    assert float(loss) == pytest.approx(float(joined.square().mean()), rel=1e-5) and loss > 2 / 6
-    loss.backward()
-    assert expression.grad.abs().sum() > 0 and lips.grad is None, "the voice is not moved"
-    assert not bank.first.requires_grad
+def test_a_voice_gives_one_latent_per_frame_however_long(method):
+    rng = np.random.default_rng(0)
+    for length in (640, 6401, 16_000):
+        frames = -(-length // 640)
+        lips = method.encode_audio(rng.normal(0, 0.1, length).astype(np.float32), frames)["lip"]
+        assert lips.shape == (frames, 10) and torch.isfinite(lips).all()
 
 
-def test_eq_6_is_zero_for_a_constant_expression_and_small_for_an_independent_one():
-    bank = MemoryBank(512, 5, 7)
-    bank.push(some(512, 5), some(512, 7))
-    assert lip_decorrelation(some(16, 5), some(16, 7), bank) < 0.01
-    empty = MemoryBank(8, 5, 7)
-    assert lip_decorrelation(torch.ones(6, 5), some(6, 7), empty) == 0
+def test_gains_multiply_latents_and_lips_are_smoothed_after(method):
+    samples = np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32)
+    networks = (method.guide, method.appearance, method.faces, method.voice, method.head)
+    plain = PdFgc(*networks, method.device, Gains()).encode_audio(samples, 25)["lip"]
+    loud = PdFgc(*networks, method.device, Gains(lip=1.5, heard=2.0))
+    torch.testing.assert_close(loud.encode_audio(samples, 25)["lip"], 3 * plain)
+    torch.testing.assert_close(method.encode_audio(samples, 25)["lip"], COMPACT.heard * plain)
+    with torch.inference_mode():
+        windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), 25))
+        torch.testing.assert_close(plain, smooth_lips(method.voice(windows)[1]))
 
 
-def test_the_expression_is_the_average_of_its_window():
-    frames = some(2, 13, 30)
-    torch.testing.assert_close(window_average(frames), frames.mean(1))
-    assert list(window_of(20, 75)) == list(range(14, 27))
-    assert list(window_of(2, 75)) == [0, 1, 2, 3, 4], "shrinks on both sides at the start"
-    assert list(window_of(74, 75)) == [74]
+def test_a_clip_gives_every_latent_per_frame(method, photo):
+    crops = [np.roll(photo, k, 1) for k in range(5)]
+    found = method.encode_clip(iter(crops))
+    assert {n: tuple(v.shape) for n, v in found.items()} == {
+        "lip": (5, 10), "pose": (5, 6), "gaze": (5, 2), "blink": (5, 4), "expression": (5, 5),
+    }  # fmt: skip
 
 
-# ---- eq. 7, 8
-def test_eq_7_sums_over_layers():
-    a, b = [torch.zeros(1, 2, 2, 2), torch.zeros(1, 4, 1, 1)], [torch.ones(1, 2, 2, 2), 3 * torch.ones(1, 4, 1, 1)]
-    assert perceptual(a, b) == 4 and perceptual(a, a) == 0
-    assert has_gradient(lambda x, y: perceptual([x, y], b), *[m + 0.1 for m in a])
+def test_a_window_decodes_as_its_frames_one_by_one(method, identity):
+    tracks = {n: v + 0.5 * torch.randn(3, v.shape[1]) for n, v in identity.own.items()}
+    together = method.decode(identity, tracks).frames
+    alone = [method.decode(identity, {n: v[t : t + 1] for n, v in tracks.items()}).frames for t in range(3)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-4)
 
 
-def test_eq_8_by_hand():
-    lip, voice = torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0]])
-    same, gaze = torch.zeros(1, 2), torch.tensor([[1.0, -3.0]])
-    zero = torch.zeros(())
-    assert consistency(lip, voice, same, same, zero) == pytest.approx(math.exp(-1)), "its least"
-    assert consistency(lip, -voice, gaze, same, zero + 5) == pytest.approx(math.e + 2 + 5)
-    assert has_gradient(lambda x, y, m: consistency(x, voice, y, same, m.sum()), some(1, 2), gaze, torch.ones(1))
+def test_movement_is_the_difference_of_two_states():
+    still = FaceState(torch.zeros(1, len(COEFFICIENTS)), torch.zeros(1, 2, 2), torch.zeros(1, 3), torch.zeros(1, 3))
+    shape = torch.zeros(1, len(COEFFICIENTS))
+    blink = [COEFFICIENT_INDEX[n] for n in BLINK_COEFFICIENTS]
+    shape[:, blink] = 0.5
+    turned = FaceState(shape, torch.full((1, 2, 2), 3.0), torch.tensor([[20.0, 0, 0]]), torch.tensor([[0.1, 0, 0]]))
+    move = movement(still, turned, torch.tensor([[2.0, 1.0]]))
+    assert move.change[0, blink].tolist() == [1.0, 0.5], "lids in units of the person's own eye"
+    assert move.told[0, blink].tolist() == [0.5, 0.5] and move.shut[0].tolist() == [0.5, 0.5]
+    torch.testing.assert_close(move.turn, turned.turn, atol=1e-4, rtol=0)
+    back = movement(turned, still, torch.ones(1, 2))
+    there_and_back = move.and_then(back)
+    torch.testing.assert_close(there_and_back.turn, torch.zeros(1, 3), atol=1e-4, rtol=0)
+    assert there_and_back.told.abs().max() == 0 and there_and_back.shift.abs().max() == 0
 
 
-# ---- eq. 9, I
-def test_eq_9_gives_the_numbers_of_table_1():
-    assert nlse_c(2.03, 7.35) == pytest.approx(0.724, abs=5e-4)
-    assert nlse_c(9.23, 7.80) == pytest.approx(0.183, abs=5e-4)
-    assert nlse_c(7.26, 7.35) == pytest.approx(0.012, abs=5e-4)
+@pytest.fixture(scope="module")
+def paper(method):
+    torch.manual_seed(1)
+    faces = Motion(width=16, side=224, features=16, maps=8, lip=10, expression=5)
+    voice = AudioLip((8, 16), (1, 1), 80, 16, 8, 10)
+    appearance = Appearance((1, 1), 2, 4, 4, 8, 7)
+    generator = StyleGenerator(Latents(appearance.model.channels, 10, 5).size, (8, 8, 8, 8, 4, 4), 7)
+    return PaperPdFgc(method.guide, *(n.eval() for n in (appearance, faces, voice, generator)), torch.device("cpu"))
 
 
-def test_eq_i_is_a_mean_of_norms_over_clips():
-    one = np.array([[0.0, 0.0], [6.0, 8.0]])  # 5 from the mean, both
-    other = np.zeros((7, 2))
-    assert variance([one, other]) == pytest.approx(2.5)
+def test_the_released_networks_paint_an_aligned_face_into_the_crop(paper, photo):
+    identity = paper.encode_photo(photo)
+    assert identity.units is None and identity.state["start"].shape == (1, 8, 7, 7)
+    out = paper.decode(identity, {n: v.expand(2, -1) for n, v in identity.own.items()})
+    assert out.frames.shape == (2, 3, SIZE, SIZE) and out.mask.shape == (2, 1, SIZE, SIZE)
+    outside = (out.mask == 0).expand_as(out.frames)
+    assert torch.equal(out.frames[outside], identity.image.expand_as(out.frames)[outside])
+    assert 0.1 < (out.mask == 1).float().mean() < 0.9
+    torch.testing.assert_close(out.frames[0], out.frames[1], atol=1e-4, rtol=0)
 
 
-# ---- latents
-def test_latents_are_joined_in_the_order_of_the_released_generator():
-    sizes = Latents()
-    assert sizes.size == 2590
-    parts = {n: torch.full((2, getattr(sizes, n)), float(k)) for k, n in enumerate(
-        ("appearance", "lip", "expression", "eye", "pose"))}  # fmt: skip
-    joined = sizes.join(**parts)
-    edges = [0, 2048, 2548, 2578, 2584, 2590]
-    for k, (a, b) in enumerate(pairwise(edges)):
-        assert (joined[:, a:b] == k).all()
+def test_what_is_aligned_comes_back_to_its_place(paper, photo):
+    """A generator that paints the aligned photo itself gives the photo back."""
+    identity = paper.encode_photo(np.full_like(photo, 90))
+
+    class Same(torch.nn.Module):
+        def forward(self, latent, start):
+            return torch.atanh(torch.full((len(latent), 3, 224, 224), 90 / 127.5 - 1))
+
+    copy = PaperPdFgc(paper.guide, paper.appearance, paper.faces, paper.voice, Same(), paper.device)
+    out = copy.decode(identity, identity.own)
+    assert (out.frames - identity.image).abs().max() < 1e-5
 
 
-def test_blink_and_gaze_are_entries_of_the_eye():
-    eye = eye_of(torch.ones(1, 4), 2 * torch.ones(1, 2))
-    assert eye.tolist() == [[1, 1, 2, 2, 1, 1]]
-
-
-def test_released_gains():
-    assert (RELEASED.lip, RELEASED.expression, RELEASED.eye, RELEASED.pose) == (1.5, 1.2, 1.2, 1.0)
-    assert pd_fgc.Gains() == pd_fgc.Gains(1.0, 1.0, 1.0, 1.0)
-
-
-def test_lips_are_smoothed_with_zeros_beyond_the_ends():
-    out = smooth_lips(torch.ones(5, 3))
-    np.testing.assert_allclose(out[:, 0], [0.7259, 1, 1, 1, 0.7259], atol=1e-4)
-    pulse = torch.zeros(5, 1)
-    pulse[2] = 1
-    np.testing.assert_allclose(smooth_lips(pulse)[:, 0], [0, 0.2741, 0.4519, 0.2741, 0], atol=1e-4)
-
-
-def test_pose_is_averaged_over_three_frames_and_two_at_the_ends():
-    out = smooth_pose(torch.tensor([[0.0], [3.0], [6.0], [0.0]]))
-    np.testing.assert_allclose(out[:, 0], [1.5, 3, 3, 3], atol=1e-6)
-    torch.testing.assert_close(smooth_pose(torch.tensor([[4.0]])), torch.tensor([[4.0]]))
-
-
-def test_a_driver_starts_again_when_it_ends():
-    assert wrapped(torch.arange(3)[:, None], 7)[:, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]
+def test_released_gains_and_smoothing_apply_to_clips(paper, photo):
+    crops = [np.roll(photo, k, 1) for k in range(3)]
+    found = paper.encode_clip(iter(crops))
+    frames = torch.cat(list(paper._frames(crops)))
+    with torch.inference_mode():
+        codes = paper._codes(frames)
+    torch.testing.assert_close(found["expression"], 1.2 * codes["expression"])
+    torch.testing.assert_close(found["blink"], 1.2 * codes["blink"])
+    torch.testing.assert_close(found["pose"], smooth_pose(codes["pose"]))
+    torch.testing.assert_close(found["lip"], smooth_lips(1.5 * codes["lip"]))

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from thgen.nn.fan import HourGlass, Motion
-from thgen.nn.resnet_se import AudioLip, Squeeze
-from thgen.nn.resnext import Appearance, Bottleneck
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
+from thgen.nn.fan import HourGlass
+from thgen.nn.resnet_se import Squeeze
+from thgen.nn.resnext import Bottleneck
 
 
 @pytest.fixture(autouse=True)

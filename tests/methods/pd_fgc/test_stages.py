@@ -12,14 +12,13 @@ from safetensors.torch import load_file
 from thgen.audio.mel import mel_spectrogram, mel_windows
 from thgen.cli import render as cli
 from thgen.compact import frozen_generator as pictures
-from thgen.compact.frozen_generator import Stand
+from thgen.compact.frozen_generator import FrozenGenerator
 from thgen.compact.generator import targets
 from thgen.compact.motion_head import GAZE, PLACE, SHAPE, TURN, FaceState, MotionHead
 from thgen.methods.pd_fgc.encoder_stages import VIEWS
+from thgen.methods.pd_fgc.networks import AudioLip, Motion
 from thgen.methods.pd_fgc.stages import Expression
 from thgen.nn.coefficients import place
-from thgen.nn.fan import Motion
-from thgen.nn.resnet_se import AudioLip
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS
 from thgen.training import checkpoint as ckpt
 from thgen.training.config import load_stage, preset_of, read_stages
@@ -358,7 +357,7 @@ def test_an_iris_counts_beside_lids_and_lips():
     """Shares of the groups: an iris alone, wrong by its spread, is 2 of 16 with both irises, lids, mouth and brows."""
     names = ("lids_L", "iris_L", "lids_R", "iris_R", "mouth", "corners", "brows")
     groups = {name: torch.tensor(float(name == "iris_L")) for name in names}
-    assert float(Stand.shape_of(groups)) == pytest.approx(2 / 16)
+    assert float(FrozenGenerator.shape_of(groups)) == pytest.approx(2 / 16)
 
 
 class Painter(torch.nn.Module):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from thgen.training.data.feature_cache import Kept
+from thgen.training.data.feature_cache import FeatureCache
 
 
 class Counting:
@@ -33,7 +33,7 @@ def views(value: float) -> torch.Tensor:
 
 def test_what_was_seen_is_not_looked_at_again(store):
     see = Counting()
-    kept = Kept(see, None)
+    kept = FeatureCache(see, None)
     first = kept.rows("motion", store, 0, 1, lambda: views(0.25))
     assert see.asked == 3 and first.shape == (300, 3) and (first == 0.25).all()
     assert torch.equal(first, kept.rows("motion", store, 0, 1, lambda: pytest.fail("looked again")))
@@ -44,9 +44,9 @@ def test_what_was_seen_is_not_looked_at_again(store):
 def test_a_folder_outlasts_the_process_for_the_same_networks(store, tmp_path):
     torch.manual_seed(0)
     network, folder = nn.Linear(3, 3), tmp_path / "kept"
-    Kept(Counting(), None, str(folder), (network,)).rows("motion", store, 0, 0, lambda: views(0.25))
-    again = Kept(Counting(), None, str(folder), (network,))
+    FeatureCache(Counting(), None, str(folder), (network,)).rows("motion", store, 0, 0, lambda: views(0.25))
+    again = FeatureCache(Counting(), None, str(folder), (network,))
     assert (again.rows("motion", store, 0, 0, lambda: pytest.fail("looked again")) == 0.25).all()
-    other = Kept(Counting(), None, str(folder), (nn.Linear(3, 3),))
+    other = FeatureCache(Counting(), None, str(folder), (nn.Linear(3, 3),))
     assert (other.rows("motion", store, 0, 0, lambda: views(0.75)) == 0.75).all(), "other weights see something else"
     assert len(list(folder.iterdir())) == 2 and not list(Path(folder).rglob("*.part.npy"))

@@ -18,7 +18,7 @@ STIR = (0.004, 0.02)  # half-widths of motion from which the plate begins to sho
 
 
 @dataclass(frozen=True)
-class Scene:
+class PhotoLayers:
     """What a photo shows besides keypoints, each map [B 1 H W] from 0 to 1: moving, how sure it is that a place moves
     with the head; hair, that it is hair or worn; mouth, how far it lies inside the parted lips. plate [B 3 S S] in
     [-1, 1]: what stands behind the head, in the size of the crop. lids [B 3 S S]: the photo with skin where its eyes
@@ -36,10 +36,10 @@ class Scene:
     drift: Tensor
     doubt: Tensor
 
-    def expand(self, count: int) -> Scene:
+    def expand(self, count: int) -> PhotoLayers:
         """The same for `count` frames."""
         maps = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "bite"}
-        return Scene(**{n: m.expand(count, -1, -1, -1) for n, m in maps.items()}, bite=self.bite.expand(count))
+        return PhotoLayers(**{n: m.expand(count, -1, -1, -1) for n, m in maps.items()}, bite=self.bite.expand(count))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Layers:
         return picture, torch.maximum(self.there, self.gone)
 
 
-def place(scene: Scene, turned: Tensor, flow: Tensor, size: int) -> Layers:
+def place(scene: PhotoLayers, turned: Tensor, flow: Tensor, size: int) -> Layers:
     """Where the head is now, and where it was: turned [B 2 g g], flow of the head as a whole; flow [B 2 G G] with which
     the photo is warped; size: S of the result."""
     # A strand that a flow between head and background leaves behind is nowhere near where the head takes its hair.

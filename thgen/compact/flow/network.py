@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thgen.compact.flow.compositing import Layers, Scene, place
+from thgen.compact.flow.compositing import Layers, PhotoLayers, place
 from thgen.compact.flow.dentition import Dentition, lips_shadow
 from thgen.compact.flow.eyes import ball_flow, behind_lids
 from thgen.compact.flow.hair import Mass, mass
@@ -225,7 +225,7 @@ class GuidedFlow(nn.Module):
 
     def forward(
         self, photo: Tensor, source: Tensor, target: Tensor, motion: Tensor, full: Tensor | None = None,
-        hair: Tensor | None = None, scene: Scene | None = None,
+        hair: Tensor | None = None, scene: PhotoLayers | None = None,
     ) -> Generated:  # fmt: skip
         """photo [B 3 256 256] in [-1, 1]; source, target keypoints [B K 3]; motion [B MOTION] (see `motion_code`);
         full [B 3 S S]: the crop at output resolution, by default the photo itself. With `full` the coarse flow is
@@ -289,7 +289,7 @@ class GuidedFlow(nn.Module):
                 skin = _lid_skin(scene, along.flow, lids, coarse, below)
         return self.compose(out, flow, paint, keep, DECISION * head, coarse, "bicubic", layers, skin, bite)
 
-    def _unseen_mouth(self, scene: Scene | None, target: Tensor, coarse: Coarse) -> Tensor:
+    def _unseen_mouth(self, scene: PhotoLayers | None, target: Tensor, coarse: Coarse) -> Tensor:
         """How far each place lies in an open mouth whose inside the photo does not show, [B 1 256 256]."""
         inside = resize(open_share(coarse.distance[:, 2:]), BASE)
         if scene is None:
@@ -297,7 +297,7 @@ class GuidedFlow(nn.Module):
         share = scene.bite.share(self.rig.lip_gap(self.rig.unpose(target).shape))
         return inside * share[:, None, None, None]
 
-    def _bite(self, scene: Scene, target: Tensor, distance: Tensor, shown: Tensor) -> Tensor | None:
+    def _bite(self, scene: PhotoLayers, target: Tensor, distance: Tensor, shown: Tensor) -> Tensor | None:
         """Teeth where the mouth is open and the photo shows none (`shown` [B 1 S S]), [B 4 S S]: colour in [0, 1] times
         cover, and cover; None if all mouths are shut. distance [B 1 H W] to the lips."""
         size = shown.shape[-1]
@@ -355,7 +355,7 @@ class LidSkin:
     weight: Tensor
 
 
-def _lid_skin(scene: Scene, turned: Tensor, closing: Tensor, coarse: Coarse, below: Tensor) -> LidSkin:
+def _lid_skin(scene: PhotoLayers, turned: Tensor, closing: Tensor, coarse: Coarse, below: Tensor) -> LidSkin:
     """Where lids come down over eyes they show skin that the photo has none of; their lashes stay the photo's own.
 
     closing [B 1 256 256]: how far lids have come down where no eye is open; below: 1 below the lower lids' edges.

@@ -21,7 +21,7 @@ from thgen.evaluation.scenes.held_out import FIRST_IDENTITY, PARTNER, spoken
 from thgen.face.crop import ANALYSER, landmark_square
 from thgen.face.look import Looker
 from thgen.methods.base import Factors, Identity, Method
-from thgen.methods.pd_fgc.method import variance
+from thgen.methods.pd_fgc.equations import variance
 from thgen.nn.coefficients import pick
 from thgen.schema import (
     BLINK_COEFFICIENTS,

@@ -14,16 +14,9 @@ from torch import Tensor
 
 from thgen.compact.frozen_generator import load_generator
 from thgen.losses.correlation import correlations
+from thgen.methods.pd_fgc.equations import audio_to_video, eye_contrast, pose_regression, pose_target, video_to_audio
 from thgen.methods.pd_fgc.eye_swap import swap_eyes
-from thgen.methods.pd_fgc.method import (
-    BLINK,
-    GAZE,
-    audio_to_video,
-    eye_contrast,
-    pose_regression,
-    pose_target,
-    video_to_audio,
-)
+from thgen.methods.pd_fgc.latents import BLINK, GAZE
 from thgen.methods.pd_fgc.stage_parts import VALIDATION, PdFgcStage, mean_scores
 from thgen.methods.pd_fgc.stage_settings import EyeData, KeptData, LipData
 from thgen.training.config import StageConfig

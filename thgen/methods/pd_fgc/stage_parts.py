@@ -12,23 +12,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thgen.audio.mel import mel_spectrogram, mel_windows
-from thgen.compact.frozen_generator import Stand, first, rows
+from thgen.compact.frozen_generator import FrozenGenerator, first, rows
 from thgen.compact.mosaic import frames_of, mosaic, shaken
 from thgen.compact.motion_head import MotionHead
 from thgen.face.crop import face_view, resized
 from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
 from thgen.losses.correlation import MemoryBank
-from thgen.methods.pd_fgc.method import Latents, consistency, motion_reconstruction, perceptual
+from thgen.methods.pd_fgc.equations import consistency, motion_reconstruction, perceptual
+from thgen.methods.pd_fgc.latents import Latents
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
 from thgen.methods.pd_fgc.stage_settings import KeptData, PdFgcData, PdFgcModel, PictureData
 from thgen.nn.discriminators import PatchDiscriminator
-from thgen.nn.fan import Motion
-from thgen.nn.resnet_se import AudioLip
-from thgen.nn.resnext import Appearance
 from thgen.nn.stylegan2 import StyleGenerator
 from thgen.schema import FPS, SAMPLE_RATE
 from thgen.training.config import StageConfig
 from thgen.training.data.batches import StepBatches
-from thgen.training.data.feature_cache import Kept
+from thgen.training.data.feature_cache import FeatureCache
 from thgen.training.data.samples import Moments, jittered, perspective, tensor
 from thgen.training.data.store import ClipStore
 from thgen.training.export import folder_of
@@ -88,7 +87,7 @@ class PdFgcStage(Task):
             "discriminator": PatchDiscriminator(),
         }
         self.store, self.val_store = (ClipStore(folder) for folder in (self.data.train, self.data.val))
-        self.stand = Stand(self.data.head, self.store) if self.compact else None
+        self.stand = FrozenGenerator(self.data.head, self.store) if self.compact else None
         self.prior: Prior | None = None
         self.motions: MotionPrior | None = None
         self.keep = self.data.keep if isinstance(self.data, KeptData) else 0
@@ -284,9 +283,9 @@ class PdFgcStage(Task):
         """Batches are made outside that of the loop."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
-    def _kept(self) -> Kept:
+    def _kept(self) -> FeatureCache:
         folder = self.data.kept if isinstance(self.data, KeptData) else ""
-        return Kept(self.see, self.views, folder, (self.appearance, self.faces.model))
+        return FeatureCache(self.see, self.views, folder, (self.appearance, self.faces.model))
 
     def version(self, rng: np.random.Generator, train: bool) -> int:
         """Which view of a clip is looked at: 0 as it is, the others augmented."""

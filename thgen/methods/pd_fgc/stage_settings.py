@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from thgen.compact.motion_head import MotionHead
-from thgen.methods.pd_fgc.method import BANK, WINDOW
-from thgen.nn.fan import Motion
-from thgen.nn.resnet_se import AudioLip
-from thgen.nn.resnext import Appearance
+from thgen.methods.pd_fgc.equations import BANK, WINDOW
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
 from thgen.nn.stylegan2 import StyleGenerator
 from thgen.training.settings import Count, Positive, Real, Settings, Share, arguments_of, networks_of
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from thgen.compact.frozen_generator import eye_difference, pose_difference
 from thgen.compact.motion_head import FaceState
 from thgen.errors import TrainingError
-from thgen.methods.pd_fgc.method import lip_decorrelation, window_average
+from thgen.methods.pd_fgc.equations import lip_decorrelation, window_average
 from thgen.methods.pd_fgc.stage_parts import VALIDATION, PdFgcStage, mean_scores
 from thgen.methods.pd_fgc.stage_settings import ExpressionData, PictureData
 from thgen.training.config import StageConfig
@@ -65,7 +65,7 @@ class AppearanceMotion(PdFgcStage):
 
     def validate(self) -> dict[str, float]:
         """keypoints: their error as in the loss; copy: that of the photo left as it is; mouth, iris_L and the others:
-        see Stand.group_errors. The paper preset has no keypoints, so no score."""
+        see FrozenGenerator.group_errors. The paper preset has no keypoints, so no score."""
         found = []
         for number in range(VALIDATION):
             batch = self._held(number)
@@ -208,8 +208,8 @@ class Expression(AppearanceMotion):
         return pose_difference(posed, here) + eye_difference(looking, here)
 
     def validate(self) -> dict[str, float]:
-        """Also the errors of mouth and brows (see Stand.group_errors), and "held": of the mouth when the expression is
-        the photo's. Told apart from the lips, it may be held without harm to them (tables 4 and 5 of the paper)."""
+        """Also the errors of mouth and brows (FrozenGenerator.group_errors), and "held": of the mouth when the
+        expression is the photo's. Told apart from the lips, it may be held without harm to them (tables 4 and 5)."""
         scores = super().validate()
         if self.stand is None:
             return scores

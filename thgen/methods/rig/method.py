@@ -18,7 +18,7 @@ import torch
 
 from thgen.analyser.network import Analyser
 from thgen.compact.flow.network import GuidedFlow
-from thgen.compact.generator import Guide, in_batches
+from thgen.compact.generator import Generator, in_batches
 from thgen.compact.slider_motion import own_factors, unit_movement
 from thgen.face.track import smooth
 from thgen.methods.base import Decoded, Factors, Identity, Method
@@ -38,7 +38,7 @@ class Rig(Method):
     networks = ("analyser", "audio", "rig")
 
     def __init__(self, analyser: Analyser, audio: AudioToLip, generator: GuidedFlow, device: torch.device) -> None:
-        self.guide, self.audio, self.device = Guide(analyser, generator, device), audio, device
+        self.guide, self.audio, self.device = Generator(analyser, generator, device), audio, device
 
     @classmethod
     def load(cls, device: torch.device) -> Rig:

@@ -19,7 +19,7 @@ See = Callable[[Tensor], Tensor]  # views [n 3 side side] -> features [n F]
 View = Callable[[np.random.Generator, Moments, bool], Tensor]  # moments, augmented? -> views
 
 
-class Kept:
+class FeatureCache:
     """Features of clips. Version 0 of a clip is seen as it is, each other one augmented in its own way.
 
     see: gives features, in evaluation mode and without gradients; view: prepares frames for it; folder: where features

@@ -1,0 +1,131 @@
+"""Networks of PD-FGC as released: appearance, motion with a head per factor, voice. Backbones: `thgen.nn`."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from thgen.nn.fan import FanEncoder
+from thgen.nn.resnet_se import ResNetSE
+from thgen.nn.resnext import ResNeXt
+
+
+class Appearance(nn.Module):
+    """What a person looks like: vector [B C] and map [B map_channels side side] of a photo [B 3 H W] in [-1, 1].
+
+    PD-FGC (Wang et al. 2023, section 3.2) as released: the average of ResNeXt-50 32x4d's last map, and that map through
+    a 1x1 convolution, which is where the generator starts. identities: classes of the identity head, training only.
+    """
+
+    def __init__(
+        self, depths: tuple[int, ...] = (3, 4, 6, 3), groups: int = 32, group_width: int = 4, base: int = 64,
+        map_channels: int = 512, side: int = 7, identities: int = 0,
+    ):  # fmt: skip
+        super().__init__()
+        self.config = {
+            "class": "pd_fgc_appearance", "depths": list(depths), "groups": groups, "group_width": group_width,
+            "base": base, "map_channels": map_channels, "side": side, "identities": identities,
+        }  # fmt: skip
+        self.model, self.side = ResNeXt(tuple(depths), groups, group_width, base), side
+        self.conv1x1 = nn.Conv2d(self.model.channels, map_channels, 1)
+        if identities:
+            self.fc = nn.Linear(self.model.channels, identities)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.model(x)
+        return found.mean((2, 3)), F.adaptive_avg_pool2d(self.conv1x1(found), self.side)
+
+    def identify(self, vector: Tensor) -> Tensor:
+        """Logits [B identities] of a vector [B C]."""
+        logits: Tensor = self.fc(vector)
+        return logits
+
+
+def head(features: int) -> nn.Sequential:
+    """[B features] -> [B features]; the batch norm stands after the ReLU, as released."""
+    return nn.Sequential(
+        nn.Linear(features, features), nn.ReLU(), nn.BatchNorm1d(features), nn.Linear(features, features)
+    )
+
+
+def embedding(features: int, size: int) -> nn.Sequential:
+    """Feature [B features] -> latent [B size]."""
+    return nn.Sequential(nn.ReLU(), nn.Linear(features, size))
+
+
+class Motion(nn.Module):
+    """The unified motion feature of a frame and the factors' heads on it (PD-FGC, section 3.2 and figure 2).
+
+    width, side, maps, squeeze, dropout (of the hourglass, in training): of FanEncoder; the others are sizes of latents.
+    """
+
+    def __init__(
+        self, width: int = 256, side: int = 224, features: int = 512, maps: int = 68, lip: int = 500, pose: int = 6,
+        eye: int = 6, expression: int = 30, dropout: float = 0.5, squeeze: int = 1,
+    ):  # fmt: skip
+        super().__init__()
+        self.config = {
+            "class": "pd_fgc_motion", "width": width, "side": side, "features": features, "maps": maps, "lip": lip,
+            "pose": pose, "eye": eye, "expression": expression, "dropout": dropout, "squeeze": squeeze,
+        }  # fmt: skip
+        self.model = FanEncoder(width, side, features, maps, dropout, squeeze)
+        self.to_mouth, self.mouth_embed = head(features), embedding(features, lip)
+        self.to_headpose, self.headpose_embed = head(features), embedding(features, pose)
+        self.to_eye, self.eye_embed = head(features), embedding(features, eye)
+        self.to_emo, self.emo_embed = head(features), embedding(features, expression)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames [B 3 side side] in [-1, 1] -> unified feature [B features]."""
+        feature: Tensor = self.model(x)
+        return feature
+
+    def lip_feature(self, feature: Tensor) -> Tensor:
+        """[B features], what the audio's feature is contrasted with (eq. 2, 3)."""
+        out: Tensor = self.to_mouth(feature)
+        return out
+
+    def pose(self, feature: Tensor) -> Tensor:
+        out: Tensor = self.headpose_embed(self.to_headpose(feature))
+        return out
+
+    def eye(self, feature: Tensor) -> Tensor:
+        out: Tensor = self.eye_embed(self.to_eye(feature))
+        return out
+
+    def expression(self, feature: Tensor) -> Tensor:
+        out: Tensor = self.emo_embed(self.to_emo(feature))
+        return out
+
+
+class AudioLip(nn.Module):
+    """What a voice says of the lips: feature [B features] (eq. 2, 3) and lip latent [B lip] of a mel window.
+
+    unit: features are brought to length sqrt(features) before the latent is made of them. Trained by cosines alone, the
+    lengths of a voice's and a picture's feature mean nothing; the released network uses them as they are.
+    """
+
+    def __init__(
+        self, channels: tuple[int, ...] = (32, 64, 128, 256), depths: tuple[int, ...] = (3, 4, 6, 3), mels: int = 80,
+        features: int = 512, attention: int = 128, lip: int = 500,
+        unit: bool = False,
+    ):  # fmt: skip
+        super().__init__()
+        self.config = {
+            "class": "pd_fgc_audio", "channels": list(channels), "depths": list(depths), "mels": mels,
+            "features": features, "attention": attention, "lip": lip, "unit": unit,
+        }  # fmt: skip
+        self.model = ResNetSE(tuple(channels), tuple(depths), mels, features, attention)
+        self.mouth_embed = nn.Sequential(nn.ReLU(), nn.Linear(features, lip))
+        self.unit = unit
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B 1 mels frames] in [0, 1] -> feature, latent."""
+        feature: Tensor = self.model(x)
+        return feature, self.embed(feature)
+
+    def embed(self, feature: Tensor) -> Tensor:
+        """Feature [B features] of a voice, or of lips that were seen -> lip latent [B lip]."""
+        if self.unit:
+            feature = F.normalize(feature, dim=1) * feature.shape[1] ** 0.5
+        latent: Tensor = self.mouth_embed(feature)
+        return latent

@@ -13,6 +13,7 @@ FILES = sorted((ROOT / "thgen").rglob("*.py"))
 LAYERS = (
     ("errors",),
     ("schema",),
+    ("facs",),
     ("weights.manifest", "idle_motion", "io", "methods.base"),
     ("weights.hub", "losses", "nn", "audio"),
     ("analyser.network", "compact.keypoint_rig", "face"),

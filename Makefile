@@ -11,10 +11,10 @@ SMOKE := out/smoke
 BARE := tests/test_hidden.py tests/synth/voice/test_speech.py tests/synth/voice/test_festival.py tests/synth/test_render_cli.py \
   tests/synth/head/test_facekit.py tests/methods/rig/test_audio_stage.py tests/cli/test_train.py tests/evaluation/reports/test_lips.py \
   tests/evaluation/reports/test_talk.py tests/evaluation/reports/test_variance.py tests/ui/test_browser.py \
-  $(addprefix tests/methods/pd_fgc/test_stages.py::test_,each_kept_view_of_a_clip_is_its_own \
+  $(addprefix tests/methods/pd_fgc/test_stages.py::test_,each_cached_view_of_a_clip_is_its_own \
     lids_and_lips_count_whatever_the_pose)
 
-.PHONY: help demo test test-bare app lint check smoke
+.PHONY: help demo test test-bare app lint check hooks smoke
 help:
 	@echo "make demo   a talking video from examples/, at out/demo.mp4"
 	@echo "make test   the whole test suite"
@@ -22,6 +22,7 @@ help:
 	@echo "make app    the page on http://127.0.0.1:7860"
 	@echo "make lint   format, lint and types"
 	@echo "make check  lint and the fast tests"
+	@echo "make hooks  format, lint, types and the tests of the house rules before every commit"
 	@echo "make smoke  render a few clips and train every stage of every preset for two steps (needs the FaceKit head)"
 
 $(PY):
@@ -60,6 +61,9 @@ lint: $(VENV)/.dev
 
 check: lint
 	$(PY) -m pytest -m "not slow and not browser" $(PYTEST_ARGS)
+
+hooks: $(VENV)/.dev
+	$(VENV)/bin/pre-commit install
 
 smoke: $(VENV)/.dev
 	rm -rf $(SMOKE)

@@ -23,11 +23,13 @@ from thgen.ui.server import PrivateFolder, serve
 
 folder = PrivateFolder.create()  # gradio asks for its place when it is imported
 
+from thgen import logs  # noqa: E402
 from thgen.request import Request  # noqa: E402
 from thgen.ui.engine import PipelineEngine  # noqa: E402
 from thgen.ui.layout import build_ui, launch_options  # noqa: E402
 from thgen.ui.session import Session, Update  # noqa: E402
 
+logs.show(logs.level_of())
 engine = PipelineEngine(preview_device="cpu" if borrowed else None)
 session = Session(engine)
 if borrowed:  # every video runs in a forked process, which would load the weights anew

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from thgen.facs import coefficients_of
 from thgen.io.mp4 import write_mp4
 from thgen.io.photo import write_png
 from thgen.schema import FPS, SAMPLES_PER_FRAME
 from thgen.synth.clip import head_mesh
-from thgen.synth.head.model import Performer, State
-from thgen.synth.motion import au_coefficients, track_states
+from thgen.synth.head.performer import Performer, State
+from thgen.synth.motion import track_states
 from thgen.synth.render.renderer import Camera, frame_window, render
 
 HERE = Path(__file__).parent
@@ -39,7 +40,7 @@ def performer(identity: int, top, bottom) -> Performer:
 def portrait(number: int, identity: int, pose, units: dict, walls) -> None:
     person = performer(identity, *walls)
     neutral = State.neutral()
-    state = State(au_coefficients(units), np.array([*pose, 0, 0, 0], np.float32), neutral.gaze)
+    state = State(coefficients_of(units), np.array([*pose, 0, 0, 0], np.float32), neutral.gaze)
     camera = frame_window(person, Camera(2.6, 88.0, -2.0), state, 2.7, 0.02)
     image = render(person, state, camera, 960).image[:, 96:-96]
     write_png(HERE / f"portrait_{number}.png", np.ascontiguousarray(image))

@@ -47,7 +47,7 @@ def layout():
     """The built-in head's layout of keypoints."""
     from thgen.synth.head.ellipsoid import ellipsoid_head
     from thgen.synth.head.keypoints import build_layout
-    from thgen.synth.head.model import neck_weight
+    from thgen.synth.head.performer import neck_weight
 
     return build_layout(ellipsoid_head(), neck_weight)
 

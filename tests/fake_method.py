@@ -16,7 +16,8 @@ import torch
 from thgen.errors import FaceError
 from thgen.face.crop import Square, sample_square
 from thgen.face.finder import Face, FaceCrop, Upright
-from thgen.methods.base import Decoded, Factors, Identity, Method
+from thgen.methods import METHODS
+from thgen.methods.base import Decoded, Factors, Identity, Method, Networks
 from thgen.pipeline import Session
 from thgen.schema import FACTORS, LIP_COEFFICIENTS, SAMPLES_PER_FRAME
 
@@ -24,20 +25,19 @@ JAW = LIP_COEFFICIENTS.index("jawOpen")
 
 
 class FakeMethod(Method):
-    name = "rig"  # what a request asks for that says nothing else
-    factors = tuple(FACTORS)
-    weights_name = "fake"
+    declaration = METHODS["rig"]  # what a request asks for that says nothing else
 
     def __init__(self) -> None:
         self.windows: list[int] = []  # frames of every call of decode
         self.photos = 0
 
     @classmethod
-    def load(cls, device: torch.device) -> FakeMethod:
+    def load(cls, networks: Networks) -> FakeMethod:
         return cls()
 
-    def encode_photo(self, crop: np.ndarray) -> Identity:
+    def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         self.photos += 1
+        crop = crops[0].image
         own = {name: torch.zeros(1, factor.size) for name, factor in FACTORS.items()}
         own["blink"] += 100
         return Identity(torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1, own, {})
@@ -50,18 +50,18 @@ class FakeMethod(Method):
         lips[:, JAW] = torch.from_numpy(loud)
         return {"lip": lips}
 
-    def encode_clip(self, crops: Iterable[np.ndarray]) -> Factors:
+    def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
         """Yaw is the brightness of the crop, in half degrees; nothing else moves."""
-        levels = torch.tensor([float(c.mean()) / 2 for c in crops])
+        levels = torch.tensor([float(c.image.mean()) / 2 for c in crops])
         factors = {name: torch.zeros(len(levels), factor.size) for name, factor in FACTORS.items()}
         factors["pose"][:, 0] = levels
         factors["blink"] += 100
         return factors
 
-    def decode(self, identity: Identity, factors: Factors) -> Decoded:
-        frames, mask = [], torch.zeros(len(factors["lip"]), 1, *identity.image.shape[2:])
+    def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
+        frames, mask = [], torch.zeros(len(window["lip"]), 1, *identity.image.shape[2:])
         size = identity.image.shape[-1]
-        for lip, pose, blink in zip(factors["lip"], factors["pose"], factors["blink"], strict=True):
+        for lip, pose, blink in zip(window["lip"], window["pose"], window["blink"], strict=True):
             image = identity.image[0].permute(1, 2, 0).numpy().copy()
             image = np.roll(image, round(float(pose[0])), axis=1)
             height = round(float(lip[JAW]) * size * 0.3)

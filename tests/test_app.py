@@ -58,6 +58,6 @@ def test_app_answers_on_its_port_and_ends_when_asked(tmp_path):
         (folder,) = tmp_path.iterdir()
         assert list(folder.glob("gradio/*/portrait_1.png"))
         server.send_signal(signal.SIGINT)  # while the weights may still be loading
-        assert server.wait(20) == 0 and list(tmp_path.iterdir()) == []
+        assert server.wait(60) == 0 and list(tmp_path.iterdir()) == []
     finally:
         server.kill()

@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -21,7 +20,8 @@ from thgen.errors import ControlError
 from thgen.io.ffmpeg import probe
 from thgen.io.mp4 import write_mp4
 from thgen.recipe import Recipe
-from thgen.schema import SAMPLE_RATE, Controls
+from thgen.schema import SAMPLE_RATE
+from thgen.settings import Controls
 
 
 @pytest.fixture
@@ -53,17 +53,28 @@ def test_flags_reach_the_request(folder, monkeypatch):
         folder, 1.0, 25, 25, "rig", 0, [], [], 1.0))  # fmt: skip
     flags = (
         "--photo p.png --audio a.wav --pose d.mp4 --gaze d.mp4 --set pose.yaw=10 --set gaze.pitch=-5 --set au.12=3 "
-        "--set blink.openness=80 --set expression.happy=0.7 --strength lip=1.2 --no-live blink --motion absolute "
-        "--others zero --expression-to p.png --blend expression=0:0,2:1 --seed 9 --face 1 --max-side 720 "
+        "--set blink.openness=80 --set expression.happy=0.7 --strength lip=1.2 --no-idle blink --motion absolute "
+        "--expression-to p.png --blend expression=0:0,2:1 --seed 9 --face 1 --max-side 720 "
         "--no-paste-back --out o.mp4"
     )
     assert generate(*flags.split()) == 0
     values = {"pose.yaw": 10, "gaze.pitch": -5, "au.12": 3, "blink.openness": 80, "expression.happy": 0.7}
-    controls = Controls(values, {"lip": 1.2}, {"blink": False}, "absolute", "zero", {"expression": "0:0, 2:1"})
+    controls = Controls(values=values, strength={"lip": 1.2}, idle={"blink": False}, motion="absolute",
+                        blend={"expression": "0:0, 2:1"})  # fmt: skip
     assert seen[0] == pipeline.Request(
-        "p.png", "a.wav", {"pose": "d.mp4", "gaze": "d.mp4"}, controls, "rig", 9, 1, 128, False, 720,
-        {"expression": "p.png"},
+        photo="p.png", audio="a.wav", drivers={"pose": "d.mp4", "gaze": "d.mp4"}, controls=controls, method="rig",
+        seed=9, face=1, size=128, paste_back=False, max_side=720, second_sources={"expression": "p.png"},
     )  # fmt: skip
+
+
+def test_flags_of_version_1_say_what_they_said():
+    parser = argparse.ArgumentParser()
+    generate_cli.add_parser(parser.add_subparsers())
+    old, new = (
+        generate_cli.merged(parser.parse_args(f"generate --method pd_fgc --photo x {flags}".split()))[0]
+        for flags in ("--no-live pose --others zero", "--no-idle pose --undriven zero")
+    )
+    assert old == new == Recipe(method="pd_fgc", controls=Controls(idle={"pose": False}, undriven="zero"))
 
 
 def test_recipe_makes_the_video_again(folder):
@@ -80,15 +91,16 @@ def test_recipe_makes_the_video_again(folder):
 
 
 def test_flags_override_a_recipe(folder, capsys):
-    base = Recipe("rig", 3, 1, 256, False, 720, Controls({"pose.yaw": 5, "au.1": 1}, {"lip": 2}, {"gaze": False}))
+    controls = Controls(values={"pose.yaw": 5, "au.1": 1}, strength={"lip": 2}, idle={"gaze": False})
+    base = Recipe(method="rig", seed=3, face=1, size=256, paste_back=False, max_side=720, controls=controls)
     (folder / "r.json").write_text(json.dumps(base.to_dict()))
     parser = argparse.ArgumentParser()
     generate_cli.add_parser(parser.add_subparsers())
-    flags = "generate --recipe r.json --set pose.yaw=9 --strength pose=0 --no-live pose --seed 0 --face 0 --photo x"
+    flags = "generate --recipe r.json --set pose.yaw=9 --strength pose=0 --no-idle pose --seed 0 --face 0 --photo x"
     recipe, files = generate_cli.merged(parser.parse_args(flags.split()))
     assert recipe.seed == 0 and recipe.face == 0 and recipe.size == 256 and not recipe.paste_back
     assert recipe.controls == Controls(
-        {"pose.yaw": 9, "au.1": 1}, {"lip": 2, "pose": 0}, {"gaze": False, "pose": False}
+        values={"pose.yaw": 9, "au.1": 1}, strength={"lip": 2, "pose": 0}, idle={"gaze": False, "pose": False}
     )
     assert files == {"photo": "x"}
 
@@ -148,8 +160,8 @@ BAD = {
     "recipe nowhere": ("--save-recipe none/r.json", "does not exist"),
     "unknown control": ("--set pose.jaw=1", "no control"),
     "out of range": ("--set pose.yaw=99", "outside its range"),
-    "not a number": ("--set pose.yaw=left", "NAME=NUMBER"),
-    "no value": ("--set pose.yaw", "NAME=NUMBER"),
+    "not a number": ("--set pose.yaw=left", "needs a number from -45 to 45"),
+    "no value": ("--set pose.yaw", "NAME=VALUE"),
     "unknown strength": ("--strength hair=1", "no factor"),
     "bad size": ("--size 100", "multiple of 32"),
     "bad recipe": ("--recipe text.jpg", "not valid JSON"),
@@ -178,7 +190,7 @@ def test_something_is_missing(folder, capsys, flags):
     assert "There is no" in (error := capsys.readouterr().err) and error.count("\n") == 1
 
 
-@pytest.mark.parametrize("flags", [[], ["nonsense"], ["generate", "--no-live", "lip"], ["generate", "--seed", "x"]])
+@pytest.mark.parametrize("flags", [[], ["nonsense"], ["generate", "--no-idle", "lip"], ["generate", "--seed", "x"]])
 def test_usage_errors(capsys, flags):
     with pytest.raises(SystemExit) as stop:
         main(flags)
@@ -225,8 +237,8 @@ def test_a_killed_process_leaves_nothing(tmp_path, number):
         "        for i in range(10**6):\n"
         "            yield np.zeros((64, 64, 3), np.uint8); time.sleep(0.01); print(i, flush=True)\n"
         "    write_mp4(sys.argv[1], frames(), (64, 64), 10**6)\n"
-        "from thgen import generate_cli\n"
-        "generate_cli.run = run\n"
+        "from thgen.cli import generate\n"
+        "generate.run = run\n"
         "signal.signal(signal.SIGTERM, __main__._stop)\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where tests run in the background
         "sys.exit(__main__.main(['generate']))\n"
@@ -238,13 +250,12 @@ def test_a_killed_process_leaves_nothing(tmp_path, number):
         process.stdout.readline()
     assert len(list(tmp_path.iterdir())) == 1  # the file in the making
     process.send_signal(number)
-    begin = time.monotonic()
-    _, error = process.communicate(timeout=20)
-    assert process.returncode == 130 and error == b"thgen: interrupted\n" and time.monotonic() - begin < 10
+    _, error = process.communicate(timeout=60)  # the frames would take hours
+    assert process.returncode == 130 and error == b"thgen: interrupted\n"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_pairs():
-    assert generate_cli._pairs("--set", ["a=1", "b=-2.5e0"]) == {"a": 1, "b": -2.5}
-    with pytest.raises(ControlError):
-        generate_cli._pairs("--set", ["a=1=2"])
+    assert generate_cli._pairs("--set", ["a=1", " b =-2.5e0"], "A=1") == {"a": "1", "b": "-2.5e0"}
+    with pytest.raises(ControlError, match="takes A=1, not 'a'"):
+        generate_cli._pairs("--set", ["a"], "A=1")

@@ -3,22 +3,23 @@
 import pytest
 import torch
 
-from thgen.controls import apply, apply_latents, au_weights, loop_index
+from thgen.controls import au_weights, loop_index, targets
 from thgen.errors import ControlError
-from thgen.schema import (
-    ACTION_UNITS,
-    CONTROLS,
-    EMOTIONS,
-    FACTORS,
-    LIP_COEFFICIENTS,
-    Controls,
-    au_factor,
-    blend_path,
-    path_text,
-)
+from thgen.methods.pd_fgc.declaration import PD_FGC
+from thgen.schema import ACTION_UNITS, EMOTIONS, FACTORS, LIP_COEFFICIENTS, SLIDERS, au_factor
+from thgen.settings import Controls, Settings, blend_path, path_text
 
 STILL = {"pose": False, "gaze": False, "blink": False}
 JAW = LIP_COEFFICIENTS.index("jawOpen")
+LATENTS = PD_FGC.factors
+
+
+def apply(own, driven, controls, seed, frames, **more):
+    return targets(tuple(FACTORS.values()), own, driven, controls, seed, frames, **more)
+
+
+def apply_latents(own, driven, controls, frames, **more):
+    return targets(LATENTS, own, driven, controls, 0, frames, **more)
 
 
 @pytest.fixture
@@ -177,9 +178,9 @@ def test_openness_reaches_its_ends(own, value):
     assert torch.allclose(result, own["blink"] * value / 100)
 
 
-@pytest.mark.parametrize("key", [k for k in CONTROLS if CONTROLS[k].neutral == 0])
+@pytest.mark.parametrize("key", [k for k in SLIDERS if SLIDERS[k].neutral == 0])
 def test_every_slider_moves_its_own_factor_and_no_other(own, key):
-    control = CONTROLS[key]
+    control = SLIDERS[key]
     result = apply(own, {}, Controls(values={key: control.high}, live=STILL), 0, 1)
     for name in own:
         moved = (result[name] - own[name]).abs().max() > 0.05
@@ -207,7 +208,7 @@ def test_emotions_are_their_action_units():
 
 def test_every_action_unit_reaches_its_shapes():
     for au, (_, stems) in ACTION_UNITS.items():
-        if f"au.{au}" not in CONTROLS:
+        if f"au.{au}" not in SLIDERS:
             continue
         factor = au_factor(au)
         weights = au_weights(factor, Controls(values={f"au.{au}": 5}))
@@ -292,7 +293,7 @@ def test_latents_come_in_windows_and_unknown_ones_are_refused():
     torch.testing.assert_close(part, whole[11:19])
     with pytest.raises(ControlError, match="no factor 'gaze'"):
         apply_latents(photo, {"gaze": latents(2, 2)}, Controls(), 3)
-    with pytest.raises(ControlError, match="Others must be one of stay, zero"):
+    with pytest.raises(ControlError, match="Undriven must be one of stay, zero"):
         Controls(others="wild")
 
 
@@ -300,28 +301,28 @@ def test_between_two_sources_along_keyframes(own):
     first, second = ({"expression": track("expression", 60, change)} for change in (0.2, 0.8))
     alone, other = (apply(own, driven, Controls(live=STILL), 0, 60)["expression"] for driven in (first, second))
     path = Controls(live=STILL, blend={"expression": "0:0, 1:1, 2:0.5"})
-    found = apply(own, first, path, 0, 60, toward=second)["expression"]
+    found = apply(own, first, path, 0, 60, second=second)["expression"]
     share = torch.cat([torch.arange(25) / 25, 1 - 0.5 * torch.arange(25) / 25, torch.full((10,), 0.5)])[:, None]
     torch.testing.assert_close(found, alone + share * (other - alone))
-    part = apply(own, first, path, 0, 10, start=20, toward=second)["expression"]
+    part = apply(own, first, path, 0, 10, start=20, second=second)["expression"]
     torch.testing.assert_close(part, found[20:30])
 
 
 def test_with_a_second_source_alone_the_photo_is_the_first(own):
     second = {"expression": track("expression", 40, 0.6)}
     whole = apply(own, second, Controls(live=STILL), 0, 40)["expression"]
-    half = apply(own, {}, Controls(live=STILL), 0, 40, toward=second)["expression"]
+    half = apply(own, {}, Controls(live=STILL), 0, 40, second=second)["expression"]
     torch.testing.assert_close(half, (own["expression"] + whole) / 2)
 
 
 def test_latents_between_two_sources():
     photo, first, second = {"expression": latents(1, 9)}, {"expression": latents(4, 9)}, {"expression": latents(6, 9)}
     for t in (0.0, 0.25, 1.0):
-        found = apply_latents(photo, first, Controls(blend={"expression": t}), 4, toward=second)["expression"]
+        found = apply_latents(photo, first, Controls(blend={"expression": t}), 4, second=second)["expression"]
         expected = (1 - t) * first["expression"] + t * second["expression"][:4]
         torch.testing.assert_close(found, expected)
     with pytest.raises(ControlError, match="no factor 'gaze'"):
-        apply_latents(photo, first, Controls(), 3, toward={"gaze": latents(2, 2)})
+        apply_latents(photo, first, Controls(), 3, second={"gaze": latents(2, 2)})
 
 
 def test_a_still_is_counted_from_a_face_at_rest(own):
@@ -357,4 +358,4 @@ def test_paths_are_read_as_they_are_written():
 )
 def test_bad_paths(blend, words):
     with pytest.raises(ControlError, match=words):
-        Controls(blend=blend)
+        Settings(controls={"blend": blend})

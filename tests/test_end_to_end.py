@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,8 @@ from thgen.io.photo import read_photo
 from thgen.io.sound import read_audio
 from thgen.pipeline import Session, available_methods, generate, preview
 from thgen.request import Request
-from thgen.schema import FPS, Controls
+from thgen.schema import FPS
+from thgen.settings import Controls
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 STILL = {"pose": False, "gaze": False, "blink": False}
@@ -51,14 +51,14 @@ def test_every_method_speaks_turns_and_holds_still(session, voice, method):
     """With its bundled weights: lips by the voice, the head by another's picture, and the photo as it is."""
     photo, other = EXAMPLES / "portrait_1.png", sorted(EXAMPLES.glob("portrait_*.png"))[-1]
     loaded = thgen.load(method, "cpu")
-    plain = Request(photo, voice, controls=Controls(live=STILL), method=method, size=256, paste_back=False)
+    plain = Request(photo=photo, audio=voice, controls=Controls(live=STILL), method=method, size=256, paste_back=False)
     frames = np.concatenate([w.frames for w in generate(plain, loaded)]).astype(np.float32)
     mouth = region(session, photo, slice(48, 68))
     moved = np.abs(np.diff(frames[:, *mouth], axis=0)).mean(axis=(1, 2, 3))
     assert moved[15:].mean() > 1.5 * moved[:11].mean()
     still = preview(plain, loaded).astype(np.float32)
     assert np.abs(still - loaded.prepare(plain).crop.image).mean() < 1, "nothing asked, nothing changed"
-    turned = generate(replace(plain, drivers={"pose": other}), loaded)
+    turned = generate(plain.but(drivers={"pose": other}), loaded)
     assert np.abs(next(turned).frames[0] - still).mean() > 1
     assert {w["name"] for w in loaded.weights()} >= {loaded.method.weights_name}
 
@@ -67,7 +67,7 @@ def test_every_method_speaks_turns_and_holds_still(session, voice, method):
 @pytest.mark.parametrize("portrait", sorted(p.name for p in EXAMPLES.glob("portrait_*.png")))
 def test_the_mouth_moves_with_the_voice_and_rests_in_silence(session, voice, portrait):
     photo = EXAMPLES / portrait
-    request = Request(photo, voice, controls=Controls(live=STILL), size=256, paste_back=False)
+    request = Request(photo=photo, audio=voice, controls=Controls(live=STILL), size=256, paste_back=False)
     frames = np.concatenate([w.frames for w in generate(request, session)]).astype(np.float32)
     assert len(frames) == 45
     mouth, brows = region(session, photo, slice(48, 68)), region(session, photo, slice(17, 27))
@@ -87,8 +87,8 @@ def test_the_mouth_moves_with_the_voice_and_rests_in_silence(session, voice, por
 def test_sliders_show(session, key, value):
     """Each moves what it names, more than everything else of the picture."""
     photo = EXAMPLES / "portrait_1.png"
-    still = preview(Request(photo, size=256, paste_back=False), session).astype(np.float32)
-    moved = preview(Request(photo, controls=Controls({key: value}), size=256, paste_back=False), session)
+    still = preview(Request(photo=photo, size=256, paste_back=False), session).astype(np.float32)
+    moved = preview(Request(photo=photo, controls=Controls(values={key: value}), size=256, paste_back=False), session)
     change = np.abs(moved - still).mean(axis=-1)
     eyes, mouth = region(session, photo, slice(36, 48)), region(session, photo, slice(48, 68))
     inside = {"pose.yaw": change[64:192, 64:192], "expression.happy": change[mouth]}.get(key, change[eyes])
@@ -112,6 +112,6 @@ def test_the_command_line(tmp_path, voice):
 
 @pytest.mark.slow
 def test_the_same_seed_makes_the_same_video(session, voice):
-    request = Request(EXAMPLES / "portrait_1.png", voice, size=256)
+    request = Request(photo=EXAMPLES / "portrait_1.png", audio=voice, size=256)
     first, second = (np.concatenate([w.frames for w in generate(request, session)]) for _ in range(2))
     assert np.array_equal(first, second)

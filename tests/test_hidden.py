@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from thgen.errors import AssetError
 from thgen.synth.clip import head_mesh
 from thgen.synth.voice import flite
 
+ROOT = Path(__file__).parents[1]
 LOAD = "import ctypes, sys\ntry: ctypes.CDLL(sys.argv[1])\nexcept OSError as error: print(error)\nelse: print('loaded')"
 
 
@@ -75,3 +77,14 @@ def test_names_are_checked():
     )
     with pytest.raises(pytest.UsageError, match="flute"):
         names_of("flute")
+
+
+def test_make_test_bare_names_tests_that_exist():
+    """One name that is gone ends `make test-bare` before any test has run."""
+    run = subprocess.run(["make", "-C", str(ROOT), "-pn", "help"], capture_output=True, text=True, check=True)
+    found = re.search("^BARE := (.*)$", run.stdout, re.M)
+    assert found
+    for item in found[1].split():
+        file, _, name = item.partition("::")
+        assert (ROOT / file).is_file(), file
+        assert not name or re.search(rf"^def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.M), item

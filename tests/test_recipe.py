@@ -8,19 +8,21 @@ from thgen import recipe as recipes
 from thgen.errors import ControlError, OutputError
 from thgen.recipe import Recipe, SourceFile
 from thgen.request import Request
-from thgen.schema import Controls
+from thgen.settings import Controls
 
 CONTROLS = Controls(
-    values={"pose.yaw": 10.0, "au.12": 3}, strength={"lip": 1.2}, live={"gaze": False}, motion="absolute",
-    others="zero", blend={"expression": "0:0, 2:1"},
+    values={"pose.yaw": 10.0, "au.12": 3}, strength={"lip": 1.2}, idle={"gaze": False}, motion="absolute",
+    blend={"expression": "0:0, 2:1"},
 )  # fmt: skip
 
 
 def test_there_and_back(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"photo")
-    files = {"photo": SourceFile.of(tmp_path / "a.jpg"), "pose": SourceFile("clip.mp4", "0" * 64),
-             "expression_to": SourceFile("smile.jpg", "1" * 64)}  # fmt: skip
-    recipe = Recipe("rig", 7, 1, 256, False, 720, CONTROLS, files)
+    files = {"photo": SourceFile.of(tmp_path / "a.jpg"), "pose": SourceFile(path="clip.mp4", sha256="0" * 64),
+             "expression_to": SourceFile(path="smile.jpg", sha256="1" * 64)}  # fmt: skip
+    recipe = Recipe(
+        method="rig", seed=7, face=1, size=256, paste_back=False, max_side=720, controls=CONTROLS, files=files
+    )
     recipes.save(recipe, tmp_path / "r.json")
     assert recipes.load(tmp_path / "r.json") == recipe
     assert files["photo"].unchanged() and not files["pose"].unchanged()
@@ -34,13 +36,16 @@ def test_an_empty_recipe_is_all_defaults(tmp_path):
 
 
 def test_defaults_are_those_of_a_request():
-    assert Request("p.jpg", "a.wav").recipe() == Recipe()
+    assert Recipe.of(Request(photo="p.jpg", audio="a.wav")) == Recipe()
 
 
 def test_a_requests_recipe_names_no_file():
-    request = Request("secret/p.jpg", "secret/a.wav", {"pose": "secret/c.mp4"}, CONTROLS, seed=3)
-    assert "secret" not in json.dumps(request.recipe().to_dict())
-    assert Recipe.from_dict(json.loads(json.dumps(request.recipe().to_dict()))) == request.recipe()
+    request = Request(
+        photo="secret/p.jpg", audio="secret/a.wav", drivers={"pose": "secret/c.mp4"}, controls=CONTROLS, seed=3
+    )
+    recipe = Recipe.of(request)
+    assert "secret" not in json.dumps(recipe.to_dict())
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
 @pytest.mark.parametrize(
@@ -50,28 +55,28 @@ def test_a_requests_recipe_names_no_file():
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ("[1]", "JSON object"),
-        ('{"sed": 1}', "unknown key 'sed'"),
-        ('{"thgen": 2}', "version"),
-        ('{"seed": "1"}', "type int"),
-        ('{"seed": true}', "type int"),
-        ('{"seed": 1.5}', "type int"),
-        ('{"paste_back": 1}', "type bool"),
+        ('{"sed": 1}', "no setting 'sed'"),
+        ('{"thgen": 3}', "version"),
+        ('{"seed": "1"}', "whole number"),
+        ('{"seed": true}', "whole number"),
+        ('{"seed": 1.5}', "whole number"),
+        ('{"paste_back": 1}', "true or false"),
         ('{"controls": []}', "JSON object"),
-        ('{"controls": {"value": {}}}', "unknown key 'value'"),
+        ('{"controls": {"value": {}}}', "no setting 'value'"),
         ('{"controls": {"values": {"pose.jaw": 1}}}', "no control 'pose.jaw'"),
         ('{"controls": {"values": {"pose.yaw": 100}}}', "outside its range"),
         ('{"controls": {"values": {"pose.yaw": NaN}}}', "outside its range"),
         ('{"controls": {"values": {"pose.yaw": "left"}}}', "needs a number"),
-        ('{"controls": {"values": [1]}}', "JSON object"),
-        ('{"controls": {"live": {"gaze": 0}}}', "type bool"),
+        ('{"controls": {"values": [1]}}', "dictionary"),
+        ('{"controls": {"live": {"gaze": 0}}}', "true or false"),
         ('{"controls": {"motion": "fast"}}', "Motion"),
         ('{"controls": {"motion": ["relative"]}}', "Motion"),
         ('{"controls": {"blend": {"expression": 2}}}', "from 0 to 1"),
-        ('{"controls": {"blend": [1]}}', "JSON object"),
+        ('{"controls": {"blend": [1]}}', "dictionary"),
         ('{"files": {"pose_to": {}}}', "unknown key 'pose_to'"),
         ('{"files": {"hat": {}}}', "unknown key 'hat'"),
         ('{"files": {"photo": {"path": "a"}}}', "sha256"),
-        ('{"files": {"photo": {"path": 1, "sha256": ""}}}', "type str"),
+        ('{"files": {"photo": {"path": 1, "sha256": ""}}}', "texts path and sha256"),
         ("\udcff", "not valid JSON"),
     ],
 )

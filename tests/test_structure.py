@@ -12,6 +12,8 @@ FILES = sorted((ROOT / "thgen").rglob("*.py"))
 # folder or module of thgen; of several that fit, the longest counts. Every module has a place.
 LAYERS = (
     ("errors",),
+    ("checks", "logs"),
+    ("declare",),
     ("schema",),
     ("facs",),
     ("weights.manifest", "idle_motion", "io", "methods.base"),
@@ -21,9 +23,10 @@ LAYERS = (
     ("evaluation.metrics", "training"),
     ("analyser", "compact.generator_stage", "weights"),
     ("compact.frozen_generator",),
+    ("compact.task",),
     ("methods",),
-    ("controls", "recipe"),
-    ("request",),
+    ("settings",),
+    ("controls", "recipe", "request"),
     ("plan",),
     ("pipeline",),
     ("api", "evaluation", "ui"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from thgen import pipeline
 from thgen.io.files import PathLike
 from thgen.pipeline import Session, Window
 from thgen.request import Request
-from thgen.schema import Controls
+from thgen.settings import Controls
 
 
 def load(method: str = "rig", device: str | None = None) -> Session:
@@ -22,29 +23,34 @@ def load(method: str = "rig", device: str | None = None) -> Session:
 
 
 def generate(
-    photo: PathLike | np.ndarray,
+    photo: PathLike | np.ndarray | Sequence[PathLike | np.ndarray],
     audio: PathLike | np.ndarray | None = None,
     drivers: Mapping[str, PathLike] | None = None,
-    controls: Controls | Mapping[str, float] | None = None,
+    controls: Controls | Mapping[str, Any] | None = None,
     method: str | None = None,
     seed: int = 0,
     *,
-    face: int = 0,
-    size: int = 512,
-    paste_back: bool = True,
-    max_side: int = 1080,
-    toward: Mapping[str, PathLike] | None = None,
+    second_sources: Mapping[str, PathLike] | None = None,
     session: Session | None = None,
+    toward: Mapping[str, PathLike] | None = None,
+    **settings: Any,
 ) -> Iterator[Window]:
     """Frames of a talking video, in windows of at most 8; see `Request` for the arguments.
 
-    method: None takes the session's, or "rig"; controls: Controls, or just the sliders, e.g. {"pose.yaw": 10}; session:
-    from `load`, to load nothing again.
+    photo:    one, or several of the same person (list or tuple), for methods that can use them
+    controls: Controls, or just the sliders, e.g. {"pose.yaw": 10}
+    method:   None takes the session's, or "rig"
+    session:  from `load`, to load nothing again
+    toward:   the old name of second_sources
+    settings: every other setting of the video (`thgen.settings.Settings`): face, size, paste_back, max_side, ...
     Inputs are read and checked at once. Closing the iterator stops the work. Raises any ThgenError.
     """
     if not isinstance(controls, Controls):
         controls = Controls(values=controls or {})
-    method = method or (session.method.name if session else "rig")
-    sources = drivers or {}, toward or {}
-    request = Request(photo, audio, sources[0], controls, method, seed, face, size, paste_back, max_side, sources[1])
+    first, *more = photo if isinstance(photo, list | tuple) else [photo]
+    request = Request(
+        photo=first, more_photos=tuple(more), audio=audio, drivers=drivers or {},
+        second_sources=second_sources or toward or {}, controls=controls, seed=seed,
+        method=method or (session.method.declaration.name if session else "rig"), **settings,
+    )  # fmt: skip
     return pipeline.generate(request, session)

@@ -1,8 +1,8 @@
-"""Photo + voice + driving clips -> video: the whole path, called by the command line, the page and the evaluation.
+"""Photos + voice + driving clips -> video: the whole path, called by the command line, the page and the evaluation.
 
-    photo --FaceFinder.crop--> crop --encode_photo--> Identity
-    voice --encode_audio--> Factors{lip};   clips --FaceFinder.track, encode_clip--> Factors, one set per clip
-    controls.apply -> target Factors;   decode -> frames, in windows;   Paster -> photo;   media.Mp4Writer -> mp4
+    photos --FaceFinder.crop--> crops --encode_photos--> Identity
+    voice  --encode_audio--> Factors;   clips --FaceFinder.track, encode_clip--> Factors, one set per clip
+    controls.targets, steer, finish -> target Factors;   decode -> frames, in windows;   Paster -> photo;   Mp4Writer
 
 Frames exist only one window at a time, so memory does not grow with the length of the voice.
 """
@@ -14,8 +14,8 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,18 +24,19 @@ import numpy as np
 import torch
 
 from thgen import controls as factor_controls
-from thgen.errors import ControlError, MethodError, WeightsError, shown
+from thgen.errors import FaceError, MethodError, PhotoError, WeightsError, shown
 from thgen.face.crop import limit_side
 from thgen.face.paste import Paster
 from thgen.io.files import PathLike, check_output
 from thgen.io.mp4 import Mp4Writer
 from thgen.io.photo import read_photo
 from thgen.io.process import TICK_SECONDS, Tick, no_tick
-from thgen.methods import METHODS
-from thgen.methods.base import UNITS, Factors, Identity, Method
+from thgen.methods import METHODS, declaration_of
+from thgen.methods.base import Factors, Identity, Method, Networks
 from thgen.plan import Plan, Progress, Reporter, plan
 from thgen.request import Request
-from thgen.schema import CONTROLS, FACTORS, FPS, MOTIONS, OTHERS
+from thgen.schema import FACTORS, FPS, SLIDERS
+from thgen.settings import Controls
 
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop, FaceFinder
@@ -96,27 +97,35 @@ class Session:
         self._lock = threading.Lock()  # of the two dictionaries; held for no longer than a look into them
 
     @classmethod
-    def load(cls, method: str = "rig", device: str | None = None, landmarks: str = "analyser") -> Session:
-        """device: "cpu", "cuda", ... or None for the best there is. Raises MethodError, WeightsError."""
+    def load(cls, method: str = "rig", device: str | None = None, landmarks: str = "analyser",
+             networks: Networks | None = None) -> Session:  # fmt: skip
+        """device: "cpu", "cuda", ... or None for the best there is; networks: loaded ones, to share them with other
+        sessions; they decide the device. Raises MethodError, WeightsError."""
         from thgen.face.finder import FaceFinder
         from thgen.weights import hub
 
-        target = _device(device)
         kind = method_class(method)  # an unknown name, or absent weights, are told before any are loaded
         if why := why_absent(method):
             raise WeightsError(why)
-        finder = FaceFinder(hub.load_network("analyser", target), target, landmarks=landmarks)
-        return cls(kind.load(target), finder)
+        shared = networks or hub.Networks(device)
+        finder = FaceFinder(shared.get("analyser"), shared.device, landmarks=landmarks)
+        return cls(kind.load(shared), finder)
 
     def prepare(self, request: Request, tick: Tick = no_tick) -> Prepared:
-        """Read, find, crop and encode the request's photo, or take it from the last few.
+        """Read, find, crop and encode the request's photos, or take them from the last few.
 
         Raises PhotoError, FaceError; MethodError when the request asks for another method than this one.
 
-        Whoever asks for the same photo meanwhile waits for it; whoever asks for another one does not.
+        Whoever asks for the same photos meanwhile waits for them; whoever asks for others does not.
         """
-        self._check(request)
-        key = (_photo_key(request.photo), request.face, request.size, request.paste_back, request.max_side)
+        name = self.method.declaration.name
+        if request.method != name:
+            raise MethodError(
+                f"The request asks for the method {shown(request.method)}, but {name!r} is loaded: load that one, or "
+                "ask for this one."
+            )
+        photos = tuple(_photo_key(photo) for photo in request.photos)
+        key = (photos, request.face, request.size, request.paste_back, request.max_side)
         with self._lock:
             busy = self._busy.setdefault(key, threading.Lock())
         while not busy.acquire(timeout=TICK_SECONDS):
@@ -136,28 +145,6 @@ class Session:
                 self._busy.pop(key, None)
             busy.release()
 
-    def _check(self, request: Request) -> None:
-        """Refuse what this method would ignore. Raises MethodError, ControlError."""
-        method, controls = self.method, request.controls
-        if request.method != method.name:
-            raise MethodError(
-                f"The request asks for the method {shown(request.method)}, but {method.name!r} is loaded: load that "
-                "one, or ask for this one."
-            )
-        if method.canonical and controls.motion != MOTIONS[0]:
-            raise ControlError(
-                f"With {method.name} a clip's own values always count: leave the motion {MOTIONS[0]}, not "
-                f"{controls.motion}."
-            )
-        if not method.canonical and controls.others != OTHERS[0]:
-            raise ControlError(
-                f"The factors of {method.name} have no canonical position: leave others {OTHERS[0]}, not "
-                f"{controls.others}."
-            )
-        moved = [key for key, value in controls.values.items() if value != CONTROLS[key].neutral]
-        if moved and not method.sliders:
-            raise ControlError(f"{method.name} has no sliders: leave out {moved[0]}, or choose another method.")
-
     def _prepare(self, request: Request, tick: Tick) -> Prepared:
         photo = read_photo(request.photo, tick)
         if request.paste_back:
@@ -165,34 +152,29 @@ class Session:
         upright = self.finder.upright(photo)
         crop = self.finder.crop(upright.photo, request.face, request.size, upright.faces)
         paster = Paster(upright.photo, crop.square, request.size) if request.paste_back else None
+        further = [self._further(n, other, request, tick) for n, other in enumerate(request.more_photos, 2)]
         warnings = (*upright.warnings, *crop.warnings)
-        return Prepared(crop, self.method.encode_photo(np.array(crop.image)), paster, warnings)
+        return Prepared(crop, self.method.encode_photos([crop, *further]), paster, warnings)
+
+    def _further(self, number: int, photo: PathLike | np.ndarray, request: Request, tick: Tick) -> FaceCrop:
+        """The largest face of another photo of the same person. Raises PhotoError, FaceError that name the photo."""
+        try:
+            upright = self.finder.upright(read_photo(photo, tick))
+            return self.finder.crop(upright.photo, 0, request.size, upright.faces)
+        except (PhotoError, FaceError) as error:
+            raise type(error)(f"Photo {number}: {error}") from error
 
     def weights(self) -> list[dict[str, Any]]:
         """What `hub.describe` says of every network that runs: the analyser's, and the method's own."""
         from thgen.weights import hub
 
-        names = dict.fromkeys(("analyser", *(self.method.networks or (self.method.weights_name,))))
-        return [hub.describe(name) for name in names]
-
-
-def _device(name: str | None) -> torch.device:
-    """Raises ControlError for a device that torch does not know or that is not there."""
-    best = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name or best)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ControlError(f"There is no device {shown(name)} here; leave it out to use {best}.") from error
-    return device
+        return [hub.describe(name) for name in dict.fromkeys(("analyser", *self.method.declaration.weights))]
 
 
 def method_class(name: str) -> type[Method]:
     """The class behind a method's name. Raises MethodError."""
-    if name not in METHODS:
-        raise MethodError(f"There is no method {shown(name)}; choose one of: {', '.join(METHODS)}.")
-    module, _, attribute = METHODS[name].partition(":")
-    return getattr(import_module(module), attribute)
+    module, _, attribute = declaration_of(name).method.partition(":")
+    return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
 
 
 def why_absent(name: str) -> str | None:
@@ -202,12 +184,12 @@ def why_absent(name: str) -> str | None:
     """
     from thgen.weights import hub
 
-    kind = method_class(name)
+    method = declaration_of(name)
     try:
-        missing = hub.absent(("analyser", *(kind.networks or (kind.weights_name,))))
+        missing = hub.absent(("analyser", *method.weights))
     except WeightsError as error:  # there is no manifest
         return str(error)
-    return f"The weights of {name!r} are not here ({', '.join(missing)}); {kind.weights_from}." if missing else None
+    return f"The weights of {name!r} are not here ({', '.join(missing)}); {method.weights_from}." if missing else None
 
 
 def available_methods() -> list[str]:
@@ -226,36 +208,58 @@ def _photo_key(photo: PathLike | np.ndarray) -> tuple:
     return str(Path(photo).resolve()), stat.st_mtime_ns, stat.st_size
 
 
+@dataclass(frozen=True)
+class Targets:
+    """What every frame shall show: factors of the method, each [frames D], and beside latents what common sliders and
+    idle motion make of the measured face (see `Identity.measured`)."""
+
+    factors: Factors
+    sliders: Factors | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.factors.values())))
+
+    def part(self, start: int, stop: int) -> Targets:
+        """Frames [start, stop)."""
+        cut = {name: values[start:stop] for name, values in self.factors.items()}
+        return Targets(cut, self.sliders and {name: values[start:stop] for name, values in self.sliders.items()})
+
+
+def targets(method: Method, identity: Identity, controls: Controls, seed: int = 0, frames: int = 1,
+            driven: Mapping[str, torch.Tensor] | None = None, voiced: tuple[str, ...] = (),
+            second: Mapping[str, torch.Tensor] | None = None) -> Targets:  # fmt: skip
+    """Target values of a whole video: drivers, controls, the method's own steering, and what it makes of the track.
+
+    driven, second: factor -> [N D], see `controls.targets`; without them, those of a person who is driven by nothing.
+    """
+    driven = dict(driven or {})
+    track = factor_controls.targets(method.declaration.factors, identity.own, driven, controls, seed, frames,
+                                    voiced=voiced, second=dict(second or {}))  # fmt: skip
+    own = {key: value for key, value in controls.values.items() if key not in SLIDERS}
+    for name, offset in method.steer(identity, own).items() if own else ():
+        track[name] = track[name] + offset.to(track[name])
+    track = method.finish(identity, track)
+    if identity.measured is None:
+        return Targets(track)
+    # What is driven does not move by itself beside its driver.
+    still = controls.model_copy(update={"idle": {**controls.idle, **dict.fromkeys(driven, False)}})
+    return Targets(track, factor_controls.targets(tuple(FACTORS.values()), identity.measured, {}, still, seed, frames))
+
+
 def frames_of(plan: Plan, request: Request, session: Session) -> Iterator[Window]:
-    """Decode a plan window by window. Only the target factors, 200 bytes per frame, exist for the whole video."""
-    target = _targets(plan.prepared.identity, plan, request, session.method.canonical)
+    """Decode a plan window by window. Only the target factors exist for the whole video."""
+    identity = plan.prepared.identity
+    target = targets(session.method, identity, request.controls, request.seed, plan.frames, plan.driven, plan.voiced,
+                     plan.second)  # fmt: skip
     for start in range(0, plan.frames, WINDOW):
-        window = {name: values[start : start + WINDOW] for name, values in target.items()}
-        yield Window(_render(plan.prepared, window, session.method), start, plan.frames)
+        yield Window(_render(plan.prepared, target.part(start, start + WINDOW), session.method), start, plan.frames)
 
 
-def _targets(identity: Identity, plan: Plan | None, request: Request, latents: bool) -> Factors:
-    """Target values of every factor, [frames D]; of latents, those of the factors with units beside them. Without a
-    plan those of one still that nothing drives."""
-    controls, seed = request.controls, request.seed
-    driven, toward, frames = (plan.driven, plan.toward, plan.frames) if plan else ({}, {}, 1)
-    voiced = plan.voiced if plan else ()
-    target = factor_controls.targets(latents, identity.own, driven, controls, seed, frames, voiced=voiced,
-                                     toward=toward)  # fmt: skip
-    if identity.units is None:
-        return target
-    # What is driven does not live beside its driver.
-    still = replace(controls, live={**controls.live, **{n: False for n in driven if FACTORS[n].live}})
-    units = factor_controls.apply(identity.units, {}, still, seed, frames)
-    return target | {UNITS + name: values for name, values in units.items()}
-
-
-def _render(prepared: Prepared, target: Factors, method: Method) -> np.ndarray:
-    """Target factors of n frames -> uint8 RGB [n H W 3], pasted back if so prepared."""
-    count = len(next(iter(target.values())))
+def _render(prepared: Prepared, target: Targets, method: Method) -> np.ndarray:
+    """Targets of n frames -> uint8 RGB [n H W 3], pasted back if so prepared."""
+    count = len(target)
     step = CPU_CHUNK if prepared.identity.image.device.type == "cpu" else count
-    parts = [_decode(prepared, {name: v[i : i + step] for name, v in target.items()}, method)
-             for i in range(0, count, step)]  # fmt: skip
+    parts = [_decode(prepared, target.part(i, i + step), method) for i in range(0, count, step)]
     frames, masks = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     if prepared.paster is None:
         return frames
@@ -266,9 +270,9 @@ def _render(prepared: Prepared, target: Factors, method: Method) -> np.ndarray:
 
 
 @torch.inference_mode()
-def _decode(prepared: Prepared, target: Factors, method: Method) -> tuple[np.ndarray, np.ndarray]:
+def _decode(prepared: Prepared, target: Targets, method: Method) -> tuple[np.ndarray, np.ndarray]:
     """Frames of the crop uint8 RGB [n S S 3], and their mask float32 [n S S] in [0, 1]."""
-    decoded = method.decode(prepared.identity, target)
+    decoded = method.decode(prepared.identity, target.factors, target.sliders)
     return decoded.images(), decoded.mask[:, 0].float().cpu().numpy()
 
 
@@ -284,7 +288,7 @@ def generate(request: Request, session: Session | None = None, progress: Progres
 def preview(request: Request, session: Session) -> np.ndarray:
     """One still, uint8 RGB [H W 3]: the photo with the sliders applied; voice and clips are not looked at."""
     prepared = session.prepare(request)
-    target = _targets(prepared.identity, None, request, session.method.canonical)
+    target = targets(session.method, prepared.identity, request.controls, request.seed)
     return _render(prepared, target, session.method)[0]
 
 
@@ -303,14 +307,14 @@ def render_video(request: Request, out: PathLike, progress: Progress | None = No
     with tempfile.TemporaryDirectory(prefix="thgen-") as folder:
         work = plan(request, session, report, wave=Path(folder) / "sound.wav", longest=longest)
         weights = session.weights()
-        comment = _comment(session.method.name, request.seed, weights)
+        comment = _comment(request.method, request.seed, weights)
         with Mp4Writer(out, work.prepared.size, work.frames, work.sound, comment, report.tick) as video:
             for window in frames_of(work, request, session):
                 video.write(window.frames)
                 done = window.start + len(window.frames)
                 report(0.1 + 0.88 * done / work.frames, f"Frame {done} of {work.frames}")
             report(0.98, "Finishing the file")
-    return Result(out, work.frames / FPS, work.frames, FPS, session.method.name, request.seed, weights, work.warnings,
+    return Result(out, work.frames / FPS, work.frames, FPS, request.method, request.seed, weights, work.warnings,
                   time.monotonic() - begin)  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from thgen.errors import AudioError, ControlError
+from thgen.errors import AudioError
 from thgen.face.crop import limit_side
 from thgen.face.track import check_gaps, fill_gaps, stop_at_gap
 from thgen.io.clip import CLIP_MAX_SIDE, read_clip
@@ -20,14 +20,13 @@ from thgen.io.files import PathLike
 from thgen.io.photo import is_photo, read_photo
 from thgen.io.process import Tick
 from thgen.io.sound import Sound, read_sound
-from thgen.methods.base import Factors, Method
+from thgen.methods.base import Factors
 from thgen.request import Request
 from thgen.schema import FPS, SAMPLES_PER_FRAME
 
 if TYPE_CHECKING:
+    from thgen.face.finder import FaceCrop
     from thgen.pipeline import Prepared, Session
-
-CLIP_SIZE = 256  # px of the tracked crops of a driving clip
 
 Progress = Callable[[float, str], None]  # fraction 0 to 1, what is going on; it may raise, which ends the work
 
@@ -49,11 +48,11 @@ class Reporter:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything but the frames. driven, toward: per factor [N D]; sound: what the video plays."""
+    """Everything but the frames. driven, second: per factor [N D]; sound: what the video plays."""
 
     prepared: Prepared
     driven: Factors
-    toward: Factors  # the second sources
+    second: Factors  # the second sources
     voiced: tuple[str, ...]
     frames: int
     warnings: list[str]
@@ -75,17 +74,18 @@ class _Clips:
         """Encode a clip: factors of its first frames (all, without a voice), each [N D]. Short gaps without a face are
         interpolated. Raises ClipError, PhotoError, AudioError."""
         found: list[bool] = []
-        frames = _still(path, self.report.tick) if still else read_clip(path, self.report.tick)
-        wanted = self.frames
+        fps = self.session.method.declaration.clip_fps
+        frames = _still(path, self.report.tick) if still else read_clip(path, self.report.tick, fps)
+        wanted = None if self.frames is None else math.ceil(self.frames * fps / FPS)
         if wanted is None and self.longest is not None:
-            wanted = math.ceil(self.longest * FPS) + 1
+            wanted = math.ceil(self.longest * fps) + 1
         try:
             factors = self.session.method.encode_clip(self._faces(path.name, islice(frames, wanted), found))
         finally:
             frames.close()
         if self.frames is None:
-            check_length(len(found) / FPS, self.longest)
-        if self.frames and 1 < len(found) < self.frames - 1:
+            check_length(len(found) / fps, self.longest)
+        if wanted and self.frames and 1 < len(found) < wanted - 1:
             self.warnings.append(f"{path.name} is shorter than the video: it plays forwards and backwards in turn.")
         if lost := found.count(False):
             self.warnings.append(
@@ -93,26 +93,37 @@ class _Clips:
             )
             seen = np.array(found)
             factors = {n: torch.from_numpy(fill_gaps(v.cpu().numpy(), seen)).to(v) for n, v in factors.items()}
-        self.encoded[path] = factors
+        self.encoded[path] = {name: resampled(track, fps) for name, track in factors.items()}
 
-    def _faces(self, name: str, frames: Iterable[np.ndarray], found: list[bool]) -> Iterator[np.ndarray]:
-        """The clip's crops, uint8 [S S 3], one per frame; where there is none a neighbour stands in, told in `found`.
+    def _faces(self, name: str, frames: Iterable[np.ndarray], found: list[bool]) -> Iterator[FaceCrop]:
+        """The clip's faces, one per frame. Where there is none a neighbour stands in, and `found` says so.
 
         Raises ClipError after the last frame when too many were without a face.
         """
-        last: np.ndarray | None = None
-        for crop in self.session.finder.track(frames, CLIP_SIZE):
-            if len(found) % FPS == 0:
-                self.report(0.05, f"Watching {name}, {len(found) // FPS} s")
+        last: FaceCrop | None = None
+        size, fps = self.session.method.declaration.clip_size, self.session.method.declaration.clip_fps
+        for crop in self.session.finder.track(frames, size):
+            if len(found) % fps == 0:
+                self.report(0.05, f"Watching {name}, {len(found) // fps} s")
             found.append(crop is not None)
-            stop_at_gap(found)
+            stop_at_gap(found, fps)
             if crop is not None:
                 if last is None:
-                    yield from [crop.image] * (len(found) - 1)  # the first face also stands for the frames before it
-                last = crop.image
+                    yield from [crop] * (len(found) - 1)  # the first face also stands for the frames before it
+                last = crop
             if last is not None:
                 yield last
-        check_gaps(np.array(found))
+        check_gaps(np.array(found), fps)
+
+
+def resampled(track: torch.Tensor, fps: float) -> torch.Tensor:
+    """Values [N D] at `fps` -> the same at 25 fps, on straight lines between the frames."""
+    if fps == FPS or len(track) == 1:
+        return track
+    here = torch.arange(round(len(track) * FPS / fps), dtype=torch.float64) * (fps / FPS)
+    before = here.long().clamp(max=len(track) - 1)
+    after = (before + 1).clamp(max=len(track) - 1)
+    return torch.lerp(track[before], track[after], (here - before).to(track)[:, None])
 
 
 def check_length(seconds: float, longest: float | None) -> None:
@@ -131,10 +142,7 @@ def plan(request: Request, session: Session, progress: Progress | None = None, *
     wave:    where to keep the sound for the video; longest: seconds of video, more are refused.
     """
     report = Reporter(progress)
-    sources = {**dict.fromkeys(Path(p) for p in (*request.drivers.values(), *request.toward.values()))}
-    absent = [name for name in (*request.drivers, *request.toward) if name not in session.method.factors]
-    if absent:
-        raise ControlError(f"The method {session.method.name} has no factor {absent[0]!r} that a clip could drive.")
+    sources = tuple(dict.fromkeys(Path(clip) for clip in request.clips))
     if request.audio is None and not sources:
         raise AudioError("There is nothing to animate: give a voice, or a driving clip.")
     stills = {path: is_photo(path, report.tick) for path in sources}
@@ -150,22 +158,19 @@ def plan(request: Request, session: Session, progress: Progress | None = None, *
     clips = _Clips(session, report, frames, longest, warnings)
     for path, still in stills.items():
         clips.add(path, still)
-    driven, toward = (_tracks(given, clips.encoded, session.method) for given in (request.drivers, request.toward))
+    driven, second = (_tracks(given, clips.encoded) for given in (request.drivers, request.second_sources))
     if sound is None or frames is None:
-        frames = max(len(track) for track in (*driven.values(), *toward.values()))
-        return Plan(prepared, driven, toward, (), frames, warnings)
+        frames = max(len(track) for track in (*driven.values(), *second.values()))
+        return Plan(prepared, driven, second, (), frames, warnings)
     report(0.1, "Listening")
     voice = session.method.encode_audio(sound.samples, frames)
     voiced = tuple(name for name in voice if name not in driven)
     driven = {**driven, **{name: voice[name] for name in voiced}}
-    return Plan(prepared, driven, toward, voiced, frames, warnings, sound)
+    return Plan(prepared, driven, second, voiced, frames, warnings, sound)
 
 
-def _tracks(sources: Mapping[str, PathLike], clips: Mapping[Path, Factors], method: Method) -> Factors:
-    """What drives each factor, [N D]. Raises ControlError."""
-    for name, path in sources.items():
-        if name not in clips[Path(path)]:
-            raise ControlError(f"With {method.name} a clip cannot drive {name!r}.")
+def _tracks(sources: Mapping[str, PathLike], clips: Mapping[Path, Factors]) -> Factors:
+    """What drives each factor, [N D]."""
     return {name: clips[Path(path)][name] for name, path in sources.items()}
 
 

@@ -1,11 +1,13 @@
 """Everything that makes a video again, as one small JSON file.
 
-    {"thgen": 1, "method": "rig", "seed": 0, "face": 0, "size": 512, "paste_back": true, "max_side": 1080,
-     "controls": {"values": {"pose.yaw": 10}, "strength": {"lip": 1.2}, "live": {"gaze": false}, "motion": "relative"},
+    {"thgen": 2, "method": "rig", "seed": 0, "face": 0, "size": 512, "paste_back": true, "max_side": 1080,
+     "controls": {"values": {"pose.yaw": 10}, "strength": {"lip": 1.2}, "idle": {"gaze": false}, "motion": "relative"},
      "files": {"photo": {"path": "me.jpg", "sha256": "..."}, "audio": {...}, "pose": {...}}}
 
 A recipe holds no picture and no sound. The page writes it without `files`; the command line with them, so that
 `generate --recipe in.json --out again.mp4` needs nothing else while the files lie where they lay.
+
+Version 1 had other names (`settings.OLD_NAMES`); it is read as well.
 """
 
 from __future__ import annotations
@@ -13,22 +15,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pydantic import field_validator
+
 from thgen.errors import ControlError, OutputError, shown
 from thgen.io.files import regular_file
-from thgen.schema import FACTORS, Controls
+from thgen.settings import Model, Settings, Whole, all_factors, plain
 
-VERSION = 1
+VERSION = 2
+READS = (1, VERSION)
 MAX_BYTES = 1 << 20
-TOWARD = "_to"  # after the name of a factor: its second source
-ROLES = ("photo", "audio", *FACTORS, *(name + TOWARD for name, f in FACTORS.items() if f.blends))  # of recorded files
+SECOND = "_to"  # after the name of a factor: its second source
 
 
-@dataclass(frozen=True)
-class SourceFile:
+class SourceFile(Model):
     """A file that went into a video: where it lay, and the SHA-256 of its bytes."""
 
     path: str
@@ -37,7 +39,7 @@ class SourceFile:
     @classmethod
     def of(cls, path: str | Path) -> SourceFile:
         with open(path, "rb") as file:
-            return cls(str(path), hashlib.file_digest(file, "sha256").hexdigest())
+            return cls(path=str(path), sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
     def there(self) -> bool:
         """Whether a plain file lies there; a name that the system cannot take is none."""
@@ -51,62 +53,65 @@ class SourceFile:
         return self.there() and self.of(self.path).sha256 == self.sha256
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """The settings of a `Request`, and the files it used (role -> file; may be empty)."""
+def roles(photos: int = 1) -> tuple[str, ...]:
+    """What a file may be in a video: photo, photo_2 ... of so many, audio, a factor, <factor>_to."""
+    factors = all_factors()
+    more = tuple(f"photo_{n}" for n in range(2, photos + 1))
+    return ("photo", *more, "audio", *factors, *(name + SECOND for name, f in factors.items() if f.blends))
 
-    method: str = "rig"
-    seed: int = 0
-    face: int = 0
-    size: int = 512
-    paste_back: bool = True
-    max_side: int = 1080
-    controls: Controls = field(default_factory=Controls)
-    files: Mapping[str, SourceFile] = field(default_factory=dict)
+
+class Recipe(Settings):
+    """The settings of a video, and the files it used (role -> file; may be empty)."""
+
+    files: Mapping[str, SourceFile] = {}
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _known_roles(cls, value: Any, info: Any) -> dict[str, SourceFile]:
+        files = _mapping(value, "recipe's files")
+        known = roles(1 + max(0, len([role for role in files if role.startswith("photo_")])))
+        for role in files:
+            if role not in known:
+                raise ControlError(f"The recipe's files have an unknown key {shown(role)}; known: {', '.join(known)}.")
+        return {role: _source(role, file) for role, file in files.items()}
+
+    @classmethod
+    def of(cls, settings: Settings) -> Recipe:
+        """Of settings alone, without the names of any file."""
+        return cls(**{name: getattr(settings, name) for name in Settings.model_fields})
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds; `from_dict` reads it back to an equal recipe."""
-        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("controls", "files")}
-        result = {"thgen": VERSION, **settings, "controls": self.controls.to_dict()}
-        if self.files:
-            result["files"] = {role: asdict(file) for role, file in self.files.items()}
-        return result
+        return {"thgen": VERSION, **self.model_dump(mode="json", exclude=None if self.files else {"files"})}
 
     @classmethod
     def from_dict(cls, data: object) -> Recipe:
-        """Checks every key, type and range. Raises ControlError."""
-        known = {"thgen", *(f.name for f in fields(cls))}
-        data = _mapping(data, "recipe", known)
-        if data.get("thgen", VERSION) != VERSION:
-            raise ControlError(f"The recipe is of version {shown(data['thgen'])}; this thgen reads version {VERSION}.")
-        kinds = {"method": str, "seed": int, "face": int, "size": int, "paste_back": bool, "max_side": int}
-        settings = {key: _typed(key, data[key], kind) for key, kind in kinds.items() if key in data}
-        controls = _mapping(data.get("controls", {}), "recipe's controls", {f.name for f in fields(Controls)})
-        for name in ("values", "strength", "live", "blend"):
-            _mapping(controls.get(name, {}), f"recipe's {name}", None)
-        for name, on in controls.get("live", {}).items():
-            _typed(f"live.{name}", on, bool)
-        files = _mapping(data.get("files", {}), "recipe's files", set(ROLES))
-        sources = {}
-        for role, file in files.items():
-            file = _mapping(file, f"recipe's {role} file", {"path", "sha256"})
-            sources[role] = SourceFile(*(_typed(f"{role}.{k}", file.get(k), str) for k in ("path", "sha256")))
-        return cls(**settings, controls=Controls(**controls), files=sources)
+        """Checks every key, type and range. Raises MethodError, ControlError."""
+        given = dict(_mapping(data, "recipe"))
+        version = given.pop("thgen", VERSION)
+        if version not in READS:
+            raise ControlError(f"The recipe is of version {shown(version)}; this thgen reads version {VERSION} and 1.")
+        given["controls"] = dict(_mapping(given.get("controls", {}), "recipe's controls"))
+        for name, (model, spec) in plain().items():  # JSON has types: a seed "7" was written by nobody
+            value = (given if issubclass(Settings, model) else given["controls"]).get(name, 0)
+            if isinstance(spec, Whole) and (not isinstance(value, int) or isinstance(value, bool)):
+                raise ControlError(f"In the recipe {name!r} must be a whole number, not {shown(value)}.")
+        return cls(**given)
 
 
-def _mapping(value: object, what: str, known: set[str] | None) -> dict[str, Any]:
-    if not isinstance(value, dict):
+def _mapping(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
         raise ControlError(f"The {what} must be a JSON object, not {type(value).__name__}.")
-    for key in value:
-        if known is not None and key not in known:
-            raise ControlError(f"The {what} has an unknown key {shown(key)}; known are {', '.join(sorted(known))}.")
     return value
 
 
-def _typed(key: str, value: object, kind: type) -> Any:
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ControlError(f"In the recipe {key!r} must be of type {kind.__name__}, not {shown(value)}.")
-    return value
+def _source(role: str, file: object) -> SourceFile:
+    if isinstance(file, SourceFile):
+        return file
+    entry = _mapping(file, f"recipe's {role} file")
+    if set(entry) != {"path", "sha256"} or not all(isinstance(v, str) for v in entry.values()):
+        raise ControlError(f"The recipe's {role} file needs the texts path and sha256, not {shown(dict(entry))}.")
+    return SourceFile(**entry)
 
 
 def save(recipe: Recipe, path: str | Path) -> None:
@@ -118,7 +123,7 @@ def save(recipe: Recipe, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Recipe:
-    """Read a recipe. Raises ControlError: absent, too large, not JSON, or with an unknown or wrong entry."""
+    """Read a recipe. Raises ControlError (absent, too large, not JSON, an unknown or wrong entry) and MethodError."""
     path = regular_file(path, ControlError, "recipe", MAX_BYTES)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))

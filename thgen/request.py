@@ -3,70 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from pydantic import field_validator, model_validator
 
-from thgen.errors import ControlError, shown
+from thgen.checks import table
+from thgen.declare import CLIP
+from thgen.errors import ControlError
 from thgen.io.files import PathLike
-from thgen.recipe import Recipe
-from thgen.schema import FACTORS, Controls, flag, table, whole
+from thgen.settings import Settings
 
-SIZE_RANGE = (128, 1024)  # px of the generated crop, a multiple of SIZE_STEP
-SIZE_STEP = 32
-MAX_SIDE_RANGE = (256, 4096)  # px of the longer side of a video that keeps the whole photo
-SEED_MAX = 2**63 - 1
-FACES_MAX = 1000
+Photo = PathLike | np.ndarray
 
 
-@dataclass(frozen=True)
-class Request:
-    """Everything that one video is made of. Raises ControlError when something is unknown or outside its range.
+class Request(Settings):
+    """The settings of a video, and its files. Raises MethodError, ControlError when something is unknown, outside its
+    range, or would be ignored by the method.
 
-    photo:      path, or uint8 RGB [H W 3]
-    audio:      path (sound, or a video with sound), float32 [L] at 16 kHz, or None: as long as the longest driver
-    drivers:    factor -> path of a driving clip, or of a still picture
-    toward:     factor that may lie between two sources -> path of the second one; `controls.blend` says how far
-    face:       which face of the photo, 0 = the largest
-    size:       px of the generated square crop
-    paste_back: put the crop back into the photo (its longer side then limited to max_side), or give the crop alone
+    photo:          path, or uint8 RGB [H W 3]
+    more_photos:    further photos of the same person, for methods that can use several
+    audio:          path (sound, or a video with sound), float32 [L] at 16 kHz, or None: as long as the longest driver
+    drivers:        factor -> path of a driving clip, or of a still picture
+    second_sources: factor that may lie between two sources -> path of the second one, see `Controls.blend`
     """
 
-    photo: PathLike | np.ndarray
-    audio: PathLike | np.ndarray | None = None
-    drivers: Mapping[str, PathLike] = field(default_factory=dict)
-    controls: Controls = field(default_factory=Controls)
-    method: str = "rig"
-    seed: int = 0
-    face: int = 0
-    size: int = 512
-    paste_back: bool = True
-    max_side: int = 1080
-    toward: Mapping[str, PathLike] = field(default_factory=dict)
+    photo: Any
+    more_photos: tuple[Any, ...] = ()
+    audio: Any = None
+    drivers: Mapping[str, Any] = {}
+    second_sources: Mapping[str, Any] = {}
 
-    def __post_init__(self) -> None:
-        for name in (*table("drivers", self.drivers), *table("second sources", self.toward)):
-            if name not in FACTORS or "clip" not in FACTORS[name].drivers:
-                raise ControlError(f"A clip cannot drive {shown(name)}; choose one of: {', '.join(FACTORS)}.")
-        for name in self.toward:
-            if not FACTORS[name].blends:
-                raise ControlError(f"{FACTORS[name].label} cannot lie between two sources; give one clip.")
-        if not isinstance(self.method, str):
-            raise ControlError(f"The method must be a name, not {shown(self.method)}.")
-        low, high = SIZE_RANGE
-        if whole("size", self.size, 0, 2 * high) % SIZE_STEP or not low <= self.size <= high:
-            raise ControlError(f"The size must be a multiple of {SIZE_STEP} from {low} to {high}, not {self.size}.")
-        whole("longer side", self.max_side, *MAX_SIDE_RANGE)
-        whole("seed", self.seed, 0, SEED_MAX)
-        whole("number of the face", self.face, 0, FACES_MAX)
-        flag("paste_back", self.paste_back)
+    @field_validator("drivers", "second_sources", mode="before")
+    @classmethod
+    def _named(cls, value: Any, info: Any) -> Any:
+        return dict(table(info.field_name.replace("_", " "), value))
+
+    @model_validator(mode="after")
+    def _usable_by_the_method(self) -> Request:
+        method = self.declaration
+        for name in (*self.drivers, *self.second_sources):
+            method.driven_by(name, CLIP)
+        for name in self.second_sources:
+            if not method.factor(name).blends:
+                raise ControlError(f"{method.factor(name).label} cannot lie between two sources; give one clip.")
+        if len(self.photos) > method.max_photos:
+            most = "one photo" if method.max_photos == 1 else f"at most {method.max_photos} photos"
+            raise ControlError(f"{method.name} uses {most} of a person, not {len(self.photos)}.")
+        return self
+
+    @property
+    def photos(self) -> tuple[Photo, ...]:
+        """All photos, the one that is animated first."""
+        return (self.photo, *self.more_photos)
+
+    @property
+    def clips(self) -> tuple[PathLike, ...]:
+        """The paths of driving clips and pictures, each once."""
+        return tuple(dict.fromkeys((*self.drivers.values(), *self.second_sources.values())))
 
     @property
     def inputs(self) -> tuple[PathLike, ...]:
         """The paths of all files that the video is made of."""
-        given = (self.photo, self.audio, *self.drivers.values(), *self.toward.values())
+        given = (*self.photos, self.audio, *self.clips)
         return tuple(path for path in given if path is not None and not isinstance(path, np.ndarray))
-
-    def recipe(self) -> Recipe:
-        """The settings alone, without the names of any file."""
-        return Recipe(self.method, self.seed, self.face, self.size, self.paste_back, self.max_side, self.controls)

@@ -16,12 +16,7 @@ Eye openness: 100 % = the open eye of that person, 0 % = closed. FACS intensitie
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
-from itertools import pairwise
-from typing import Any
-
-from thgen.errors import ControlError, shown
+from thgen.declare import Factor, Slider
 
 FPS = 25
 SAMPLE_RATE = 16_000
@@ -109,51 +104,22 @@ EMOTIONS: dict[str, dict[int, float]] = {
 # (ears, scalp); "worn" is what is before or on it (hat, glasses, jewellery, a hand).
 SEGMENTS = ("background", "head", "hair", "face", "mouth", "eyes", "neck", "body", "worn")
 
-
-@dataclass(frozen=True)
-class Control:
-    """One slider: `key` is `<group>.<name>` as in `--set key=value`; `neutral` changes nothing."""
-
-    key: str
-    label: str
-    factor: str
-    unit: str
-    low: float
-    high: float
-    neutral: float = 0.0
-    step: float = 0.1
-    info: str = ""
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One thing that can be driven by itself. `dims` names the entries of its latent, in order, with their unit."""
-
-    name: str
-    label: str
-    dims: tuple[str, ...]
-    unit: str
-    drivers: tuple[str, ...]  # what may drive it: "audio", "clip"; empty driver = the photo's own
-    live: bool = False  # moves by itself (seeded) when nothing drives it
-    blends: bool = False  # may lie between two sources
-    info: str = ""
-
-    @property
-    def size(self) -> int:
-        return len(self.dims)
-
-
+# What a driver or a slider may reach at most: lowest and highest value of each entry. A photo's own value may be beyond.
+_WEIGHTS = (0.0, 1.0)
 FACTORS: dict[str, Factor] = {
     f.name: f
     for f in (
-        Factor("lip", "Lips", LIP_COEFFICIENTS, "shape weight", ("audio", "clip"),
-               info="mouth and jaw, from the voice"),
-        Factor("pose", "Head pose", ("yaw", "pitch", "roll", "x", "y", "z"), "degrees; crop half-widths", ("clip",),
-               live=True, info="turn, nod and tilt of the head"),
-        Factor("gaze", "Gaze", ("yaw", "pitch"), "degrees", ("clip",), live=True, info="where the eyes look"),
-        Factor("blink", "Blink", ("openness_L", "openness_R"), "% of the open eye", ("clip",), live=True,
-               info="how far the lids are open"),
-        Factor("expression", "Expression", EXPRESSION_COEFFICIENTS, "shape weight", ("clip",), blends=True,
+        Factor("lip", "Lips", len(LIP_COEFFICIENTS), "shape weight", LIP_COEFFICIENTS, sources=("audio", "clip"),
+               limits=(_WEIGHTS,) * len(LIP_COEFFICIENTS), info="mouth and jaw, from the voice"),
+        Factor("pose", "Head pose", 6, "degrees; crop half-widths", ("yaw", "pitch", "roll", "x", "y", "z"),
+               sources=("clip",), limits=((-60, 60), (-45, 45), (-45, 45), (-1, 1), (-1, 1), (-1, 1)), idle=True,
+               info="turn, nod and tilt of the head"),
+        Factor("gaze", "Gaze", 2, "degrees", ("yaw", "pitch"), sources=("clip",), limits=((-40, 40), (-35, 35)),
+               idle=True, info="where the eyes look"),
+        Factor("blink", "Blink", 2, "eye openness, % of the open eye", ("openness_L", "openness_R"), sources=("clip",),
+               limits=((0, 140), (0, 140)), idle=True, info="how far the lids are open"),
+        Factor("expression", "Expression", len(EXPRESSION_COEFFICIENTS), "shape weight", EXPRESSION_COEFFICIENTS,
+               sources=("clip",), limits=(_WEIGHTS,) * len(EXPRESSION_COEFFICIENTS), blends=True,
                info="brows, cheeks, nose and mouth corners"),
     )
 }  # fmt: skip
@@ -166,172 +132,21 @@ def au_factor(au: int) -> str:
     return next(f for f, names in owners.items() if any(n.startswith(stem) for n in names))
 
 
-def _controls() -> dict[str, Control]:
+def _sliders() -> dict[str, Slider]:
     out = [
-        Control("pose.yaw", "Yaw", "pose", "°", -45, 45, 0, 0.5, "positive: to the right of the image"),
-        Control("pose.pitch", "Pitch", "pose", "°", -30, 30, 0, 0.5, "positive: up"),
-        Control("pose.roll", "Roll", "pose", "°", -30, 30, 0, 0.5, "positive: clockwise"),
-        Control("gaze.yaw", "Gaze yaw", "gaze", "°", -30, 30, 0, 0.5, "positive: to the right of the image"),
-        Control("gaze.pitch", "Gaze pitch", "gaze", "°", -25, 25, 0, 0.5, "positive: up"),
-        Control("blink.openness", "Eye openness", "blink", "%", 0, 120, 100, 1, "100 = the photo's own, 0 = closed"),
+        Slider("pose.yaw", "Yaw", "pose", "°", -45, 45, 0, 0.5, "positive: to the right of the image"),
+        Slider("pose.pitch", "Pitch", "pose", "°", -30, 30, 0, 0.5, "positive: up"),
+        Slider("pose.roll", "Roll", "pose", "°", -30, 30, 0, 0.5, "positive: clockwise"),
+        Slider("gaze.yaw", "Gaze yaw", "gaze", "°", -30, 30, 0, 0.5, "positive: to the right of the image"),
+        Slider("gaze.pitch", "Gaze pitch", "gaze", "°", -25, 25, 0, 0.5, "positive: up"),
+        Slider("blink.openness", "Eye openness", "blink", "%", 0, 120, 100, 1, "100 = the photo's own, 0 = closed"),
     ]
-    out += [Control(f"expression.{e}", e.capitalize(), "expression", "", 0, 1, 0, 0.05, f"{e}, as action units")
+    out += [Slider(f"expression.{e}", e.capitalize(), "expression", "", 0, 1, 0, 0.05, f"{e}, as action units")
             for e in EMOTIONS if e != "neutral"]  # fmt: skip
-    out += [Control(f"au.{n}", f"AU{n} {label}", au_factor(n), "FACS", 0, AU_MAX, 0, 0.1, ", ".join(shapes))
+    out += [Slider(f"au.{n}", f"AU{n} {label}", au_factor(n), "FACS", 0, AU_MAX, 0, 0.1, ", ".join(shapes))
             for n, (label, shapes) in ACTION_UNITS.items() if au_factor(n) != "blink"]  # fmt: skip
-    return {c.key: c for c in out}
+    return {s.key: s for s in out}
 
 
-CONTROLS: dict[str, Control] = _controls()
-STRENGTH_RANGE = (0.0, 2.0)
-BLEND_RANGE, BLEND = (0.0, 1.0), 0.5  # from the first source to the second; where nobody says
-KEYFRAMES_MAX, KEYFRAME_SECONDS = 100, 600.0
-MOTIONS = ("relative", "absolute")
-OTHERS = ("stay", "zero")
-
-
-BlendPath = tuple[tuple[float, float], ...]  # (second, t) in the order of time
-
-
-def blend_path(factor: str, value: object) -> BlendPath:
-    """How far between its two sources a factor lies: a number, keyframes [[second, t], ...], or their text "0:0, 2:1".
-
-    Between keyframes t runs straight, before the first and after the last it stays. Raises ControlError.
-    """
-    example = f"Between two sources, {factor} takes a number from 0 to 1 or keyframes like 0:0, 2:1 (second:t)"
-    keys: Any = value
-    if isinstance(value, str):
-        keys = [part.split(":") for part in value.replace(";", ",").split(",") if part.strip()]
-        keys = keys[0][0] if len(keys) == 1 and len(keys[0]) == 1 else keys
-    if not isinstance(keys, (list, tuple)):
-        return ((0.0, number(f"The blend of {factor}", keys, *BLEND_RANGE)),)
-    if not 1 <= len(keys) <= KEYFRAMES_MAX or any(not isinstance(k, (list, tuple)) or len(k) != 2 for k in keys):
-        raise ControlError(f"{example}, at most {KEYFRAMES_MAX} of them, not {shown(value)}.")
-    path = tuple(
-        (number(f"A keyframe's second of {factor}", second, 0, KEYFRAME_SECONDS),
-         number(f"A keyframe of {factor}", t, *BLEND_RANGE))
-        for second, t in keys
-    )  # fmt: skip
-    if any(b[0] <= a[0] for a, b in pairwise(path)):
-        raise ControlError(f"{example}; each keyframe must lie after the one before, not {shown(value)}.")
-    return path
-
-
-def path_text(path: BlendPath) -> str:
-    """Keyframes as `blend_path` reads them."""
-    return ", ".join(f"{second:g}:{t:g}" for second, t in path)
-
-
-def number(what: str, value: object, low: float, high: float) -> float:
-    """A number from low to high that someone gave, perhaps as text. Raises ControlError that begins with `what`."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        result = float(value)  # type: ignore[arg-type]
-    except OverflowError:  # an integer of hundreds of digits
-        result = float("inf")
-    except (TypeError, ValueError):
-        raise ControlError(f"{what} needs a number from {low:g} to {high:g}, not {shown(value)}.") from None
-    if not low <= result <= high:  # also refuses NaN
-        raise ControlError(f"{what}={result:g} is outside its range: give a number from {low:g} to {high:g}.")
-    return result
-
-
-def whole(what: str, value: object, low: int, high: int) -> int:
-    """A whole number from low to high that someone gave, perhaps as text. Raises ControlError that names `what`."""
-    try:
-        result = int(value)  # type: ignore[call-overload]
-        if isinstance(value, bool) or (isinstance(value, float) and result != value):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):  # also text of thousands of digits, and infinity
-        result = None
-    if result is None or not low <= result <= high:
-        raise ControlError(f"The {what} must be a whole number from {low} to {high}, not {shown(value)}.")
-    return result
-
-
-def flag(what: str, value: object) -> bool:
-    """True or false that someone gave. Text is refused: "false" would count as true. Raises ControlError."""
-    if not isinstance(value, bool):
-        raise ControlError(f"{what} must be true or false, not {shown(value)}.")
-    return value
-
-
-def choice(what: str, value: object, options: Collection[str]) -> str:
-    """One of the options, by name. Raises ControlError."""
-    if not isinstance(value, str) or value not in options:
-        raise ControlError(f"{what} must be one of {', '.join(options)}, not {shown(value)}.")
-    return value
-
-
-def table(what: str, value: object) -> Mapping[str, Any]:
-    """A mapping of names to values that someone gave. Raises ControlError."""
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ControlError(f"The {what} must be a dictionary of names and values, not {shown(value)}.")
-    return value
-
-
-@dataclass(frozen=True)
-class Controls:
-    """What the visitor set; immutable, checked on creation.
-
-    values:   control key -> value in the control's unit (missing = neutral)
-    strength: factor -> gain on what drives it, 0 (as in the photo) to 2; missing = 1
-    live:     factor -> whether it moves by itself when nothing drives it; missing = yes
-    motion:   "relative" (the photo's own pose and expression stay the zero) or "absolute" (the driver's own values)
-    others:   what stands where nothing drives: "stay" (the photo's own) or "zero" (the canonical position; only methods
-              with latents of their own have one: PD-FGC, figure 3)
-    blend:    factor -> how far it lies between its two sources, see `blend_path`; missing = BLEND
-    Raises ControlError.
-    """
-
-    values: Mapping[str, float] = field(default_factory=dict)
-    strength: Mapping[str, float] = field(default_factory=dict)
-    live: Mapping[str, bool] = field(default_factory=dict)
-    motion: str = "relative"
-    others: str = "stay"
-    blend: Mapping[str, BlendPath | float | str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in ("values", "strength", "live", "blend"):
-            table(f"controls' {name}" if name == "values" else name, getattr(self, name))
-        for key, value in self.values.items():
-            if key not in CONTROLS:
-                raise ControlError(f"There is no control {shown(key)}; choose one of: {', '.join(CONTROLS)}.")
-            c = CONTROLS[key]
-            number(f"The control {key}", value, c.low, c.high)
-        for factor, gain in self.strength.items():
-            self._factor(factor)
-            number(f"The strength of {factor}", gain, *STRENGTH_RANGE)
-        for factor, moves in self.live.items():
-            if not self._factor(factor).live:
-                raise ControlError(f"The factor {factor!r} never moves by itself, so it cannot be switched.")
-            flag(f"live.{factor}", moves)
-        choice("Motion", self.motion, MOTIONS)
-        choice("Others", self.others, OTHERS)
-        for factor in self.blend:
-            if not self._factor(factor).blends:
-                raise ControlError(f"The factor {factor!r} has one source only, so nothing lies between two.")
-        object.__setattr__(self, "blend", {f: blend_path(f, value) for f, value in self.blend.items()})
-
-    @staticmethod
-    def _factor(name: str) -> Factor:
-        if name not in FACTORS:
-            raise ControlError(f"There is no factor {shown(name)}; choose one of: {', '.join(FACTORS)}.")
-        return FACTORS[name]
-
-    def value(self, key: str) -> float:
-        return float(self.values.get(key, CONTROLS[key].neutral))
-
-    def gain(self, factor: str) -> float:
-        return float(self.strength.get(factor, 1.0))
-
-    def path(self, factor: str) -> BlendPath:
-        """Keyframes of how far the factor lies between its two sources."""
-        return self.blend.get(factor, ((0.0, BLEND),))  # type: ignore[return-value]
-
-    def is_live(self, factor: str) -> bool:
-        return FACTORS[factor].live and bool(self.live.get(factor, True))
-
-    def to_dict(self) -> dict:
-        return {f.name: dict(v) if isinstance(v := getattr(self, f.name), Mapping) else v for f in fields(self)}
+# The common sliders: they move the face that a photo shows, in its own units, and every compact method has them.
+SLIDERS: dict[str, Slider] = _sliders()

@@ -116,7 +116,7 @@ def test_half_of_the_draws_go_to_the_hard_clips_where_asked(shards, tmp_path):
 def test_close_looks_cover_their_eye_and_the_mouth(stage):
     from thgen.synth.clip import head_mesh
     from thgen.synth.head.keypoints import build_layout
-    from thgen.synth.head.model import neck_weight
+    from thgen.synth.head.performer import neck_weight
 
     layout = build_layout(head_mesh("ellipsoid"), neck_weight)
     (left, right), mouth = close_points(layout)

@@ -53,7 +53,7 @@ def test_nonsense_ends_with_one_sentence_and_status_2(tiny, capsys, words, told)
 
 
 def test_what_the_last_stage_lacks_is_told_before_the_first_one_trains(stage, tmp_path, capsys, monkeypatch):
-    import tiny_task
+    from tests.training import tiny_task
 
     def check(config):
         if config.name == "second":

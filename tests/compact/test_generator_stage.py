@@ -1,12 +1,10 @@
-"""The generator's stages: supervised, and with a discriminator."""
+"""The stages of the generator: supervised, and with a discriminator."""
 
 import numpy as np
 import pytest
 import torch
 
 from thgen.compact.generator_stage import GeneratorStage, draw_spots, importance, same_part
-from thgen.losses.adversarial import discriminator_hinge, feature_matching, generator_hinge
-from thgen.nn.discriminators import PatchDiscriminator
 from thgen.training.config import checked
 
 SMALL = {"channels": [16, 24, 32, 40], "fine": 8, "code": 16}
@@ -68,14 +66,13 @@ def test_scores_and_pictures_are_those_of_float32_under_the_loops_autocast(stage
     stage.net.train()
 
 
-def test_polish_has_two_players_that_move_only_themselves(shards):
+def test_polish_has_two_optimizers_with_gradients_for_their_own_modules(shards):
     stage = make(shards, adversarial=0.1, matching=1.0, temporal=1.0, discriminator=1.0)
-    assert stage.players == {"generator": ["generator"], "discriminator": ["discriminator"]}
+    assert stage.optimizers == {"generator": ["generator"], "discriminator": ["discriminator"]}
     batch = next(stage.batches("train", 0, 0, 1))
     terms = stage.losses("generator", batch)
     assert {"adversarial", "matching", "temporal", "image"} <= set(terms)
-    judged = stage.losses("discriminator", batch)["discriminator"]
-    judged.backward()
+    stage.losses("discriminator", batch)["discriminator"].backward()
     assert all(p.grad is None for p in stage.net.parameters())
     assert any(p.grad is not None for p in stage.modules["discriminator"].parameters())
 
@@ -100,22 +97,6 @@ def test_importance_peaks_at_its_points():
     row, column = divmod(int(weight.flatten().argmax()), 64)
     assert abs(column - 48) <= 1 and abs(row - 16) <= 1
     assert weight.max() <= 1 and weight[0, 0, 60, 2] < 1e-3
-
-
-def test_hinge_losses_by_hand():
-    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 1.0])
-    assert discriminator_hinge(real, fake) == pytest.approx(0.5 + 1.0)
-    assert discriminator_hinge(torch.ones(3), -torch.ones(3)) == 0
-    assert generator_hinge(fake) == pytest.approx(1.0)
-    assert feature_matching([real], [real]) == 0 and feature_matching([real], [fake]) == pytest.approx(3.0)
-
-
-def test_discriminator_scores_patches_and_learns():
-    judge = PatchDiscriminator((8, 16, 16))
-    score, maps = judge(torch.rand(2, 3, 64, 64))
-    assert score.shape == (2, 1, 8, 8) and len(maps) == 3
-    score.sum().backward()
-    assert all(p.grad is not None for p in judge.parameters())
 
 
 def test_a_lid_that_lies_on_the_iris_is_not_seen():

@@ -1,10 +1,11 @@
-"""The encoder's mosaic: every tile shows its part, upright, whatever the head does."""
+"""The mosaic of the motion encoders: every tile shows its part, upright, in every pose of the head."""
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from thgen.compact.mosaic import SIDE, TILES, frames_of, mosaic, shaken
+from thgen.compact.mosaic import SIDE, TILES, encoder_view, frames_of, mosaic, shaken
 
 SIZE = 256
 EYES = {"left": (0.22, -0.15), "right": (-0.22, -0.15)}
@@ -64,6 +65,18 @@ def test_shaken_tiles_stay_near_and_the_same_seed_shakes_alike():
     assert ((moved - frames)[..., :2].abs() <= 0.0601 * frames[..., 2:3]).all()
     assert (moved - frames)[..., 3].abs().max() <= np.deg2rad(5.0) + 1e-6
     assert (moved[..., 2] / frames[..., 2]).log().abs().max() <= 0.0801
+
+
+@pytest.mark.parametrize("size", [128, SIZE, 512])
+def test_the_view_of_an_encoder_is_the_mosaic_of_the_crop_at_256_px(size):
+    """Crops of every size are averaged over areas; more keypoints than the 68 landmarks change nothing."""
+    points = torch.cat([landmarks(10), landmarks(-20, 0.1)])
+    keypoints = torch.cat([torch.cat([points, torch.zeros(2, 68, 1)], 2), torch.ones(2, 30, 3)], 1)
+    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    small = F.interpolate(images, size=(SIZE, SIZE), mode="area")
+    assert torch.equal(encoder_view(images, keypoints), mosaic(small, frames_of(points)))
+    moved = encoder_view(images, keypoints, lambda frames: shaken(np.random.default_rng(3), frames, 5.0))
+    assert torch.equal(moved, mosaic(small, shaken(np.random.default_rng(3), frames_of(points), 5.0)))
 
 
 def test_it_has_a_gradient():

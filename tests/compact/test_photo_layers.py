@@ -1,4 +1,4 @@
-"""Hair that the network lost is found by its colour; the plate behind the head is filled in from around."""
+"""Layers of a photo: lost hair, the background behind the head, skin for lids, light on teeth."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from thgen.compact.photo_layers import PLATE, behind, grow_head, teeth_light, without_eyes
 
 
-def test_the_head_is_filled_with_what_is_around_it():
+def test_the_head_is_replaced_by_the_background_around_it():
     crop = np.zeros((512, 512, 3), np.uint8)
     crop[..., 2] = 200
     crop[160:360, 160:360] = (250, 180, 150)
@@ -14,10 +14,10 @@ def test_the_head_is_filled_with_what_is_around_it():
     moving[20:45, 20:45] = 1
     plate = behind(crop, moving).astype(int)
     assert plate.shape == (PLATE, PLATE, 3)
-    assert np.abs(plate - (0, 0, 200)).max() <= 8, "no trace of the head"
+    assert np.abs(plate - (0, 0, 200)).max() <= 8, "nothing of the head is left"
 
 
-def test_the_rest_stays_as_it_is():
+def test_the_rest_of_the_photo_does_not_change():
     crop = np.random.default_rng(0).integers(0, 255, (PLATE, PLATE, 3), dtype=np.uint8)
     moving = np.zeros((64, 64))
     moving[30:34, 30:34] = 1
@@ -34,7 +34,7 @@ def test_a_face_that_fills_the_crop_has_nothing_behind_it():
 
 
 def portrait():
-    """A light face under dark hair with a bun to its right, before a green wall; the network saw all but the bun."""
+    """A light face with dark hair and a bun at its right, in front of a green wall. `moving` lacks the bun."""
     rng = np.random.default_rng(0)
     crop = np.full((256, 256, 3), (60, 140, 70), np.int16)
     crop[60:120, 80:170] = (40, 30, 30)
@@ -46,16 +46,16 @@ def portrait():
     return crop, moving
 
 
-def test_hair_that_was_lost_is_found_and_the_wall_is_not_hair():
+def test_lost_hair_is_added_and_the_wall_is_not():
     crop, moving = portrait()
     grown = grow_head(crop, moving, np.zeros((64, 64)))
-    assert (grown >= moving).all(), "nothing is taken away"
+    assert (grown >= moving).all(), "nothing is removed"
     assert grown[19:26, 43:46].mean() > 0.8, "the bun"
     assert grown[5:10].max() < 0.1 and grown[30:45, 50:].max() < 0.1
-    assert np.array_equal(grown, grow_head(crop, moving, np.zeros((64, 64)))), "the same every time"
+    assert np.array_equal(grown, grow_head(crop, moving, np.zeros((64, 64)))), "the result is repeatable"
 
 
-def test_nothing_grows_into_the_body_nor_from_nothing():
+def test_nothing_is_added_on_the_body_or_without_a_head():
     crop, moving = portrait()
     held = np.zeros((64, 64))
     held[:, 42:] = 1
@@ -65,7 +65,7 @@ def test_nothing_grows_into_the_body_nor_from_nothing():
 
 
 def drawn_face() -> tuple[np.ndarray, np.ndarray]:
-    """A plain face of one colour with white eyes, dark lashes and brows, before a green wall; and its landmarks."""
+    """A face of one colour with white eyes, dark lashes and brows, in front of a green wall; and its landmarks."""
     points = np.zeros((68, 2))
     for start, x in ((36, 90), (42, 166)):
         angle = np.pi - np.arange(6) * np.pi / 3
@@ -81,27 +81,27 @@ def drawn_face() -> tuple[np.ndarray, np.ndarray]:
     return crop, points / 128 - 1
 
 
-def test_eyes_and_lashes_give_way_to_skin_and_brows_stay():
+def test_skin_replaces_eyes_and_lashes_but_not_brows():
     crop, points = drawn_face()
     face = np.zeros((64, 64), np.float32)
     cv2.ellipse(face, (32, 32), (20, 25), 0, 0, 360, 1, -1)
     skin, where = without_eyes(crop, points, face)
     for x in (90, 166):
         around = skin[108:132, x - 22 : x + 23].astype(int)
-        assert np.abs(around - (220, 170, 140)).max() <= 12, "no eye, no lash, no wall, no brow in it"
+        assert np.abs(around - (220, 170, 140)).max() <= 12, "it has no part of eye, lash, wall or brow"
         assert where[120, x] > 0.95
-        assert (skin[94:99, x] == crop[94:99, x]).all(), "a brow is hair and stays"
+        assert (skin[94:99, x] == crop[94:99, x]).all(), "the brow stays"
     assert np.abs(skin[where == 0].astype(int) - crop[where == 0]).max() == 0
     assert where[:60].max() == 0 and where[180:].max() == 0
 
 
-def test_nothing_is_taken_for_skin_that_is_not_seen_as_a_face():
+def test_without_facial_skin_nothing_is_replaced():
     crop, points = drawn_face()
     skin, where = without_eyes(crop, points, np.zeros((64, 64), np.float32))
     assert where.max() == 0 and (skin == crop).all()
 
 
-def test_teeth_are_as_bright_as_the_brightest_of_skin_and_eyes():
+def test_teeth_are_as_bright_as_skin_or_the_white_of_the_eyes():
     crop = np.full((128, 128, 3), 20, np.uint8)
     crop[32:96, 32:96] = (120, 80, 60)
     crop[40:48, 40:88] = (210, 205, 200)
@@ -111,6 +111,6 @@ def test_teeth_are_as_bright_as_the_brightest_of_skin_and_eyes():
     face[20:24, 20:44], eyes[20:24, 20:44] = 0, 1
     light = teeth_light(crop, face, eyes)
     assert light.min() > 1.3 * skin_alone.max() and light.max() <= 1
-    assert light[0] > light[1] > light[2], "with a little of the skin's hue"
+    assert light[0] > light[1] > light[2], "they have a part of the skin's hue"
     assert light[0] / light[2] < 120 / 60
     assert np.isfinite(teeth_light(crop, 0 * face, 0 * eyes)).all()

@@ -1,4 +1,4 @@
-"""An analyser without weights: it says the same of every picture."""
+"""An analyser without weights. It gives the same answer for every picture."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from thgen.errors import OutputError
 from thgen.evaluation.report import Report
+from thgen.weights import hub
 
 REPORT = Report(
     "demo", "A demo",
@@ -29,14 +31,36 @@ def test_small_numbers_keep_three_digits_and_large_ones_none() -> None:
     assert "| 0.012 | 1235 | -3.14 |" in text
 
 
+def test_further_tables_follow_with_titles_of_their_own() -> None:
+    text = Report("x", "X", [{"a": 1}], parts=(REPORT,)).markdown()
+    assert text.splitlines()[:6] == ["### X", "", "| a |", "| --- |", "| 1 |", ""]
+    assert text.endswith("\n" + REPORT.markdown())
+
+
 def test_files_are_plain_json_and_the_same_table(tmp_path: Path) -> None:
-    json_path, markdown_path = REPORT.write(tmp_path / "new" / "folder")
+    report = Report("demo", "A demo", REPORT.rows, parts=(REPORT,), details={"a": [float("nan"), 1.5]})
+    json_path, markdown_path = report.write(tmp_path / "new" / "folder")
     read = json.loads(json_path.read_text(encoding="utf-8"))
     assert read["rows"][0]["PSNR"] == 20.123456 and read["rows"][0]["EPE"] is None and read["rows"][1]["PSNR"] is None
-    assert markdown_path.read_text(encoding="utf-8") == REPORT.markdown()
+    assert read["parts"][0]["settings"] == {"size": 256} and read["details"] == {"a": [None, 1.5]}
+    assert markdown_path.read_text(encoding="utf-8") == report.markdown()
+
+
+def test_a_page_says_how_to_measure_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "describe", lambda name: {"sha256": f"sha-of-{name}"})
+    report = Report("demo", "A demo", REPORT.rows, weights=("analyser", "rig"))
+    path = report.write_page(tmp_path / "measured", "python -m thgen evaluate demo --size 256")
+    assert path.name == "demo.md"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# A demo" and lines[2] == "`python -m thgen evaluate demo --size 256`"
+    assert lines[4].startswith(date.today().isoformat()) and "CPU cores" in lines[4]
+    assert "analyser `sha-of-analyser`, rig `sha-of-rig`" in lines[4]
+    assert "| floor | 20.12 | – | – |" in lines
 
 
 def test_a_folder_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="choose another --out"):
         REPORT.write(tmp_path / "file")
+    with pytest.raises(OutputError, match="choose another --docs"):
+        REPORT.write_page(tmp_path / "file", "")

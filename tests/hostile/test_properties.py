@@ -10,12 +10,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.hostile.watch import is_sentence
+from thgen.checks import number, whole
 from thgen.errors import ThgenError, shown
-from thgen.recipe import ROLES, Recipe
+from thgen.recipe import Recipe, roles
 from thgen.request import Request
-from thgen.schema import CONTROLS, FACTORS, MOTIONS, OTHERS, Controls, blend_path, number, whole
+from thgen.schema import FACTORS, SLIDERS
+from thgen.settings import Controls, Settings, blend_path
+from thgen.ui.fields import read_fields
 from thgen.ui.links import read_query, write_query
-from thgen.ui.session import Session, read_fields
+from thgen.ui.session import Session
 
 # JSON as Python reads it: also NaN, infinity, and integers of hundreds of digits.
 SCALARS = (
@@ -28,10 +31,10 @@ JSON = st.recursive(
     max_leaves=12,
 )
 NAMES = st.sampled_from(
-    [*CONTROLS, *FACTORS, "method", "seed", "face", "size", "max_side", "paste_back", "motion", "others"]
+    [*SLIDERS, *FACTORS, "method", "seed", "face", "size", "max_side", "paste_back", "motion", "others"]
 )
 FIELDS = st.sampled_from(
-    [*CONTROLS, *(f"{f}.{what}" for f in FACTORS for what in ("clip", "to", "t", "path", "strength", "live")),
+    [*SLIDERS, *(f"{f}.{what}" for f in FACTORS for what in ("clip", "to", "t", "path", "strength", "live")),
      "method", "seed", "face", "size", "max_side", "paste_back", "motion", "others", "photo", "audio"]
 )  # fmt: skip
 MANY = settings(
@@ -74,9 +77,14 @@ def test_any_controls(given_):
     except ThgenError as error:
         assert sentence(error), error
         return
-    assert all(c.low <= controls.value(key) <= c.high for key, c in CONTROLS.items())
-    assert all(0 <= controls.gain(name) <= 2 for name in FACTORS)
-    assert controls.motion in MOTIONS and controls.others in OTHERS
+    assert all(0 <= gain <= 2 for gain in controls.strength.values())
+    assert controls.motion in ("relative", "absolute") and controls.undriven in ("stay", "zero")
+    try:
+        settings = Settings(controls=controls)
+    except ThgenError as error:
+        assert sentence(error), error
+    else:
+        assert all(SLIDERS[k].low <= v <= SLIDERS[k].high for k, v in settings.controls.values.items())
 
 
 @MANY
@@ -87,11 +95,11 @@ def test_any_controls(given_):
 )
 def test_any_request(settings_):
     try:
-        request = Request("p.png", "a.wav", **settings_)
+        request = Request(photo="p.png", audio="a.wav", **settings_)
     except ThgenError as error:
         assert sentence(error), error
     else:
-        assert Recipe.from_dict(request.recipe().to_dict()).seed == request.seed
+        assert Recipe.from_dict(Recipe.of(request).to_dict()).seed == request.seed
 
 
 @MANY
@@ -103,14 +111,14 @@ def test_any_fields_of_the_page(fields):
     except ThgenError as error:
         assert sentence(error), error
         return
-    assert isinstance(read["seed"], int) and isinstance(read["paste_back"], bool)
+    assert isinstance(read.get("seed", 0), int) and isinstance(read.get("paste_back", True), bool)
 
 
 class NoEngine:
     """For what is decided before anything is loaded."""
 
     def methods(self):
-        return {"rig": tuple(FACTORS)}
+        return ("rig",)
 
     def absent(self):
         return {}
@@ -176,4 +184,4 @@ def test_what_is_shown_of_a_value(value):
 
 
 def test_roles_of_a_recipe_are_known():
-    assert {"photo", "audio", "pose", "expression_to"} <= set(ROLES)
+    assert {"photo", "audio", "pose", "expression_to"} <= set(roles())

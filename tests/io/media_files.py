@@ -1,4 +1,4 @@
-"""Small files for the tests of `thgen.io`: made by ffmpeg's command line and soundfile."""
+"""Small media files for the tests of `thgen.io`, made with the ffmpeg command line and soundfile."""
 
 import subprocess
 from pathlib import Path
@@ -24,7 +24,7 @@ def tone(seconds: float, rate: int = SAMPLE_RATE) -> np.ndarray:
 
 
 def click(seconds: float, at: float, rate: int = SAMPLE_RATE) -> np.ndarray:
-    """Silence but for 20 ms of a loud tone from `at` on."""
+    """Silence with 20 ms of a loud tone that starts at `at` seconds."""
     samples = np.zeros(int(seconds * rate), np.float32)
     begin = round(at * rate)
     samples[begin : begin + rate // 50] = 0.9 * np.sin(2 * np.pi * 1000 * np.arange(rate // 50) / rate + 0.5)

@@ -1,4 +1,4 @@
-"""Names that people give: what may be read, and what may be written."""
+"""Paths from users: which may be read, and which may be written."""
 
 import os
 
@@ -25,8 +25,8 @@ def test_an_output_never_replaces_an_input(tmp_path, link):
 
 
 @pytest.mark.parametrize("name", ["é" * 125 + ".mp4", "a" * 251 + ".mp4"])
-def test_names_as_long_as_the_file_system_takes(tmp_path, name):
-    """The file that is written first has a shorter name than the final one."""
+def test_names_of_the_maximum_length_work(tmp_path, name):
+    """The temporary file has a shorter name than the final one."""
     from contextlib import ExitStack
 
     assert check_output(tmp_path / name).name == name
@@ -45,7 +45,7 @@ def test_longer_names_are_refused(tmp_path, name):
     assert len(str(caught.value)) < 250
 
 
-def test_pipes_and_devices_are_no_files(tmp_path):
+def test_pipes_and_devices_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/zero", tmp_path):
         with pytest.raises(PhotoError, match="no photo file"):

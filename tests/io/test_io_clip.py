@@ -1,4 +1,4 @@
-"""Driving clips: any frame rate, size, pixel format and container becomes RGB at 25 fps."""
+"""Driving clips: every frame rate, size, pixel format and container becomes RGB at 25 fps."""
 
 import subprocess
 from pathlib import Path
@@ -17,7 +17,7 @@ from thgen.schema import FPS, SAMPLE_RATE
 
 
 def counter_video(path: Path, fps: float, seconds: float) -> Path:
-    """A video whose grey level is its time: 100 levels per second."""
+    """A video whose grey level shows its time: 100 levels per second."""
     ffmpeg("-f", "lavfi", "-i", f"color=black:s=64x48:r={fps}:d={seconds}", "-vf",
            "geq=lum='16+100*T':cb=128:cr=128,scale=out_range=tv", "-c:v", "libx264", "-qp", "4", path)  # fmt: skip
     return path
@@ -32,7 +32,7 @@ def test_any_frame_rate_becomes_25(tmp_path, fps):
     assert np.abs(levels - expected).max() < 100 * 255 / 219 * (1 / fps + 0.012)
 
 
-def test_rotated_video_stands_upright(tmp_path):
+def test_rotated_video_becomes_upright(tmp_path):
     make_video(tmp_path / "v.mp4", 5)
     ffmpeg("-display_rotation", "90", "-i", tmp_path / "v.mp4", "-c", "copy", tmp_path / "r.mp4")
     assert next(read_clip(tmp_path / "r.mp4")).shape == (64, 48, 3)
@@ -43,7 +43,7 @@ def test_stretched_pixels_are_made_square(tmp_path):
     assert next(read_clip(tmp_path / "v.mp4")).shape == (64, 128, 3)
 
 
-def test_large_video_is_made_smaller(tmp_path):
+def test_large_video_is_scaled_down(tmp_path):
     ffmpeg("-f", "lavfi", "-i", "color=red:s=3840x2160:d=0.2", "-preset", "ultrafast", tmp_path / "v.mp4")
     frame = next(read_clip(tmp_path / "v.mp4"))
     assert frame.shape == (1080, 1920, 3) and frame.flags.writeable

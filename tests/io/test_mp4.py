@@ -1,4 +1,4 @@
-"""The mp4 that is written, read back by another decoder (OpenCV's own) where a picture is judged."""
+"""Written mp4 files. OpenCV, which has a decoder of its own, reads the pictures back."""
 
 import os
 import re
@@ -14,14 +14,14 @@ import soundfile
 from tests.io.media_files import click, ffmpeg, make_video, onset, still, tone
 from thgen.errors import AudioError, OutputError
 from thgen.io.clip import read_clip
-from thgen.io.mp4 import Mp4Writer, recompressed, write_mp4
+from thgen.io.mp4 import Mp4Writer, recompress, write_mp4
 from thgen.io.photo import read_photo, write_png
 from thgen.io.sound import Sound, read_audio, read_sound
 from thgen.schema import FPS, SAMPLE_RATE
 
 
-def test_what_is_written(tmp_path):
-    """Codec, pixel format, colour tags, rate, length, order of the index, and what the file says of itself."""
+def test_format_of_the_file(tmp_path):
+    """Codec, pixel format, colour tags, frame rate, length, position of the index, metadata and permissions."""
     size = (65, 49)
     out = write_mp4(tmp_path / "o.mp4", (still(200, size) for _ in range(38)), size, 38, tone(1.5), "made by us")
     about = ffmpeg("-i", out)
@@ -51,7 +51,7 @@ def test_colours_come_back(tmp_path):
 
 @pytest.mark.parametrize("kind", ["samples", "wav", "mp3", "m4a", "8 kHz ogg", "stereo flac", "video"])
 def test_sound_and_picture_start_together(tmp_path, kind):
-    """A flash and a click at the same moment are found at the same moment."""
+    """A flash and a click at the same time are at the same time in the file."""
     moment, count = 0.8, 40
     audio = click(count / FPS, moment)
     if kind != "samples":
@@ -75,8 +75,8 @@ def test_sound_and_picture_start_together(tmp_path, kind):
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.01, 2.0])
-def test_length_is_the_picture_s(tmp_path, seconds):
-    """Sound shorter or longer than the picture is padded or cut."""
+def test_the_picture_gives_the_length(tmp_path, seconds):
+    """Sound that is shorter or longer than the picture is padded or cut."""
     out = make_video(tmp_path / "o.mp4", 25, tone(seconds))
     length = float(re.search(r"Duration: 00:00:(\d+\.\d+)", ffmpeg("-i", out))[1])
     assert abs(length - 1) <= 0.03
@@ -121,7 +121,7 @@ def test_sound_that_ffmpeg_cannot_read(tmp_path):
 
 @pytest.mark.parametrize("name", ["none/o.mp4", "file.txt/o.mp4", "folder.mp4", "o.avi", "/proc/o.mp4", "o\0.mp4"])
 def test_output_that_cannot_be_written(tmp_path, name):
-    """Found before the first frame is asked for."""
+    """The error comes before the first frame is requested."""
     (tmp_path / "file.txt").write_text("")
     (tmp_path / "folder.mp4").mkdir()
 
@@ -135,7 +135,7 @@ def test_output_that_cannot_be_written(tmp_path, name):
 
 
 def test_ffmpeg_dies(tmp_path):
-    """Killed, out of memory, disk full: whatever ends it, one OutputError and no file."""
+    """If ffmpeg ends (killed, out of memory, disk full), there is an OutputError and no file."""
     writer = Mp4Writer(tmp_path / "o.mp4", (64, 48), 500)
     with pytest.raises(OutputError), writer:
         writer._child._process.kill()
@@ -149,7 +149,7 @@ def test_ffmpeg_dies(tmp_path):
 
 
 def test_full_disk(tmp_path):
-    """A file that may not grow past 20 kB stands for a disk without room."""
+    """A limit of 20 kB on file size simulates a full disk."""
     script = (
         "import resource, signal, sys, numpy as np; from thgen import errors\n"
         "from thgen.io.mp4 import write_mp4\n"
@@ -177,15 +177,15 @@ def test_png(tmp_path):
         write_png(tmp_path / "none" / "a.png", still(7))
 
 
-def test_written_sound_is_the_sound(tmp_path):
-    """Not only in time but in content: the tone that goes in comes out."""
+def test_the_sound_of_the_file_equals_the_input(tmp_path):
+    """The samples of the file equal the tone that was written."""
     out = make_video(tmp_path / "o.mp4", 50, tone(2))
     back = read_audio(out)[4000:28_000]
     assert np.corrcoef(back, tone(2)[4000:28_000])[0, 1] > 0.99
 
 
-def test_plain_wav_module_reads_what_samples_become(tmp_path):
-    """16 kHz mono samples stay what they are on the way into the encoder."""
+def test_samples_become_a_16_khz_mono_wav(tmp_path):
+    """The encoder gets samples at their own rate. Python's `wave` module can read the file."""
     import wave
 
     writer = Mp4Writer(tmp_path / "o.mp4", (64, 48), 25, tone(1))
@@ -195,10 +195,10 @@ def test_plain_wav_module_reads_what_samples_become(tmp_path):
         assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (1, SAMPLE_RATE, SAMPLE_RATE)
 
 
-def test_frames_come_out_of_a_video_coarser_and_the_same_every_time():
+def test_recompress_loses_detail_with_crf_and_is_repeatable():
     y, x = np.mgrid[:96, :96]
     picture = np.stack([x * 2, y * 2, x + y], -1).clip(0, 255).astype(np.uint8)
     frames = np.stack([np.roll(picture, t, 1) for t in range(3)])
-    fine, coarse = (np.abs(recompressed(frames, crf).astype(int) - frames).mean() for crf in (18, 45))
+    fine, coarse = (np.abs(recompress(frames, crf).astype(int) - frames).mean() for crf in (18, 45))
     assert 0 < fine < 4 and fine < coarse < 40
-    assert np.array_equal(recompressed(frames, 36), recompressed(frames, 36))
+    assert np.array_equal(recompress(frames, 36), recompress(frames, 36))

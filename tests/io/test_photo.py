@@ -1,7 +1,6 @@
-"""Every kind of photo becomes the same RGB; every kind of bad upload becomes one PhotoError."""
+"""Photos of every format give the same RGB; every bad upload gives a PhotoError."""
 
 import struct
-import time
 import warnings
 import zlib
 
@@ -19,7 +18,7 @@ from thgen.io.photo import PHOTO_MAX_BYTES, PHOTO_MAX_PIXELS, is_photo, read_pho
 
 @pytest.fixture
 def scene() -> np.ndarray:
-    """uint8 [96 128 3]: smooth, so that lossy formats stay close, and different in all four corners."""
+    """uint8 [96 128 3]: smooth, so that lossy formats change it little, and different in all four corners."""
     y, x = np.mgrid[0:96, 0:128]
     return np.stack([x * 255 / 127, y * 255 / 95, 128 + 0 * x], axis=-1).astype(np.uint8)
 
@@ -47,8 +46,8 @@ def test_content_decides_not_the_name(tmp_path, scene):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_turns(tmp_path, scene, orientation):
-    """The stored picture is turned the other way, so that whoever obeys the tag sees `scene`."""
+def test_exif_orientation(tmp_path, scene, orientation):
+    """The stored image is rotated so that the orientation tag restores `scene`."""
     undo = {1: [], 2: ["h"], 3: ["180"], 4: ["v"], 5: ["t"], 6: ["90"], 7: ["h", "90"], 8: ["270"]}[orientation]
     act = {"h": np.fliplr, "v": np.flipud, "180": lambda a: np.rot90(a, 2), "t": lambda a: a.swapaxes(0, 1),
            "90": lambda a: np.rot90(a, 1), "270": lambda a: np.rot90(a, 3)}  # fmt: skip
@@ -63,7 +62,7 @@ def test_exif_turns(tmp_path, scene, orientation):
     assert np.array_equal(read_photo(tmp_path / "a.png"), scene)
 
 
-def test_transparency_lies_over_white(tmp_path, scene):
+def test_transparent_pixels_become_white(tmp_path, scene):
     alpha = np.zeros((96, 128), np.uint8)
     alpha[:, 64:] = 255
     Image.fromarray(np.dstack([scene, alpha])).save(tmp_path / "a.png")
@@ -158,12 +157,17 @@ def test_arrays(scene):
 
 @pytest.mark.parametrize("side", [9000, 12_000, 60_000, 2**31 - 1])
 def test_zip_bomb_is_refused_from_its_header(tmp_path, side):
-    (tmp_path / "bomb.png").write_bytes(bomb(side, side))
-    begin = time.monotonic()
-    with pytest.raises(PhotoError, match="megapixels"), warnings.catch_warnings():
-        warnings.simplefilter("error")  # nothing but the error reaches the visitor
-        read_photo(tmp_path / "bomb.png")
-    assert time.monotonic() - begin < 1 and side * side > PHOTO_MAX_PIXELS
+    """The file that no decoder can read is refused for its size all the same: nothing was decoded before."""
+    assert side * side > PHOTO_MAX_PIXELS
+    path = tmp_path / "bomb.png"
+    for content in (bomb(side, side), bomb(side, side)[:33] + chunk(b"IDAT", b"no pixels")):
+        path.write_bytes(content)
+        with pytest.raises(PhotoError, match="megapixels"), warnings.catch_warnings():
+            warnings.simplefilter("error")  # no warning besides the error
+            read_photo(path)
+    path.write_bytes(bomb(64, 64)[:33] + chunk(b"IDAT", b"no pixels"))
+    with pytest.raises(PhotoError, match="damaged"):
+        read_photo(path)
 
 
 def test_bomb_in_a_text_chunk(tmp_path, scene):
@@ -218,12 +222,12 @@ def test_pipes_and_devices_are_not_read():
 
 def test_too_many_bytes(tmp_path):
     with open(tmp_path / "a.jpg", "wb") as file:
-        file.truncate(PHOTO_MAX_BYTES + 1)  # sparse: takes no room
+        file.truncate(PHOTO_MAX_BYTES + 1)  # a sparse file
     with pytest.raises(PhotoError, match="larger than 64 MB"):
         read_photo(tmp_path / "a.jpg")
 
 
-def test_what_is_a_picture_and_what_is_not(tmp_path, scene):
+def test_is_photo(tmp_path, scene):
     Image.fromarray(scene).save(tmp_path / "clip.png")
     (tmp_path / "clip.png").rename(tmp_path / "clip.mp4")
     assert is_photo(tmp_path / "clip.mp4"), "the content decides"

@@ -1,4 +1,4 @@
-"""A child process never holds its reader up: it is ended, cancelled, limited, and its pipes never block each other."""
+"""A child process never blocks its reader: it can be ended, cancelled and limited, and no pipe blocks another."""
 
 import sys
 import time
@@ -25,8 +25,8 @@ def test_output_comes_through_whole():
         assert buffer[:-5] == bytes(range(256)) * 40_000 and child.finish() == 0
 
 
-def test_input_arrives_while_the_child_chatters():
-    """It says a megabyte on stderr before it reads: whoever waits for one pipe alone would wait for ever."""
+def test_input_arrives_while_the_child_writes_to_stderr():
+    """The child writes 1 MB to stderr before it reads. Waiting for one pipe alone would never end."""
     script = (
         "import sys\nsys.stderr.write('x' * (1 << 20) + 'the end\\n'); sys.stderr.flush()\n"
         "got = sys.stdin.buffer.read(); sys.exit(7 if len(got) == 1 << 22 else 1)"
@@ -38,7 +38,7 @@ def test_input_arrives_while_the_child_chatters():
 
 
 @pytest.mark.parametrize("act", ["read", "write", "finish"])
-def test_a_child_that_stands_still_is_given_up(act):
+def test_a_child_that_hangs_is_ended(act):
     with python("import time; time.sleep(100)", stall=0.5) as child, pytest.raises(ClipError, match="stands still"):
         if act == "read":
             child.read_into(memoryview(bytearray(1)))
@@ -49,12 +49,12 @@ def test_a_child_that_stands_still_is_given_up(act):
     assert child.exit_status is not None
 
 
-def test_whoever_waits_can_be_cancelled():
-    asked = []
+def test_a_wait_can_be_cancelled():
+    calls = []
 
     def tick() -> None:
-        asked.append(1)
-        if len(asked) == 2:
+        calls.append(1)
+        if len(calls) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), python("import time; time.sleep(100)", tick=tick) as child:
@@ -62,14 +62,14 @@ def test_whoever_waits_can_be_cancelled():
     assert not psutil.pid_exists(child._process.pid)
 
 
-def test_a_busy_child_meets_its_limit_of_time():
+def test_a_busy_child_reaches_its_time_limit():
     begin = time.monotonic()
     with python("while True: pass", cpu=1) as child:
         assert child.finish() < 0
     assert time.monotonic() - begin < 20
 
 
-def test_a_greedy_child_meets_its_limit_of_memory():
+def test_a_child_reaches_its_memory_limit():
     with python("bytearray(3 << 30)", memory=1 << 30) as child:
         assert child.finish() == 1 and b"MemoryError" in child.log
 
@@ -92,7 +92,7 @@ def test_frames_through_a_pipe():
 
 
 @pytest.mark.parametrize("data", [b"P6\n2 1\n65535\nabcdefabcdef", b"P5\n2 1\n255\nab", b"x" * 300, b"P6\n-2 1\n255\n"])
-def test_anything_else_is_no_frame(data):
-    """16 bits per channel, of which a reader of 8 bits would lose step and wait for ever."""
+def test_other_output_is_refused(data):
+    """For example 16 bits per channel, where a reader of 8 bits would lose its place in the pipe."""
     with pytest.raises(ValueError, match="not a ppm"):
         frame_of(data)

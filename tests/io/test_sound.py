@@ -1,4 +1,4 @@
-"""Sound from any file, as the lips hear it and as the video plays it."""
+"""Sound from files of every format, as samples for the lips and as a wave file for the video."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from thgen.schema import SAMPLE_RATE
 @pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "m4a", "flac", "ogg", "opus", "webm"])
 def test_audio_formats(tmp_path, suffix, rate, channels):
-    """Whatever the file, it is mono 16 kHz float, of the right length, and the click lies where it was put."""
+    """Every file gives mono 16 kHz float of the right length, with the click at its place."""
     if suffix in ("opus", "webm"):
-        rate = {8000: 8000, 22_050: 16_000, 44_100: 24_000, 48_000: 48_000}[rate]  # opus knows no others
+        rate = {8000: 8000, 22_050: 16_000, 44_100: 24_000, 48_000: 48_000}[rate]  # the rates that opus has
     samples = np.repeat(click(1.5, 0.7, rate)[:, None], channels, axis=1)
     soundfile.write(tmp_path / "in.wav", samples, rate)
     codec = ["-c:a", "libopus"] if suffix in ("opus", "webm") else []
@@ -29,7 +29,7 @@ def test_audio_formats(tmp_path, suffix, rate, channels):
     read = read_audio(tmp_path / f"a.{suffix}")
     assert read.dtype == np.float32 and read.ndim == 1 and np.abs(read).max() <= 1
     assert abs(read.size / SAMPLE_RATE - 1.5) <= (0.08 if suffix == "mp3" else 0.04)
-    # webm counts from its first whole packet: up to 32 ms are cut, the same for the lips and for the written sound
+    # webm starts at its first whole packet: up to 32 ms are cut, for the lips and the video alike
     assert abs(onset(read) - 0.7) < (0.035 if suffix == "webm" else 0.02)
 
 
@@ -107,7 +107,7 @@ def test_bad_audio(tmp_path, kind, says):
 
 
 def test_nan_survives_resampling(tmp_path):
-    """At another rate the sample is computed anew, and must not turn into a number on the way."""
+    """Resampling must not replace NaN by a number."""
     samples = tone(1, 44_100)
     samples[20_000] = np.nan
     soundfile.write(tmp_path / "a.wav", samples, 44_100, subtype="FLOAT")
@@ -131,8 +131,8 @@ def test_audio_limits(tmp_path, monkeypatch):
         read_audio(tmp_path / "a.wav")
 
 
-def test_length_that_the_header_hides(tmp_path, monkeypatch):
-    """A header may hide the length, or lie: what is decoded counts."""
+def test_a_wrong_length_in_the_header(tmp_path, monkeypatch):
+    """A header can lack the length or be wrong: the decoded length counts."""
     soundfile.write(tmp_path / "in.wav", tone(9), SAMPLE_RATE)
     ffmpeg("-i", tmp_path / "in.wav", "-f", "adts", tmp_path / "a.aac")
     monkeypatch.setattr(sound, "AUDIO_MAX_SECONDS", 4.0)
@@ -143,7 +143,7 @@ def test_length_that_the_header_hides(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["hls", "concat", "dash", "sdp", "sub"])
 def test_files_that_name_other_files_are_not_followed(tmp_path, kind):
-    """Playlists would let an upload read the server's files or reach into its network."""
+    """With a playlist, an upload could read files of the server or reach its network."""
     secret = tmp_path / "secret.wav"
     soundfile.write(secret, tone(2), SAMPLE_RATE)
     text = {
@@ -161,8 +161,8 @@ def test_files_that_name_other_files_are_not_followed(tmp_path, kind):
             read_clip(tmp_path / name)
 
 
-def test_names_are_no_protocols(tmp_path, monkeypatch):
-    """A file may be called anything; ffmpeg must take the name for a name."""
+def test_file_names_do_not_select_protocols(tmp_path, monkeypatch):
+    """ffmpeg must take every file name as a file name."""
     monkeypatch.chdir(tmp_path)
     for name in ("concat:a.wav", "-i.wav", "http:x.wav", "a b;$(x).wav", "%d.wav"):
         soundfile.write(tmp_path / "x.wav", tone(1), SAMPLE_RATE)

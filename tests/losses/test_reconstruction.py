@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, weighted_l1
+from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, perceptual, weighted_l1
 
 A = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 ONES = torch.ones(2, 1, 16, 16)
@@ -10,6 +10,7 @@ LOSSES = {
     "multiscale_l1": multiscale_l1,
     "edges": lambda x, y: edges(x, y, ONES),
     "feature_l1": lambda x, y: feature_l1([x], [y]),
+    "perceptual": lambda x, y: perceptual([x], [y]),
 }
 
 
@@ -32,6 +33,7 @@ def test_worked_examples():
     step[..., 2:] = 1
     assert edges(step, zero, one) == pytest.approx(4 / 12)
     assert feature_l1([one * 3], [one * 2]) == pytest.approx(0.5)
+    assert perceptual([one * 3, zero], [one * 2, one * 2]) == pytest.approx(1 + 2), "a sum over layers"
     assert masked_mean(torch.tensor([1.0, 5.0]), torch.tensor([0.0, 1.0])) == 5
 
 

@@ -1,5 +1,10 @@
+"""Gaze angles, eye openness and coefficients."""
+
+import doctest
+
 import torch
 
+from thgen.nn import coefficients
 from thgen.nn.coefficients import blink_weights, gaze_shapes, pick, place
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, LIP_COEFFICIENTS
 
@@ -19,3 +24,8 @@ def test_place_and_pick_are_inverse():
 def test_openness_becomes_blink_left_first():
     assert BLINK_COEFFICIENTS == ("eyeBlink_L", "eyeBlink_R")
     assert torch.equal(blink_weights(torch.tensor([[0.0, 130.0]])), torch.tensor([[1.0, 0.0]]))
+
+
+def test_examples_in_the_docstrings():
+    result = doctest.testmod(coefficients)
+    assert result.attempted and not result.failed

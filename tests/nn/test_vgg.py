@@ -1,4 +1,4 @@
-"""VGG19: the public checkpoints' names and shapes, and five maps of the sizes that the paper's configuration gives."""
+"""VGG19 has the names and shapes of the public checkpoints, and five maps of the sizes of the paper."""
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ def test_five_maps_each_half_the_size_of_the_one_before():
     ]
 
 
-def test_the_first_map_is_a_convolution_of_the_normalised_picture():
+def test_the_first_map_is_a_convolution_of_the_normalised_image():
     torch.manual_seed(0)
     net, image = VGG19(NARROW), torch.rand(1, 3, 16, 16) * 2 - 1
     mean, std = (torch.tensor(x)[:, None, None] for x in (IMAGENET_MEAN, IMAGENET_STD))

@@ -1,4 +1,4 @@
-"""Heads to render: the built-in one always, FaceKit where it lies."""
+"""Heads to render: the built-in one, and FaceKit if its file is there."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Shards through the real command, read back by the reader that training uses."""
+"""Shards written by the command, and read back by the reader of the training."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def shards(tmp_path_factory):
     return out
 
 
-def test_store_reads_what_the_command_wrote(shards):
+def test_the_store_reads_the_shards_of_the_command(shards):
     store = ClipStore(shards)
     assert len(store) == 4
     images, truth = store.load(1)
@@ -33,7 +33,7 @@ def test_store_reads_what_the_command_wrote(shards):
     assert np.abs(truth["flow"][0]).max() < 1e-3, "frame 0 is its own reference"
     assert truth["visible"][0].mean() > 0.97
     inside = np.abs(truth["keypoints"][0, :68, :2]) < 1
-    assert inside.all(), "the crop holds the reference's face"
+    assert inside.all(), "the crop contains the face of the reference"
     assert truth["keypoints"][:, :68, 2].mean(1) == pytest.approx(0, abs=1e-4)
 
 
@@ -53,7 +53,7 @@ def test_the_same_seed_gives_the_same_clips(shards, tmp_path):
     assert ours[0]["0001.jpg"] != ours[1]["0001.jpg"]
 
 
-def test_tracks_speak_blink_and_move():
+def test_tracks_contain_speech_blinks_and_smooth_motion():
     frames = 150
     states, speech, emotions = track_states(np.random.default_rng(4), frames)
     coefficients = np.stack([s.coefficients for s in states])

@@ -1,4 +1,4 @@
-"""Shadows fall where something stands in the light; what is painted stays in the texture."""
+"""Light, shadows, defocus, and paint on the skin."""
 
 import dataclasses
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from thgen.synth.head import facekit as fk
-from thgen.synth.head.model import Performer, State
-from thgen.synth.looks.skin import drawing, freckles, makeup, weather, wrinkles
+from thgen.synth.head.performer import Performer, State
+from thgen.synth.looks.skin import drawing, freckles, makeup, skin_details, wrinkles
 from thgen.synth.render.light import sky_and_ground, windows
-from thgen.synth.render.raster import light_arrives
+from thgen.synth.render.raster import lit_mask
 from thgen.synth.render.renderer import Camera, _darken_holes, _defocus, frame_window, render
 
 SIZE = 96
@@ -36,18 +36,18 @@ def test_a_light_from_the_side_casts_a_shadow_on_the_other_side(mesh):
     assert darker.min() > -3, "a shadow never brightens"
     assert darker.max() > 25
     left, right = darker[:, : SIZE // 2].sum(), darker[:, SIZE // 2 :].sum()
-    assert left > right, "the light comes from the right of the picture"
+    assert left > right, "the light comes from the right of the image"
 
 
-def test_light_arrives_only_at_the_nearest_surface():
+def test_only_the_nearest_surface_is_lit():
     face = np.zeros((4, 4), np.int32)
     face[0] = -1
     weight = np.zeros((4, 4, 3), np.float32)
     weight[..., 0] = 1
     triangles = np.array([[0, 1, 2]], np.int32)
-    seen = np.array([[1.5, 1.5, 10.0], [0, 0, 0], [0, 0, 0]], np.float32)
+    in_light = np.array([[1.5, 1.5, 10.0], [0, 0, 0], [0, 0, 0]], np.float32)
     near, far = np.full((4, 4), 9.0, np.float32), np.full((4, 4), 9.9, np.float32)
-    dark, bright = (light_arrives(face, weight, triangles, seen, depth, 0.4) for depth in (near, far))
+    dark, bright = (lit_mask(face, weight, triangles, in_light, depth, 0.4) for depth in (near, far))
     assert (dark[1:] == 0).all() and (dark[0] == 1).all(), "the background is always lit"
     assert (bright == 1).all()
 
@@ -59,11 +59,11 @@ def test_under_the_upper_lid_the_eye_is_darker_than_below():
     _darken_holes(image, part, 0.5)
     assert (image[part == fk.FACE] == 1).all()
     assert image[101, 130, 0] < 0.8 and image[126, 130, 0] == 1
-    _darken_holes(image, np.full((256, 256), fk.FACE, np.uint8), 0.5)  # shut eyes cast nothing
+    _darken_holes(image, np.full((256, 256), fk.FACE, np.uint8), 0.5)  # closed eyes have no shadow
 
 
-@pytest.mark.parametrize("paint", [wrinkles, freckles, makeup, weather])
-def test_paint_changes_the_face_and_stays_a_colour(mesh, paint):
+@pytest.mark.parametrize("paint", [wrinkles, freckles, makeup, skin_details])
+def test_paint_changes_the_face_within_the_range_of_colours(mesh, paint):
     plain = np.full((512, 512, 3), 0.5, np.float32)
     changed = 0
     for seed in range(6):
@@ -80,8 +80,8 @@ def test_a_drawing_covers_a_part_only():
     assert 0 < np.median(share) < 0.3
 
 
-def test_light_from_all_around_is_what_the_sphere_of_sources_gives():
-    """Against the integral: mean over many directions of max(0, n . d) x radiance."""
+def test_ambient_light_equals_the_integral_over_its_sources():
+    """The integral is the mean over many directions d of max(0, n . d) x radiance."""
     normals = rng(1).standard_normal((50, 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     x, y, z = normals.T
@@ -97,7 +97,7 @@ def test_light_from_all_around_is_what_the_sphere_of_sources_gives():
     assert rows @ sky_and_ground(np.ones(3), np.full(3, 0.2))[:, 0] == pytest.approx(0.6 + 0.4 * y)
 
 
-def test_only_what_lies_behind_the_face_goes_out_of_focus():
+def test_only_the_background_is_blurred():
     image = np.random.default_rng(0).random((64, 64, 3)).astype(np.float32)
     depth = np.full((64, 64), 50.0, np.float32)
     depth[:, 32:] = 1e9
@@ -105,7 +105,7 @@ def test_only_what_lies_behind_the_face_goes_out_of_focus():
     assert np.array_equal(out[:, :32], image[:, :32])
     assert out[:, 36:].std() < 0.3 * image[:, 36:].std()
     dark = np.where(depth[..., None] < 100, 0.0, 1.0).astype(np.float32).repeat(3, 2)
-    assert _defocus(dark, depth, 0.1)[:, 33:].min() > 0.9, "no dark rim of the face in the background"
+    assert _defocus(dark, depth, 0.1)[:, 33:].min() > 0.9, "the face leaves no dark rim in the background"
 
 
 def test_skin_below_the_jaw_is_the_neck(mesh):

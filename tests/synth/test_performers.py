@@ -1,4 +1,4 @@
-"""Rich performers: what they wear moves with the head, styles leave the geometry alone, everything comes from seeds."""
+"""Performers with hair, clothes and props, their proportions, and image styles."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import pytest
 from thgen.schema import COEFFICIENT_INDEX
 from thgen.synth.clip import ClipSource
 from thgen.synth.head import facekit as fk
-from thgen.synth.head.model import BLINK_CLOSED, PIVOT, TEETH_LOWER, Performer, State, neck_weight
+from thgen.synth.head.performer import BLINK_CLOSED, PIVOT, TEETH_LOWER, Performer, State, neck_weight
 from thgen.synth.head.proportions import STYLISED, Proportions, sample_proportions
-from thgen.synth.looks.hair import bun, cap, fall, sample_hair
+from thgen.synth.looks.hair import bun, cap, curtain, sample_hair
 from thgen.synth.looks.props import hand, microphone
 from thgen.synth.looks.wear import earrings, glasses, hat, sample_wear, scarf
 from thgen.synth.motion import random_states
@@ -26,7 +26,7 @@ def pieces_of(kind, mesh, seed=1):
     head, landmarks, brown = mesh.vertices, mesh.vertices[mesh.landmarks], np.array([0.1, 0.06, 0.03])
     return {
         "cap": lambda: [cap(rng(seed), head, brown, 50, 90, 60, 1.0, 2.0)],
-        "fall": lambda: [fall(rng(seed), head, brown, 60, -15)],
+        "curtain": lambda: [curtain(rng(seed), head, brown, 60, -15)],
         "bun": lambda: [bun(rng(seed), head, brown)],
         "glasses": lambda: glasses(rng(seed), landmarks),
         "hat": lambda: hat(rng(seed), head),
@@ -35,30 +35,30 @@ def pieces_of(kind, mesh, seed=1):
     }[kind]()
 
 
-@pytest.mark.parametrize("kind", ["cap", "fall", "bun", "glasses", "hat", "scarf", "earrings"])
+@pytest.mark.parametrize("kind", ["cap", "curtain", "bun", "glasses", "hat", "scarf", "earrings"])
 @pytest.mark.parametrize("seed", range(4))
-def test_pieces_are_whole_and_stand_at_the_head(mesh, kind, seed):
+def test_pieces_are_valid_meshes_near_the_head(mesh, kind, seed):
     pieces = pieces_of(kind, mesh, seed)
     for piece in pieces:
         assert np.isfinite(piece.vertices).all() and np.isfinite(piece.colour).all()
         assert piece.faces.min() >= 0 and piece.faces.max() < len(piece.vertices)
         assert piece.colour.shape == piece.vertices.shape and (piece.colour >= 0).all()
-        assert piece.part == (fk.HAIR if kind in ("cap", "fall", "bun") else fk.WEAR)
-        assert np.abs(piece.vertices).max() < 32, "nothing is thrown across the room"
+        assert piece.part == (fk.HAIR if kind in ("cap", "curtain", "bun") else fk.WEAR)
+        assert np.abs(piece.vertices).max() < 32, "no vertex lies far away"
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
     points = np.concatenate([p.vertices for p in pieces])
     near = ((points > low - 6) & (points < high + 6)).all(1)
     assert near.mean() > 0.4
 
 
-def test_glasses_sit_before_the_eyes_and_leave_the_lids_free(mesh):
+def test_glasses_lie_in_front_of_the_eyes_and_lids(mesh):
     landmarks = mesh.vertices[mesh.landmarks]
     rims = np.concatenate([p.vertices for p in glasses(rng(3), landmarks)])
     before = rims[np.abs(rims[:, 1] - landmarks[36:48, 1].mean()) < 2.5]
     assert before[:, 2].max() > landmarks[36:48, 2].max() + 0.5
 
 
-def test_every_kind_is_drawn_and_most_heads_wear_nothing(mesh):
+def test_every_kind_occurs_and_most_heads_wear_nothing(mesh):
     head, landmarks = mesh.vertices, mesh.vertices[mesh.landmarks]
     drawn = [sample_wear(rng(seed), head, landmarks) for seed in range(150)]
     counts = np.array([len(pieces) for pieces, _ in drawn])
@@ -79,7 +79,7 @@ def worn_performer(mesh, part):
 
 
 @pytest.mark.parametrize("part", [fk.HAIR, fk.WEAR])
-def test_what_is_worn_moves_with_the_head_and_is_seen(mesh, part):
+def test_worn_things_move_with_the_head_and_are_visible(mesh, part):
     performer = worn_performer(mesh, part)
     turned = State.neutral()
     turned.pose[0] = 30
@@ -89,16 +89,16 @@ def test_what_is_worn_moves_with_the_head_and_is_seen(mesh, part):
     step = np.linalg.norm(moved - still, axis=1)[where]
     assert np.median(step) > 1.0
     camera = frame_window(performer, Camera(2.0, 68.0, -2.0), State.neutral(), 2.0, 0.08)
-    seen = render(performer, State.neutral(), camera, SIZE).segmentation(performer)
-    assert (seen == part).mean() > 0.001
+    parts = render(performer, State.neutral(), camera, SIZE).segmentation(performer)
+    assert (parts == part).mean() > 0.001
 
 
-def test_the_same_seed_dresses_the_same_person(mesh):
+def test_the_same_seed_gives_the_same_performer(mesh):
     first, second = Performer(mesh, 8), Performer(mesh, 8)
     assert np.array_equal(first.neutral, second.neutral) and np.array_equal(first.colour, second.colour)
 
 
-def test_lids_of_everybody_touch_at_the_blink_weight(mesh):
+def test_the_lids_of_every_performer_touch_at_the_blink_weight(mesh):
     for seed in range(8):
         performer = Performer(mesh, seed)
         shut = State.neutral()
@@ -108,7 +108,7 @@ def test_lids_of_everybody_touch_at_the_blink_weight(mesh):
         assert performer.openness(performer.shape(State.neutral())) == pytest.approx([100, 100], abs=0.5)
 
 
-def test_styles_change_the_picture_and_never_the_truth(mesh):
+def test_styles_change_the_image_and_not_the_ground_truth(mesh):
     for imaging in (True, False):
         clips = []
         for seed in range(3):
@@ -122,7 +122,7 @@ def test_styles_change_the_picture_and_never_the_truth(mesh):
     assert any(not np.array_equal(a.frames, b.frames) for a, b in zip(styled, clips, strict=True))
 
 
-def test_a_share_of_clips_stays_as_rendered():
+def test_a_share_of_clips_has_no_style():
     clean = np.mean([sample_style(rng(seed)) == Style() for seed in range(400)])
     assert clean == pytest.approx(CLEAN, abs=0.08)
 
@@ -132,7 +132,7 @@ def picture():
     return np.stack([x * 2, y * 2, (x + y)], -1).clip(0, 255).astype(np.uint8) // 2 + 60
 
 
-def test_develop_does_what_each_field_says():
+def test_each_field_of_a_style_has_its_effect():
     image = picture()
     assert develop(image, Style(), rng()) is image
     grey = develop(image, Style(saturation=0.0), rng())
@@ -143,14 +143,14 @@ def test_develop_does_what_each_field_says():
     assert 6 < (noisy.astype(float) - image).std() < 18
     rough = (np.mgrid[:SIZE, :SIZE].sum(0) % 2 * 80)[..., None].repeat(3, 2).astype(np.uint8)
     for style in (Style(shrink=0.4), Style(brush=5)):
-        assert develop(rough, style, rng()).std() < 0.5 * rough.std(), "detail goes"
+        assert develop(rough, style, rng()).std() < 0.5 * rough.std(), "detail is lost"
     prints = develop(image, Style(tones=6), rng())
     assert len(np.unique(prints)) <= 8
     coded = develop(image, Style(jpeg=20), rng())
     assert coded.shape == image.shape and 0 < np.abs(coded.astype(int) - image).mean() < 20
 
 
-def test_noise_is_new_in_every_frame_and_the_same_for_a_seed():
+def test_noise_differs_between_frames_and_repeats_with_a_seed():
     image, generator = picture(), rng(4)
     first, second = (develop(image, Style(noise=8.0), generator) for _ in range(2))
     assert not np.array_equal(first, second)
@@ -171,7 +171,7 @@ def test_proportions_of_one_change_nothing(mesh):
     assert np.allclose(Proportions().apply(mesh.vertices, EYES), mesh.vertices)
 
 
-def test_large_eyes_grow_about_their_centre_and_the_rest_stays():
+def test_large_eyes_grow_around_their_centre_and_the_rest_does_not_move():
     aside, far = np.array([1.0, 0, 0], np.float32), np.array([0, -25.0, 0], np.float32)
     points = np.concatenate([EYES, EYES + aside, EYES + far])
     out = Proportions(eyes=1.4).apply(points, EYES)
@@ -181,21 +181,21 @@ def test_large_eyes_grow_about_their_centre_and_the_rest_stays():
     assert np.allclose(out[4:], points[4:], atol=0.01)
 
 
-def test_a_narrow_jaw_narrows_the_chin_more_than_the_temples_and_leaves_the_shoulders():
+def test_a_narrow_jaw_narrows_the_chin_but_not_temples_and_shoulders():
     heights = np.array([8.0, -8.0, -25.0])
     points = np.stack([np.full(3, 5.0), heights, np.zeros(3)], 1).astype(np.float32)
     x = Proportions(jaw=0.7).apply(points, EYES)[:, 0]
     assert x[0] == pytest.approx(5) and x[1] < 4.0 and x[2] == pytest.approx(5)
 
 
-def test_some_performers_are_drawings():
+def test_some_performers_have_the_proportions_of_drawings():
     drawn = [sample_proportions(rng(seed)) for seed in range(300)]
     assert np.mean([p.eyes > 1.1 for p in drawn]) == pytest.approx(STYLISED, abs=0.07)
     assert len({p.sag > 0 for p in drawn}) == 2
 
 
 def test_lids_follow_large_eyes(mesh):
-    """With eyes half as large again the lids still close, because every shape follows the proportions."""
+    """With eyes 1.5 times as large the lids still close, since all shapes follow the proportions."""
     performer = Performer(mesh, 2)
     shut = State.neutral()
     for side in "LR":
@@ -211,7 +211,7 @@ def performer_scale(mesh, seed):
 
 
 @pytest.mark.parametrize("prop", [lambda r, lm: hand(r, lm, np.full(3, 0.5)), microphone])
-def test_props_stand_before_the_head(mesh, prop):
+def test_props_lie_in_front_of_the_head(mesh, prop):
     landmarks = mesh.vertices[mesh.landmarks]
     for seed in range(5):
         piece = prop(rng(seed), landmarks)
@@ -220,7 +220,7 @@ def test_props_stand_before_the_head(mesh, prop):
         assert piece.part == (fk.BODY if piece.follow == 0 and prop is microphone else fk.WEAR)
 
 
-def test_a_microphone_stands_still_while_the_head_turns(mesh):
+def test_a_microphone_does_not_move_with_the_head(mesh):
     seed = next(s for s in range(200) if is_microphone(Performer(mesh, s)))
     performer = Performer(mesh, seed)
     turned = State.neutral()
@@ -234,7 +234,7 @@ def is_microphone(performer):
     return (performer.neutral[np.unique(performer.triangles[performer.part == fk.BODY]), 1] > -13).any()
 
 
-def test_a_shirt_stays_while_the_head_turns_and_hides_no_face(mesh):
+def test_a_shirt_hardly_moves_with_the_head_and_covers_no_face(mesh):
     clothed = 0
     for seed in range(6):
         performer = Performer(mesh, seed)
@@ -242,7 +242,7 @@ def test_a_shirt_stays_while_the_head_turns_and_hides_no_face(mesh):
         own = performer.region[: len(corners)]
         skin = np.isin(performer.part[: len(corners)], (fk.FACE, fk.SKIN))
         shirt = np.unique(corners[skin & (own == fk.BODY)])
-        shirt = shirt[performer.neutral[shirt, 1] > -14]  # higher up, skin would follow the head
+        shirt = shirt[performer.neutral[shirt, 1] > -14]  # above that height skin follows the head
         assert performer.region[: len(corners)][(corners == mesh.landmarks[30]).any(1)].tolist().count(fk.BODY) == 0
         if not len(shirt):
             continue
@@ -258,7 +258,7 @@ def test_a_shirt_stays_while_the_head_turns_and_hides_no_face(mesh):
     assert clothed >= 1
 
 
-def test_upper_teeth_lie_lower_by_a_draw_of_each_performer_and_lower_ones_stay(mesh):
+def test_upper_teeth_are_shifted_down_at_random_and_lower_teeth_are_not(mesh):
     if not mesh.upper_teeth.any():
         pytest.skip("this head has no teeth")
     lowered = []

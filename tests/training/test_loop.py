@@ -86,44 +86,44 @@ def test_averaged_weights_are_exported_in_fp16_and_load_again(stage, options):
     assert torch.equal(network.body.weight, tensors["body.weight"].float())
 
 
-def test_two_players_each_move_their_own(stage, options):
+def test_two_optimizers_each_update_their_own(stage, options):
     duel = {
         "task": DUEL,
-        "losses": {"l1": 1, "fool": {"weight": 0.1, "start": 1}, "judge": 1},
+        "losses": {"l1": 1, "fool": {"weight": 0.1, "start": 1}, "discriminator": 1},
     }
-    config = stage(**duel, lr={"generator": 1e-2, "judge": 1e-3}, warmup=0)
+    config = stage(**duel, lr={"generator": 1e-2, "discriminator": 1e-3}, warmup=0)
     trainer = Trainer(config, options())
-    judge = {k: v.clone() for k, v in trainer.task.modules["judge"].state_dict().items()}
+    discriminator = {k: v.clone() for k, v in trainer.task.modules["discriminator"].state_dict().items()}
     _one_step(trainer)
-    assert trainer.players["judge"].optimiser.param_groups[0]["initial_lr"] == 1e-3
-    moved = trainer.task.modules["judge"].state_dict()
-    assert any(not torch.equal(moved[k], judge[k]) for k in judge)
-    assert set(trainer.averages) == {"net", "judge"}
+    assert trainer.optimizers["discriminator"].adamw.param_groups[0]["initial_lr"] == 1e-3
+    moved = trainer.task.modules["discriminator"].state_dict()
+    assert any(not torch.equal(moved[k], discriminator[k]) for k in discriminator)
+    assert set(trainer.averages) == {"net", "discriminator"}
     assert not any(p.requires_grad for m in trainer.task.modules.values() for p in m.parameters())
 
 
-def test_a_player_whose_terms_do_not_count_yet_rests(stage, options):
-    config = stage(task=DUEL, losses={"l1": 1, "fool": 0, "judge": {"weight": 1, "start": 1}})
+def test_an_optimizer_whose_terms_do_not_count_yet_changes_nothing(stage, options):
+    config = stage(task=DUEL, losses={"l1": 1, "fool": 0, "discriminator": {"weight": 1, "start": 1}})
     trainer = Trainer(config, options())
-    judge = trainer.task.modules["judge"][0].weight.clone()
+    discriminator = trainer.task.modules["discriminator"][0].weight.clone()
     _one_step(trainer)
-    assert torch.equal(trainer.task.modules["judge"][0].weight, judge)
+    assert torch.equal(trainer.task.modules["discriminator"][0].weight, discriminator)
     trainer.step = 1
     for _ in range(2):  # the rate of the first step of a warm-up is zero
         _one_step(trainer)
-    assert not torch.equal(trainer.task.modules["judge"][0].weight, judge)
+    assert not torch.equal(trainer.task.modules["discriminator"][0].weight, discriminator)
 
 
 def test_learning_rate_follows_the_schedule_and_survives_resume(stage, options):
     trainer = Trainer(stage(steps=10, warmup=2), options())
     rates = []
     for _ in range(10):
-        rates.append(trainer.players["main"].optimiser.param_groups[0]["lr"])
+        rates.append(trainer.optimizers["main"].adamw.param_groups[0]["lr"])
         _one_step(trainer)
     assert rates[0] == 0 and rates[2] == pytest.approx(1e-2) and rates == [*rates[:3], *sorted(rates[3:], reverse=True)]
-    again = Trainer(stage(steps=10, warmup=2), options("b")).players["main"]
+    again = Trainer(stage(steps=10, warmup=2), options("b")).optimizers["main"]
     again.plan(5, 10)
-    assert again.optimiser.param_groups[0]["lr"] == rates[5]
+    assert again.adamw.param_groups[0]["lr"] == rates[5]
 
 
 def test_time_limit_stops_validates_and_exports(stage, options):
@@ -141,7 +141,7 @@ def test_fit_lays_the_schedule_over_the_time(stage, options):
     trainer = Trainer(stage(steps=10**6, warmup=0, log_every=5, image_every=0), options(minutes=0.03, fit=True))
     trainer.run()
     assert trainer.step < 10**5
-    assert trainer.players["main"].scheduler.get_last_lr()[0] < 0.5e-2
+    assert trainer.optimizers["main"].scheduler.get_last_lr()[0] < 0.5e-2
 
 
 def test_existing_run_is_neither_lost_nor_invented(stage, options):
@@ -169,8 +169,8 @@ def test_a_stage_can_start_from_several_that_ran_side_by_side(stage, options):
     train(stage("other", seed=5, lr=1e-2, **duel), options())
     first, other = (load_file(latest(options().runs / "tiny" / n) / "averaged.safetensors") for n in ("first", "other"))
     assert not torch.equal(first["net/body.weight"], other["net/body.weight"])
-    modules = Trainer(stage("second", init="first + other:judge", **duel), options()).task.modules
-    for name, source in (("net", first), ("judge", other)):
+    modules = Trainer(stage("second", init="first + other:discriminator", **duel), options()).task.modules
+    for name, source in (("net", first), ("discriminator", other)):
         for key, value in modules[name].named_parameters():
             assert torch.equal(value, source[f"{name}/{key}"]), name
     with pytest.raises(TrainingError, match="shares no such module"):
@@ -202,7 +202,7 @@ def test_only_what_a_stage_declares_is_exported(stage, options):
 
 
 def test_what_a_stage_exports_must_be_declared_and_exist(stage, options, monkeypatch):
-    import tiny_task
+    from tests.training import tiny_task
 
     monkeypatch.setattr(tiny_task.TinyStage, "exports", ("tiny", "ghost"))
     with pytest.raises(TrainingError, match="exports ghost, but its networks are: tiny"):
@@ -246,7 +246,7 @@ def test_the_manifest_says_which_way_scores_are_better(stage, options):
 def test_a_weight_for_a_term_that_does_not_exist_is_an_error(stage, options):
     with pytest.raises(TrainingError, match="edges"):
         train(stage(losses={"l1": 1, "edges": 1}), options())
-    with pytest.raises(TrainingError, match="no term a weight"):
+    with pytest.raises(TrainingError, match="no term of losses has a weight"):
         train(stage(losses={"l1": 0}), options())
 
 

@@ -28,7 +28,7 @@ PD_FGC = [
     "model.audio={channels: [8, 16], depths: [1, 1], features: 16, attention: 8, lip: 10}",
 ]
 PRESETS = {
-    "compact": ["model.head={hidden: 16, layers: 1}", "data.keep=1"],
+    "compact": ["model.head={hidden: 16, layers: 1}", "data.cached_views=1"],
     "paper": ["model.style={channels: [8, 8, 8, 8, 8, 4], start: 4}"],
 }
 

@@ -40,12 +40,12 @@ class TinyData(Settings):
 
 
 class TinyStage(Task):
-    """One player; `frozen` belongs to nobody."""
+    """One optimizer; it does not update `frozen`."""
 
     exports = ("tiny",)
     data_type, model_type = TinyData, arguments_of(TinyNet)
     better: ClassVar = {"error": LOWER}
-    players: ClassVar = {"main": ["net"]}
+    optimizers: ClassVar = {"main": ["net"]}
     float32 = ("grid",)
 
     def __init__(self, config):
@@ -63,7 +63,7 @@ class TinyStage(Task):
             return (self._make(seed, rank, n) for n in range(10**9))
         return StepBatches(lambda n: self._make(seed, rank, n), self.config.workers)
 
-    def losses(self, player, batch):
+    def losses(self, optimizer, batch):
         self.calls += 1
         if self.calls == self.data.interrupt:
             os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does, in the middle of a step
@@ -90,13 +90,13 @@ class TinyPart(TinyStage):
     """Publishes a second network, which another stage trains and exports; `net` stays as it is."""
 
     exports = ("spare",)
-    players: ClassVar = {"main": ["spare"]}
+    optimizers: ClassVar = {"main": ["spare"]}
 
     def __init__(self, config):
         super().__init__(config)
         self.modules["spare"] = TinyNet(2)
 
-    def losses(self, player, batch):
+    def losses(self, optimizer, batch):
         return {"l1": (self.modules["spare"](batch["image"]) - batch["target"]).abs().mean()}
 
     def networks(self):
@@ -104,20 +104,21 @@ class TinyPart(TinyStage):
 
 
 class TinyDuel(TinyStage):
-    """Two players: `net` against `judge`, a hinge loss each."""
+    """Two optimizers: `net` against `discriminator`, each with a hinge loss."""
 
-    players: ClassVar = {"generator": ["net"], "judge": ["judge"]}
+    optimizers: ClassVar = {"generator": ["net"], "discriminator": ["discriminator"]}
 
     def __init__(self, config):
         super().__init__(config)
-        self.modules["judge"] = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 1, 3))
+        self.modules["discriminator"] = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 1, 3))
 
-    def losses(self, player, batch):
-        judge, net = self.modules["judge"], self.modules["net"]
-        if player == "generator":
-            assert not any(p.requires_grad for p in judge.parameters())
+    def losses(self, optimizer, batch):
+        discriminator, net = self.modules["discriminator"], self.modules["net"]
+        if optimizer == "generator":
+            assert not any(p.requires_grad for p in discriminator.parameters())
             fake = net(batch["image"])
-            return {"l1": (fake - batch["target"]).abs().mean(), "fool": -judge(fake).mean()}
+            return {"l1": (fake - batch["target"]).abs().mean(), "fool": -discriminator(fake).mean()}
         fake = net(batch["image"])
         assert not fake.requires_grad  # the generator's turn is over
-        return {"judge": (1 - judge(batch["target"])).relu().mean() + (1 + judge(fake)).relu().mean()}
+        real = discriminator(batch["target"])
+        return {"discriminator": (1 - real).relu().mean() + (1 + discriminator(fake)).relu().mean()}

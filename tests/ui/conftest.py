@@ -7,7 +7,7 @@ import threading
 import time
 import wave
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from thgen.declare import Declaration
 from thgen.errors import AudioError, ClipError, FaceError, PhotoError
+from thgen.methods import METHODS
 from thgen.pipeline import Result
 from thgen.request import Request
-from thgen.schema import CONTROLS, FPS
+from thgen.schema import FACTORS, FPS, SLIDERS
 from thgen.ui.session import Session
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported, which happens later
@@ -40,14 +42,11 @@ class FakeEngine:
     most_running: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def methods(self) -> dict[str, tuple[str, ...]]:
-        return {"rig": ("lip", "pose", "gaze", "blink", "expression"), "lips_only": ("lip",)}
+    def methods(self) -> tuple[str, ...]:
+        return ("rig", "lips_only")
 
     def absent(self) -> dict[str, str]:
         return {"far_away": "The weights of 'far_away' are not here (far); fetch them."}
-
-    def canonical(self, method: str) -> bool:
-        return method == "lips_only"
 
     def seconds(self, request: Request) -> float:
         return self._sound_seconds(request.audio)
@@ -75,9 +74,9 @@ class FakeEngine:
         if self.fault:
             raise self.fault
         photo = self._photo(request.photo).astype(np.float32)
-        for i, key in enumerate(CONTROLS):
-            c = CONTROLS[key]
-            photo[..., i % 3] += 200 * (request.controls.value(key) - c.neutral) / (c.high - c.low)
+        for i, key in enumerate(SLIDERS):
+            c = SLIDERS[key]
+            photo[..., i % 3] += 200 * (request.controls.values.get(key, c.neutral) - c.neutral) / (c.high - c.low)
         return photo.clip(0, 255).astype(np.uint8)
 
     def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None],
@@ -120,6 +119,23 @@ class FakeEngine:
         return Result(
             out, seconds, frames, FPS, request.method, request.seed, weights, warnings, time.monotonic() - start
         )
+
+
+LIPS_ONLY = Declaration(
+    "lips_only", "Lips only", "A method of one latent.", "nowhere:Lips", weights=(), controls=(),
+    factors=(replace(FACTORS["lip"], unit=None, relative=False, zero="the closed mouth"),),
+)  # fmt: skip
+FAR_AWAY = replace(LIPS_ONLY, name="far_away", label="Far away")
+MORE = {d.name: d for d in (LIPS_ONLY, FAR_AWAY)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known_methods() -> Iterator[None]:
+    """Two more methods, beside those of thgen."""
+    METHODS.update(MORE)
+    yield
+    for name in MORE:
+        METHODS.pop(name, None)
 
 
 @pytest.fixture(scope="session")
@@ -165,6 +181,7 @@ def running(media: Path) -> Iterator[Server]:
 
     from thgen.ui.layout import build_ui, launch_options
 
+    METHODS.update(MORE)  # a fixture of the session comes before those of a module
     engine = FakeEngine()
     session = Session(engine, examples=media)
     page: gr.Blocks = build_ui(session)

@@ -25,7 +25,7 @@ def loads(monkeypatch):
     """Record what is loaded; a "loaded method" is then just its arguments."""
     seen = []
 
-    def load(method, device=None):
+    def load(method, device=None, networks=None):
         seen.append((method, device))
         return seen[-1]
 
@@ -49,7 +49,7 @@ def test_stills_may_be_made_elsewhere_than_videos(loads):
 
 
 def test_preloading_survives_missing_weights(monkeypatch):
-    def load(method, device=None):
+    def load(method, device=None, networks=None):
         raise WeightsError("There are no weights.")
 
     monkeypatch.setattr(pipeline.Session, "load", load)
@@ -63,7 +63,7 @@ def test_stills_and_videos_go_through_the_pipeline(loads, monkeypatch, tmp_path)
     calls = []
     monkeypatch.setattr(pipeline, "preview", lambda request, session: calls.append((request, session)) or "still")
     monkeypatch.setattr(pipeline, "render_video", lambda _, out, *more: calls.append((out, more[1])) or "result")
-    engine, request, told = PipelineEngine(), Request("me.jpg"), []
+    engine, request, told = PipelineEngine(), Request(photo="me.jpg"), []
     assert engine.preview(request) == "still"
     assert engine.render_video(request, tmp_path / "a.mp4", lambda f, t: told.append(t)) == "result"
     assert calls == [(request, ("rig", None)), (tmp_path / "a.mp4", ("rig", None))] and told == ["Loading the weights"]
@@ -71,20 +71,20 @@ def test_stills_and_videos_go_through_the_pipeline(loads, monkeypatch, tmp_path)
 
 def test_seconds_come_from_the_headers(media, tmp_path):
     engine, photo = PipelineEngine(), media / "portrait_1.png"
-    assert engine.seconds(Request(photo, media / "voice_1.wav")) == pytest.approx(0.6, abs=0.02)
+    assert engine.seconds(Request(photo=photo, audio=media / "voice_1.wav")) == pytest.approx(0.6, abs=0.02)
     with pytest.raises(AudioError):
-        engine.seconds(Request(photo, media / "broken.jpg"))
+        engine.seconds(Request(photo=photo, audio=media / "broken.jpg"))
     frames = [read_photo(photo)] * 5
     clip = tmp_path / "clip.mp4"
     write_mp4(clip, frames, (96, 96), 5, read_audio(media / "voice_1.wav"))
-    assert engine.seconds(Request(photo, None, {"pose": Path(clip)})) > 0.1
+    assert engine.seconds(Request(photo=photo, drivers={"pose": Path(clip)})) > 0.1
 
 
 @pytest.fixture
 def real_path(monkeypatch, media):
     """The page's session over the true pipeline; only the method and the face finder are small."""
     loaded = FakeSession()
-    monkeypatch.setattr(pipeline.Session, "load", lambda method, device=None: loaded)
+    monkeypatch.setattr(pipeline.Session, "load", lambda method, device=None, networks=None: loaded)
     return Session(PipelineEngine(), examples=media)
 
 

@@ -9,7 +9,8 @@ import gradio as gr
 import pytest
 
 from thgen.errors import ControlError, WeightsError
-from thgen.schema import CONTROLS, FACTORS
+from thgen.methods import METHODS
+from thgen.schema import FACTORS
 from thgen.ui import layout
 from thgen.ui.endpoints import api_fields
 from thgen.ui.form import build_controls, build_inputs
@@ -23,23 +24,40 @@ def build_form(session):
         return build_controls(session, build_inputs())
 
 
-def test_every_control_of_the_schema_has_its_slider(session):
+@pytest.mark.parametrize("method", ["rig", "lips_only"])
+def test_every_control_and_factor_that_a_method_declares_has_its_widgets(session, method):
     form = build_form(session)
-    for key, control in CONTROLS.items():
-        slider = form.widgets[key]
+    declared = METHODS[method]
+    shown = form.shown(declared, "lip")
+    for control in declared.controls:
+        slider = form.widgets[control.key]
         assert (slider.minimum, slider.maximum, slider.value) == (control.low, control.high, control.neutral)
         assert slider.label.startswith(control.label)
-    for name, factor in FACTORS.items():
-        assert (f"{name}.clip" in form.widgets) == ("clip" in factor.drivers)
-        assert (f"{name}.live" in form.widgets) == factor.live
-        assert f"{name}.strength" in form.widgets
+    for name, tab in form.factor_tabs.items():
+        assert (shown[tab].visible is True) == declared.has(name)
+    for factor in declared.factors:
+        assert (f"{factor.name}.clip" in form.widgets) == ("clip" in factor.sources)
+        assert (f"{factor.name}.idle" in form.widgets) == factor.idle
+        assert f"{factor.name}.strength" in form.widgets
+    assert shown[form.widgets["undriven"]].visible == bool(declared.zero)
 
 
-def test_another_method_needs_no_code_here(session, engine, monkeypatch):
-    monkeypatch.setattr(engine, "methods", lambda: {"sixth": ("gaze", "lip"), "rig": tuple(FACTORS)})
+def test_what_a_method_lacks_is_neither_shown_nor_sent(session):
     form = build_form(session)
-    assert {name for name, block in form.blocks.items() if block.visible} == {"gaze", "lip"}
-    assert form.widgets["method"].choices == [("sixth", "sixth"), ("rig", "rig")] and form.widgets["method"].visible
+    shown = form.shown(METHODS["lips_only"], "pose")
+    assert not shown[form.widgets["pose.yaw"]].visible and not shown[form.widgets["motion"]].visible
+    values = {name: widget.value for name, widget in form.widgets.items()} | {"method": "lips_only", "pose.yaw": 20}
+    sent = form.fields(tuple(values.values()))
+    assert "pose.yaw" not in sent and "motion" not in sent and sent["lip.strength"] == 1
+    assert form.fields(tuple((values | {"method": "rig"}).values()))["pose.yaw"] == 20
+
+
+def test_a_tab_per_method_the_absent_ones_with_what_to_do(session):
+    form = build_form(session)
+    assert list(form.method_tabs) == ["rig", "lips_only", "far_away"]
+    assert [tab.label for tab in form.method_tabs.values()] == ["Rig", "Lips only", "Far away"]
+    (about,) = form.method_tabs["far_away"].children
+    assert "are not here (far); fetch them." in about.value
 
 
 def test_page_builds_with_no_examples(engine, tmp_path):
@@ -79,7 +97,7 @@ def test_api_fields():
         "blend": {"expression": 0.2},
     })  # fmt: skip
     assert fields == {"photo": "/p.png", "audio": None, "pose.clip": "/c.mp4", "pose.yaw": 10, "lip.strength": 1.5,
-                      "gaze.live": False, "seed": 2, "expression.to": "/d.jpg", "expression.path": 0.2}  # fmt: skip
+                      "gaze.idle": False, "seed": 2, "expression.to": "/d.jpg", "expression.path": 0.2}  # fmt: skip
 
 
 @pytest.mark.parametrize("controls", [{"pose.jaw": 1}, {"pose.yaw": 99}, {"photo": "/etc/passwd"}, [1], "{", 3])

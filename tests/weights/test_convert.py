@@ -162,7 +162,7 @@ def test_from_released_files_to_a_video(released, tmp_path, monkeypatch):
     assert "pd_fgc.paper" in available_methods()
     voice = tmp_path / "voice.wav"
     soundfile.write(voice, 0.3 * np.sin(np.arange(12_000) / 10), 16_000)
-    portrait = Path(__file__).parents[1] / "examples/portrait_1.png"
+    portrait = Path(__file__).parents[2] / "examples/portrait_1.png"
     flags = ["--method", "pd_fgc.paper", "--photo", str(portrait), "--audio", str(voice), "--pose", str(portrait),
              "--size", "256", "--max-side", "384", "--out", str(tmp_path / "o.mp4")]  # fmt: skip
     assert main(["generate", *flags]) == 0

@@ -1,6 +1,6 @@
-"""What the analyser must not take for a human face: photos without people, drawn animals, clutter, broken faces.
+"""Pictures that the analyser must not take for a human face: photos without people, drawn animals, clutter.
 
-Everything is made or comes with scikit-image; there is no picture of a real person among it.
+They are drawn or come with scikit-image. None shows a real person.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from thgen.errors import AssetError
 from thgen.synth.looks.background import paint_background
 from thgen.synth.looks.noise import noise
 
-SIZE = 160
+SIZE = 160  # px of drawn negatives
 PHOTOS = ("chelsea", "coffee", "rocket", "coins", "page", "text", "brick", "grass", "gravel", "moon", "clock")
 
 
 def photos_without_people() -> list[np.ndarray]:
-    """Photos in the wheel of scikit-image that show no person, uint8 RGB [H W 3]; a cat among them.
+    """PHOTOS of scikit-image, which show no person but a cat, uint8 RGB [H W 3].
 
-    Always all of PHOTOS: with fewer, a seed would draw others. Raises AssetError where one cannot be read.
+    Raises AssetError if one cannot be read: with fewer photos, a seed would draw others.
     """
     from skimage import data
     from skimage.color import gray2rgb
@@ -38,7 +38,8 @@ def photos_without_people() -> list[np.ndarray]:
 
 
 def _ellipse(image: np.ndarray, place: ArrayLike, radii: ArrayLike, colour, angle: float = 0.0) -> None:
-    """Fill an ellipse at sub-pixel place (x, y), in place; colour: grey or RGB in [0, 1]; angle in degrees."""
+    """Draw a filled ellipse into `image`. place: x and y of its centre, px, not rounded; colour: grey or RGB in [0, 1];
+    angle in degrees."""
     centre = tuple(np.round(np.asarray(place) * 16).astype(int).tolist())
     axes = tuple(np.maximum(1, np.round(np.asarray(radii) * 16)).astype(int).tolist())
     tone = tuple(float(c) for c in np.atleast_1d(colour) * np.ones(3))
@@ -46,7 +47,7 @@ def _ellipse(image: np.ndarray, place: ArrayLike, radii: ArrayLike, colour, angl
 
 
 def _fur(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, strength: float) -> None:
-    """Hair-like streaks inside a mask, in place."""
+    """Draw streaks like hair into `image` [S S 3] where `mask` [S S] is 1."""
     grain = noise(rng, SIZE, 1.2)
     angle, length = rng.uniform(0, math.pi), int(rng.integers(3, 11))
     kernel = np.zeros((length, length), np.float32)
@@ -58,6 +59,7 @@ def _fur(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, strength
 
 
 def _ears(rng: np.random.Generator, head: np.ndarray, centre: np.ndarray, size: np.ndarray, colour: np.ndarray) -> None:
+    """Draw two ears, hanging or pointed, into `head` [S S 3]."""
     hanging = rng.random() < 0.5
     for side in (-1, 1):
         if hanging:
@@ -71,7 +73,7 @@ def _ears(rng: np.random.Generator, head: np.ndarray, centre: np.ndarray, size: 
 
 
 def _features(rng: np.random.Generator, head: np.ndarray, centre: np.ndarray, size: np.ndarray, muzzle) -> None:
-    """Dark eyes with a light in them, a dark nose, a mouth like two bows."""
+    """Draw dark eyes with a highlight, a nose, and a mouth of two bows into `head` [S S 3]."""
     dark = rng.uniform(0.0, 0.12)
     for side in (-1, 1):
         eye = centre + np.array([side * size[0] * rng.uniform(0.36, 0.46), -size[1] * rng.uniform(0.05, 0.25)])
@@ -91,7 +93,7 @@ def _features(rng: np.random.Generator, head: np.ndarray, centre: np.ndarray, si
 
 
 def animal(rng: np.random.Generator) -> np.ndarray:
-    """A drawn animal's face, uint8 RGB [160 160 3]: fur, ears, a muzzle with a dark nose."""
+    """A drawn face of an animal with fur, ears and a muzzle, uint8 RGB [160 160 3]."""
     image = paint_background(rng, SIZE)
     fur = np.array([0.75, 0.55, 0.35]) * rng.uniform(0.15, 1.3) * (1 + 0.15 * rng.standard_normal(3))
     if rng.random() < 0.3:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -32,6 +33,15 @@ class Analysis:
     coefficients: Tensor
     face: Tensor
     rough: Tensor
+
+    @staticmethod
+    def cat(rows: Sequence[Analysis]) -> Analysis:
+        """Analyses one after another, as one batch."""
+        names = Analysis.__dataclass_fields__
+        return Analysis(**{name: torch.cat([getattr(row, name) for row in rows]) for name in names})
+
+    def to(self, device: torch.device) -> Analysis:
+        return Analysis(**{name: getattr(self, name).to(device) for name in self.__dataclass_fields__})
 
     def detach(self) -> Analysis:
         return Analysis(**{name: getattr(self, name).detach() for name in self.__dataclass_fields__})

@@ -1,4 +1,4 @@
-"""Stage `analyser`: every truth of the renderer, supervised. Negatives teach the face score."""
+"""Stage `analyser`: supervised by all labels of the renderer. Negatives train the face score."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from thgen.schema import COEFFICIENT_INDEX, SEGMENTS
 from thgen.synth.clip import head_mesh
 from thgen.synth.head import facekit as fk
 from thgen.synth.head.keypoints import EYE_LOOP, KeypointLayout, build_layout
-from thgen.synth.head.model import neck_weight
+from thgen.synth.head.performer import neck_weight
 from thgen.training.config import StageConfig
 from thgen.training.data.batches import StepBatches
 from thgen.training.data.store import ClipStore, colour_jitter, degrade
@@ -29,7 +29,8 @@ from thgen.weights.manifest import HIGHER, LOWER
 
 
 def close_points(layout: KeypointLayout) -> tuple[list[list[int]], list[int]]:
-    """Keypoint numbers for the closer looks at the left eye, the right eye and the mouth; loops come first."""
+    """Numbers of the keypoints that the analyser refines in crops of the left eye, the right eye and the mouth. In each
+    list, those on the edge of the opening come first."""
     number = np.arange(len(layout.index))
     blink = [np.linalg.norm(layout.basis[COEFFICIENT_INDEX[f"eyeBlink_{side}"]], axis=1) for side in "LR"]
     eyes = []
@@ -44,18 +45,19 @@ def close_points(layout: KeypointLayout) -> tuple[list[list[int]], list[int]]:
     return eyes, [*loop, *sorted({*near.tolist(), *range(48, 68)} - set(loop))]
 
 
-# What negatives are, and in which shares.
+# Kinds of negatives and their shares, see `_negative`.
 NEGATIVES = {"photo": 0.2, "animal": 0.3, "clutter": 0.12, "off": 0.16, "size": 0.1, "turned": 0.07, "pieces": 0.05}
 LABELS = ("keypoints", "pose", "gaze", "openness", "coefficients")
-WIDE = 1 / 3  # of the batch: pictures as wide as a photo's crop, whose parts are told apart
-UNKNOWN = -100  # beside the picture: no segment is right or wrong there
-RARE = {"mouth": 4.0, "eyes": 4.0, "neck": 1.5, "worn": 1.5}  # weight of small segments in the loss
+WIDE = 1 / 3  # size of the batch of wide crops, which are segmented, relative to that of close ones
+UNKNOWN = -100  # label of pixels outside of the picture, which the segmentation loss ignores
+RARE = {"mouth": 4.0, "eyes": 4.0, "neck": 1.5, "worn": 1.5}  # weights of small segments; all others weigh 1
 
 
 def crop_matrix(keypoints: Tensor, rng: np.random.Generator, jitter: float) -> Tensor:
-    """Random analyser framing [B 2 3] in normalised coordinates (crop -> image) about the 68 landmarks [B K 3].
+    """The analyser's crop around the 68 landmarks of keypoints [B K 3], as a matrix [B 2 3] from normalised coordinates
+    of the crop to those of the image.
 
-    Framing as in preprocess: side 1.6 x extent, lifted by 0.06 x side; jitter in [0, 1] adds turn, scale and shift.
+    As `face.crop.ANALYSER`: side 1.6 x extent, raised by 0.06 x side. jitter in [0, 1]: of turn, scale and shift.
     """
     xy = keypoints[:, :68, :2]
     low, high = xy.amin(1), xy.amax(1)
@@ -80,12 +82,12 @@ def _framing(centre: Tensor, half: Tensor, angle: Tensor) -> Tensor:
 
 
 def move_labels(batch: dict[str, Tensor], matrix: Tensor) -> dict[str, Tensor]:
-    """Labels seen in the crop that `matrix` [B 2 3] (crop -> image) cuts out."""
+    """Labels in coordinates of the crop with `matrix` [B 2 3] (crop -> image)."""
     scale = matrix[:, :, 0].norm(dim=1)
     turn = matrix[:, :, :2] / scale[:, None, None]
     xy = (batch["keypoints"][..., :2] - matrix[:, None, :, 2]) @ turn / scale[:, None, None]
     keypoints = torch.cat([xy, batch["keypoints"][..., 2:] / scale[:, None, None]], -1)
-    # Turning the crop clockwise turns what it shows counter-clockwise.
+    # A crop that turns clockwise shows a head that turns counter-clockwise.
     angle = torch.rad2deg(torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0]))
     roll = torch.zeros(len(angle), 3)
     roll[:, 2] = -angle
@@ -94,13 +96,16 @@ def move_labels(batch: dict[str, Tensor], matrix: Tensor) -> dict[str, Tensor]:
 
 
 def cut(images: Tensor, matrix: Tensor) -> Tensor:
-    """Crops [B 3 128 128] of images [B 3 H W] by matrix [B 2 3] (normalised crop -> image), anti-aliased by area."""
+    """Crops [B 3 128 128] of images [B 3 H W] by matrix [B 2 3] (normalised crop -> image), 2x2 samples a pixel."""
     grid = F.affine_grid(matrix, [len(images), 3, 2 * INPUT_SIZE, 2 * INPUT_SIZE], align_corners=False)
     return F.avg_pool2d(F.grid_sample(images, grid, padding_mode="border", align_corners=False), 2)
 
 
 def wide_crops(picture: Tensor, parts: Tensor, rng: np.random.Generator, jitter: float) -> tuple[Tensor, Tensor]:
-    """Pictures [B 3 H W] and their facekit parts [B F F] as crops [B 3 128 128] with segments int64 [B 64 64]."""
+    """Crops [B 3 128 128] of pictures [B 3 H W] with parts [B F F] (synth.head.facekit), and segments int64 [B 64 64].
+
+    jitter in [0, 1]: of size, turn and shift.
+    """
     b = len(picture)
     draw = torch.from_numpy(rng.standard_normal((b, 4), dtype=np.float32)) * jitter
     half, angle = torch.exp(0.12 * draw[:, 0] - 0.1 * jitter).clamp(0.6, 1.25), 0.15 * draw[:, 1]
@@ -118,13 +123,13 @@ class AnalyserData(Settings):
     val: str
     head: str = "facekit"  # whose keypoints the clips show
     frames_per_clip: Positive = 3
-    validated: Positive = 256  # pictures that a validation looks at
-    start: str = ""  # safetensors file of an earlier analyser to begin with; "" = from nothing
-    hard: Share = 0.0  # of the clips, drawn by how hard they are (`thgen evaluate hard`)
+    validated: Positive = 256  # pictures of a validation
+    start: str = ""  # safetensors file of an analyser to start from; "" = random weights
+    hard: Share = 0.0  # share of clips that are drawn in proportion to their error (`thgen evaluate hard`)
 
 
 class AnalyserStage(Task):
-    """Supervised by every truth of the renderer; a third of each batch again shows no well-framed face."""
+    """Batches have faces with all labels of the renderer, and a third as many negatives, which are no centred faces."""
 
     exports = ("analyser",)
     data_type = AnalyserData
@@ -148,7 +153,7 @@ class AnalyserStage(Task):
         self.photos = photos_without_people()
 
     def _start_from(self, file: Path) -> None:
-        """Take over every tensor of an earlier analyser that still has its name and shape."""
+        """Copy all tensors of an earlier analyser whose name and shape are the same."""
         from safetensors.torch import load_file
 
         own = self.net.state_dict()
@@ -192,15 +197,15 @@ class AnalyserStage(Task):
     def _negatives(
         self, picture: Tensor, matrix: Tensor, rng: np.random.Generator, generator: torch.Generator
     ) -> Tensor:
-        """[B/3 3 128 128] that are no well-framed human face."""
+        """Pictures [B/3 3 128 128] that are no centred human faces."""
         out = [self._negative(picture, matrix, i, rng, generator) for i in range(max(1, len(picture) // 3))]
         return degrade(generator, colour_jitter(generator, torch.cat(out))[0])
 
     def _negative(
         self, picture: Tensor, matrix: Tensor, i: int, rng: np.random.Generator, generator: torch.Generator
     ) -> Tensor:
-        """One of: another photo, a drawn animal, clutter; or face i off its place, of the wrong size, turned over, in
-        pieces. [1 3 128 128]."""
+        """One negative [1 3 128 128]: a photo without people, a drawn animal, clutter; or face i off centre, of a wrong
+        size, turned by 90 or 180 degrees, or as shuffled tiles."""
         kind = rng.choice(list(NEGATIVES), p=list(NEGATIVES.values()))
         if kind in ("photo", "animal", "clutter"):
             if kind == "photo":
@@ -211,7 +216,7 @@ class AnalyserStage(Task):
             y, x = (int(rng.integers(0, n - side + 1)) for n in photo.shape[:2])
             return cut(to_input(torch.from_numpy(photo[None, y : y + side, x : x + side])), torch.eye(2, 3)[None])
         m = matrix[i : i + 1].clone()
-        if kind == "off":  # shifted until the face is half out
+        if kind == "off":  # half of the face is outside
             angle = rng.uniform(0, 2 * math.pi)
             way = torch.tensor([math.cos(angle), math.sin(angle)])
             m[:, :, 2] += m[:, :, 0].norm() * rng.uniform(0.8, 1.6) * way
@@ -229,7 +234,7 @@ class AnalyserStage(Task):
         return view
 
     # ---- losses
-    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, optimizer: str, batch: Batch) -> dict[str, Tensor]:
         count = len(batch["image"])
         found = self.net(torch.cat([batch["image"], batch["negatives"]])).float()
         close = [*self.net.eye_points[0], *self.net.eye_points[1], *self.net.mouth_points]
@@ -277,7 +282,7 @@ class AnalyserStage(Task):
         }
 
     def _right_segments(self, batch: Batch) -> Tensor:
-        """Share of the pixels of wide crops whose segment is right."""
+        """Share of pixels of wide crops with the right segment."""
         truth = batch["segments"].to(self.device)
         right = self.net.segment(batch["wide"].to(self.device)).argmax(1) == truth
         return right[truth != UNKNOWN].float().mean()

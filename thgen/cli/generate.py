@@ -1,60 +1,65 @@
-"""`python -m thgen generate`: flags and recipe -> Request -> mp4."""
+"""`python -m thgen generate`: flags and recipe -> Request -> mp4. Flags follow from the settings and the methods."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from thgen import recipe as recipes
+from thgen.declare import CLIP
 from thgen.errors import ControlError, PhotoError, printable, shown
 from thgen.io.files import check_output
 from thgen.io.photo import write_png
-from thgen.recipe import Recipe, SourceFile
+from thgen.methods import METHODS
+from thgen.recipe import SECOND, Recipe, SourceFile
 from thgen.request import Request
-from thgen.schema import CONTROLS, FACTORS, MOTIONS, OTHERS, Controls
+from thgen.settings import (
+    Controls,
+    Flag,
+    MethodName,
+    OneOf,
+    Path,
+    PerFactor,
+    Settings,
+    Whole,
+    all_factors,
+    default,
+    per_factor,
+    plain,
+)
 
 if TYPE_CHECKING:
     from thgen.pipeline import Result
 
-CLIP_FACTORS = tuple(name for name, factor in FACTORS.items() if "clip" in factor.drivers)
-BLEND_FACTORS = tuple(name for name, factor in FACTORS.items() if factor.blends)
-LIVE_FACTORS = tuple(name for name, factor in FACTORS.items() if factor.live)
-T = TypeVar("T")
+OLD_FLAGS = {"--no-idle": "--no-live", "--undriven": "--others"}  # today's flag -> the one that it was before
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add `generate`; the flags of factors and controls come from the schema."""
+    """Add `generate`."""
     p = subparsers.add_parser(
         "generate",
         allow_abbrev=False,
         help="make a talking video from a photo and a voice",
         description="A photo and a voice become a talking video (H.264 + AAC, 25 fps).",
-        epilog="Sliders for --set: " + ", ".join(f"{c.key} {c.low:g}..{c.high:g}" for c in CONTROLS.values()) + ".",
+        epilog=" ".join(_controls_of(name) for name in METHODS),
     )
-    p.add_argument("--photo", metavar="P", help="photo of one or more people")
+    most = max(method.max_photos for method in METHODS.values())
+    more = "" if most == 1 else f"; repeat it for up to {most} photos of the same person"
+    p.add_argument("--photo", metavar="P", action="append", default=[], help=f"photo of one or more people{more}")
     p.add_argument("--audio", metavar="A", help="voice: wav, mp3, m4a, flac, ogg, ... or a video with sound")
-    for name in CLIP_FACTORS:
-        p.add_argument(f"--{name}", metavar="CLIP", help=f"video or picture that drives: {FACTORS[name].label.lower()}")
-    for name in BLEND_FACTORS:
-        p.add_argument(f"--{name}-to", metavar="CLIP", help=f"a second source for {name}, see --blend")
-    p.add_argument("--method", help="how to animate (default: rig)")
+    for name, factor in all_factors().items():
+        if CLIP in factor.sources:
+            p.add_argument(f"--{name}", metavar="CLIP", help=f"video or picture that drives: {factor.label.lower()}")
+    for name, factor in all_factors().items():
+        if factor.blends:
+            p.add_argument(f"--{name}-to", metavar="CLIP", help=f"a second source for {name}, see --blend")
     p.add_argument("--set", action="append", default=[], metavar="CONTROL=VALUE", help="e.g. --set pose.yaw=10")
-    p.add_argument("--strength", action="append", default=[], metavar="FACTOR=GAIN", help="e.g. --strength lip=1.2")
-    p.add_argument("--blend", action="append", default=[], metavar="FACTOR=T", help="how far between two sources, 0 to "
-                   "1, or keyframes second:t, e.g. --blend expression=0:0,2:1 (default: 0.5)")  # fmt: skip
-    p.add_argument("--no-live", action="append", default=[], choices=LIVE_FACTORS, metavar="FACTOR",
-                   help=f"keep still when nothing drives it: {', '.join(LIVE_FACTORS)}")  # fmt: skip
-    p.add_argument("--motion", choices=MOTIONS, help="a clip's motion is added to the photo's own, or replaces it")
-    p.add_argument("--others", choices=OTHERS, help="what nothing drives stays the photo's own, or is zero: the "
-                   "canonical position of methods with latents of their own")  # fmt: skip
-    p.add_argument("--seed", type=int, metavar="N", help="of blinks, saccades and idle motion (default: 0)")
-    p.add_argument("--face", type=int, metavar="N", help="which face of the photo, 0 = the largest (default)")
-    p.add_argument("--size", type=int, metavar="PX", help="of the generated crop, a multiple of 32 (default: 512)")
-    p.add_argument("--max-side", type=int, metavar="PX", help="longer side of the whole picture (default: 1080)")
-    p.add_argument("--no-paste-back", action="store_true", help="give the square crop instead of the whole photo")
+    for name, each in per_factor().items():
+        _add_per_factor(p, name, each)
+    for name, (model, spec) in plain().items():
+        _add_plain(p, name, spec, default(model, name))
     p.add_argument(
         "--recipe", metavar="IN.json", help="settings and files of an earlier video; other flags override it"
     )
@@ -64,6 +69,52 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     p.add_argument("--still", metavar="OUT.png", help="write one still with the sliders applied")
     p.add_argument("--out", metavar="O.mp4", help="the video")
     return p
+
+
+def _controls_of(name: str) -> str:
+    """What --set takes with a method; methods with the same controls as the first one say so."""
+    method, first = METHODS[name], next(iter(METHODS.values()))
+    if method.controls == first.controls and method is not first:
+        return f"With {name}: the same."
+    known = ", ".join(f"{c.key} {c.range}" for c in method.controls if method is first or c not in first.controls)
+    beside = " the same, and" if method is not first and set(first.controls) < set(method.controls) else ""
+    return f"--set with {name}:{beside} {known or 'nothing'}."
+
+
+def _names(flag: str) -> list[str]:
+    return [flag, *([OLD_FLAGS[flag]] if flag in OLD_FLAGS else [])]
+
+
+def _add_per_factor(parser: argparse.ArgumentParser, name: str, each: PerFactor) -> None:
+    """--strength FACTOR=VALUE, --blend FACTOR=T, --no-idle FACTOR."""
+    able = [factor.name for factor in all_factors().values() if each.applies(factor)]
+    if isinstance(each.value, Flag):
+        parser.add_argument(*_names(f"--no-{name}"), dest=name, action="append", default=[], choices=able,
+                            metavar="FACTOR", help=f"keep still when nothing drives it: {', '.join(able)}")  # fmt: skip
+    elif isinstance(each.value, Path):
+        parser.add_argument(f"--{name}", action="append", default=[], metavar="FACTOR=T", help="how far between two "
+                            "sources, 0 to 1, or keyframes second:t, e.g. --blend expression=0:0,2:1 (default: "
+                            f"{each.neutral[0][1]:g})")  # fmt: skip
+    else:
+        parser.add_argument(f"--{name}", action="append", default=[], metavar="FACTOR=VALUE",
+                            help=f"{each.value.low:g} to {each.value.high:g}, e.g. --{name} lip=1.2 "
+                            f"(default: {each.neutral:g})")  # fmt: skip
+
+
+def _add_plain(parser: argparse.ArgumentParser, name: str, spec: Any, value: Any) -> None:
+    """--seed N, --motion NAME, --no-paste-back."""
+    flag = "--" + name.replace("_", "-")
+    if isinstance(spec, Flag):
+        on = f"--no-{flag[2:]}" if value else flag
+        parser.add_argument(on, dest=name, action="store_const", const=not value, help=spec.info)
+    elif isinstance(spec, Whole):
+        parser.add_argument(flag, type=int, metavar="N", help=f"{spec.label.lower()}: {spec.info} (default: {value})")
+    elif isinstance(spec, OneOf):
+        parser.add_argument(*_names(flag), dest=name, choices=spec.options, help=f"{spec.info} (default: {value})")
+    elif isinstance(spec, MethodName):
+        parser.add_argument(flag, metavar="M", help=f"{', '.join(METHODS)} (default: {value})")
+    else:
+        raise TypeError(f"no flag for {name}: {spec}")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,9 +127,9 @@ def run(args: argparse.Namespace) -> int:
     for path, suffix in ((args.out, ".mp4"), (args.still, ".png"), (args.save_recipe, ".json")):
         if path:
             check_output(path, suffix, inputs=files.values())
+    request = _request(recipe, files)
     from thgen import pipeline  # seconds: torch comes with it
 
-    request = _request(recipe, files)
     session = pipeline.Session.load(request.method, args.device, args.landmarks)
     if args.still:
         write_png(args.still, pipeline.preview(request, session))
@@ -87,68 +138,56 @@ def run(args: argparse.Namespace) -> int:
         _say(_render(request, session, args.out))
     if args.save_recipe:
         sources = {role: SourceFile.of(path) for role, path in files.items()}
-        recipes.save(replace(recipe, files=sources), args.save_recipe)
+        recipes.save(recipe.but(files=sources), args.save_recipe)
     return 0
 
 
 def merged(args: argparse.Namespace) -> tuple[Recipe, dict[str, str]]:
     """Recipe and flags, flags winning: the settings, and role -> path of every file. Raises ControlError."""
     base = recipes.load(args.recipe) if args.recipe else Recipe()
-    old = base.controls
-    controls = Controls(
-        values={**old.values, **_pairs("--set", args.set)},
-        strength={**old.strength, **_pairs("--strength", args.strength)},
-        live={**old.live, **dict.fromkeys(args.no_live, False)},
-        motion=args.motion or old.motion,
-        others=args.others or old.others,
-        blend={**old.blend, **_texts("--blend", args.blend)},
-    )
-    settings = Recipe(
-        method=args.method or base.method,
-        seed=_given(args.seed, base.seed),
-        face=_given(args.face, base.face),
-        size=_given(args.size, base.size),
-        paste_back=base.paste_back and not args.no_paste_back,
-        max_side=_given(args.max_side, base.max_side),
-        controls=controls,
-    )
-    files = {role: path for role in recipes.ROLES if (path := getattr(args, role, None))}
+    given = {name: value for name in plain() if (value := getattr(args, name)) is not None}
+    controls: dict[str, Any] = {
+        "values": {**base.controls.values, **_pairs("--set", args.set, "NAME=VALUE, for example pose.yaw=10")},
+        **{name: {**getattr(base.controls, name), **_flags(name, each, getattr(args, name))}
+           for name, each in per_factor().items()},
+        **{name: given.pop(name, getattr(base.controls, name))
+           for name, (model, _) in plain().items() if model is Controls},
+    }  # fmt: skip
+    settings = {name: getattr(base, name) for name in Settings.model_fields if name != "controls"}
+    photos = {"photo" if n == 1 else f"photo_{n}": path for n, path in enumerate(args.photo, 1)}
+    files = {role: path for role in recipes.roles() if role != "photo" and (path := getattr(args, role, None))} | photos
     for role, source in base.files.items():
-        if role not in files:
+        if role not in files and not (photos and role.startswith("photo")):
             files[role] = source.path
             if source.there() and not source.unchanged():
                 print(printable(f"thgen: {source.path} is not the file that the recipe was made with"), file=sys.stderr)
-    return settings, files
+    return Recipe(**{**settings, **given, "controls": controls}), files
 
 
-def _given(value: T | None, otherwise: T) -> T:
-    return otherwise if value is None else value
+def _flags(name: str, each: PerFactor, items: Sequence[str]) -> dict[str, Any]:
+    if isinstance(each.value, Flag):
+        return dict.fromkeys(items, not each.neutral)
+    return _pairs(f"--{name}", items, f"FACTOR=VALUE, for example {'expression=0.5' if name == 'blend' else 'lip=1.2'}")
 
 
-def _pairs(flag: str, items: Sequence[str]) -> dict[str, float]:
-    """["pose.yaw=10", ...] -> {"pose.yaw": 10.0}; names and ranges are checked by Controls. Raises ControlError."""
-    result = {}
-    for item in items:
-        key, _, value = item.partition("=")
-        try:
-            result[key.strip()] = float(value)
-        except ValueError:
-            raise ControlError(f"{flag} takes NAME=NUMBER, for example pose.yaw=10, not {shown(item)}.") from None
-    return result
-
-
-def _texts(flag: str, items: Sequence[str]) -> dict[str, str]:
-    """["expression=0:0,2:1", ...] -> {"expression": "0:0,2:1"}, which Controls checks. Raises ControlError."""
+def _pairs(flag: str, items: Sequence[str], example: str) -> dict[str, str]:
+    """["pose.yaw=10", ...] -> {"pose.yaw": "10"}; names and values are checked by Settings. Raises ControlError."""
     if wrong := [item for item in items if "=" not in item]:
-        raise ControlError(f"{flag} takes FACTOR=T, for example expression=0.5, not {shown(wrong[0])}.")
+        raise ControlError(f"{flag} takes {example}, not {shown(wrong[0])}.")
     return {key.strip(): value for key, _, value in (item.partition("=") for item in items)}
 
 
 def _request(recipe: Recipe, files: dict[str, str]) -> Request:
-    drivers = {role: path for role, path in files.items() if role in FACTORS}
-    toward = {role.removesuffix(recipes.TOWARD): path for role, path in files.items() if role.endswith(recipes.TOWARD)}
-    return Request(files["photo"], files.get("audio"), drivers, recipe.controls, recipe.method, recipe.seed,
-                   recipe.face, recipe.size, recipe.paste_back, recipe.max_side, toward)  # fmt: skip
+    factors = all_factors()
+    photos = [path for role, path in sorted(files.items()) if role == "photo" or role.startswith("photo_")]
+    return Request(
+        photo=photos[0],
+        more_photos=tuple(photos[1:]),
+        audio=files.get("audio"),
+        drivers={role: path for role, path in files.items() if role in factors},
+        second_sources={role.removesuffix(SECOND): p for role, p in files.items() if role.removesuffix(SECOND) != role},
+        **{name: getattr(recipe, name) for name in Settings.model_fields},
+    )
 
 
 def _render(request: Request, session: object, out: str) -> Result:

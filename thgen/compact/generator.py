@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from thgen.analyser.network import INPUT_SIZE, Analyser, Analysis, framing, look
+from thgen.analyser.network import INPUT_SIZE, Analyser, Analysis
 from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
 from thgen.compact.flow.network import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code
@@ -28,10 +29,11 @@ from thgen.nn.geometry import euler_angles, rotation_matrix
 from thgen.nn.sampling import smoothstep
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENTS, SEGMENTS
 
-# The crop that face.finder gives has its landmarks' box centred at (0, 0.16) with extent 1 (half-widths).
-FIRST_LOOK = (0.0, 0.064, 0.8)  # x, y, half-side of the square that the analyser sees first
-# Framings in which a photo is looked at: shifts of the centre and change of the half-side, in half-sides.
-AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
+if TYPE_CHECKING:
+    from thgen.face.finder import FaceCrop
+
+T = TypeVar("T")
+
 GAMMAS = (1.0, 0.5)  # brightenings under which the photo's parts are told apart: dark hair before a dark wall
 BATCH = 32  # frames of a clip that are looked at together
 LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
@@ -88,7 +90,7 @@ class Movement:
         return Movement(still, still, still[:, :4].reshape(1, 2, 2), still[:, :3], still[:, :3], still[:, :2])
 
 
-def in_batches(items: Iterable[np.ndarray], size: int = BATCH) -> Iterator[list[np.ndarray]]:
+def in_batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
     """`size` at a time, in order; the last may be fewer."""
     source = iter(items)
     while batch := list(islice(source, size)):
@@ -153,7 +155,7 @@ def lid_skin(rig: KeypointRig, photo: EncodedPhoto, shut: Tensor) -> Tensor:
 
 
 class Generator:
-    """Reads photos with the analyser and renders movements with the flow generator."""
+    """Encodes photos, whose parts the analyser segments, and renders movements with the flow generator."""
 
     def __init__(self, analyser: Analyser, generator: GuidedFlow, device: torch.device) -> None:
         self.analyser, self.generator, self.device = analyser, generator, device
@@ -167,13 +169,12 @@ class Generator:
         return torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     @torch.inference_mode()
-    def read(self, crop: np.ndarray) -> tuple[EncodedPhoto, Analysis]:
-        """crop uint8 RGB [S S 3], framed by face.finder. Also what the analyser sees in it."""
-        image = self.image(crop[None])
-        seen, keypoints = self._look_around(image)
-        keypoints = self._lift_lids(keypoints)
+    def read(self, crop: FaceCrop) -> tuple[EncodedPhoto, Analysis]:
+        """The photo, ready to be moved, and its analysis on the device."""
+        image, seen = self.image(crop.image[None]), crop.analysis.to(self.device)
+        keypoints = self._lift_lids(torch.from_numpy(crop.keypoints)[None].to(self.device))
         photo = photo_of(self.rig, image, keypoints, seen.coefficients, seen.gaze)
-        return self.settled(replace(photo, scene=self._scene(crop, photo))), seen
+        return self.settled(replace(photo, scene=self._scene(crop.image, photo))), seen
 
     @torch.inference_mode()
     def settled(self, photo: EncodedPhoto) -> EncodedPhoto:
@@ -189,22 +190,6 @@ class Generator:
     def render(self, photo: EncodedPhoto, move: Movement) -> Generated:
         """T frames of the crop at its own resolution."""
         return render(self.generator, photo, move)
-
-    def look_twice(self, image: Tensor) -> tuple[Analysis, Tensor]:
-        """Analyse crops [B 3 S S]: once where the face should be, again where its landmarks are. Also the keypoints in
-        coordinates of the crop [B K 3]."""
-        square = image.new_tensor(FIRST_LOOK).expand(len(image), 3)
-        _, keypoints = look(self.analyser, image, square)
-        return look(self.analyser, image, framing(keypoints))
-
-    def _look_around(self, image: Tensor) -> tuple[Analysis, Tensor]:
-        """Analyse one crop [1 3 S S] in several framings and average: a photo is looked at once, it may cost more."""
-        _, keypoints = self.look_twice(image)
-        square = framing(keypoints)
-        moved = square + square[:, 2:] * square.new_tensor(AROUND)
-        analysis, keypoints = look(self.analyser, image.expand(len(AROUND), -1, -1, -1), moved)
-        mean = {n: getattr(analysis, n).mean(0, keepdim=True) for n in analysis.__dataclass_fields__}
-        return Analysis(**mean), keypoints.mean(0, keepdim=True)
 
     def _lift_lids(self, keypoints: Tensor) -> Tensor:
         """Keypoints [1 K 3] with the upper lids' edge above the lashes, which hide it in photos and not in renders."""

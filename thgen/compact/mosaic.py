@@ -1,44 +1,62 @@
-"""What the motion encoders of compact presets see: the face small, and beside it, enlarged, eyes, mouth and brows.
+"""Input of the motion encoders of compact presets: the face at low resolution beside enlarged eyes, mouth and brows.
 
-One picture of 128 px holds all, so that any small network sees lids, irises and lips as large as it sees the head:
+One picture of 128 px holds all of them, so that a small network gets lids, irises and lips as large as the head:
 
     +---------+-----+
-    | face    | eye |   left eye of the subject above, right eye below
+    | face    | eye |   the subject's left eye above, the right eye below
     |         | eye |
     +---------+-----+
     | mouth   |brows|
     +---------+-----+
 
-The tiles are cut by landmarks, upright with the line of the eyes, as other encoders are given aligned faces.
+Landmarks place the tiles, which are upright along the line between the eyes, as in other encoders' aligned faces.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from thgen.compact.flow.network import BASE
 from thgen.face.crop import FACE
 
 SIDE = 128  # px
-# Rows and columns of each tile, and its half-width in sizes of the face (half of eyes to mouth and corner to corner).
+# Rows and columns of each tile, and its half-width in sizes of the face, see `frames_of`.
 TILES: dict[str, tuple[slice, slice, float]] = {
-    "face": (slice(0, 80), slice(0, 80), 0.0),  # not cut by landmarks: where the head is, is motion too
+    "face": (slice(0, 80), slice(0, 80), 0.0),  # not placed by landmarks: the position of the head is motion, too
     "left": (slice(0, 40), slice(80, 128), 0.42),
     "right": (slice(40, 80), slice(80, 128), 0.42),
     "mouth": (slice(80, 128), slice(0, 76), 0.62),
     "brows": (slice(80, 128), slice(76, 128), 0.95),
 }
 LEFT, RIGHT, MOUTH, BROWS = range(42, 48), range(36, 42), range(48, 68), range(17, 27)  # landmarks
-CORNERS = (36, 45)  # outer corners of the eyes, right and left of the subject
-WIDE = 0.8  # of corner to corner, beside all of eyes to mouth, in the size of a face
-SHIFT, ZOOM = 0.06, 0.08  # augmentation: of a tile's half-width, and natural logarithm
+CORNERS = (36, 45)  # landmarks: outer corners of the subject's right and left eye
+WIDTH_WEIGHT = 0.8  # of the distance of the outer corners in the size of a face; that from eyes to mouth weighs 1
+SHIFT = 0.06  # augmentation: largest shift of a tile, in its half-widths
+ZOOM = 0.08  # augmentation: largest change of a tile's size, natural logarithm
+
+Shake = Callable[[Tensor], Tensor]  # frames of tiles [B 5 4] -> the same, augmented
+
+
+def encoder_view(images: Tensor, keypoints: Tensor, shake: Shake | None = None) -> Tensor:
+    """Crops [B 3 S S] and their keypoints [B K 2+], the 68 landmarks first -> input of an encoder [B 3 SIDE SIDE].
+
+    The one way to it, in training and at inference. images in [-1, 1], keypoints in crop coordinates. shake: augments
+    the tiles, see `shaken`. Differentiable.
+    """
+    exact = images.shape[-2:] == (BASE, BASE)
+    small = images if exact else F.interpolate(images, size=(BASE, BASE), mode="area")
+    frames = frames_of(keypoints[:, :68])
+    return mosaic(small, frames if shake is None else shake(frames))
 
 
 def frames_of(points: Tensor) -> Tensor:
-    """Landmarks [B 68 2+] in crop coordinates -> centre x, y, half-width and turn (radians, clockwise) of each tile,
-    [B 5 4]."""
+    """Landmarks [B 68 2+] in crop coordinates -> frames of the tiles [B 5 4]: centre x and y, half-width, and turn in
+    radians, clockwise."""
     points = points[..., :2].float()
 
     def middle(numbers: range) -> Tensor:
@@ -48,7 +66,7 @@ def frames_of(points: Tensor) -> Tensor:
     eyes = (left + right) / 2
     line = points[:, CORNERS[1]] - points[:, CORNERS[0]]
     turn = torch.atan2(line[:, 1], line[:, 0].abs().clamp_min(1e-3))
-    size = ((mouth - eyes).norm(dim=1) + WIDE * line.norm(dim=1)) / 2
+    size = ((mouth - eyes).norm(dim=1) + WIDTH_WEIGHT * line.norm(dim=1)) / 2
     centres = (left, right, mouth, (eyes + middle(BROWS)) / 2)
     halves = [half for _, _, half in TILES.values()][1:]
     cut = [torch.cat([c, (h * size)[:, None], turn[:, None]], 1) for c, h in zip(centres, halves, strict=True)]
@@ -57,7 +75,7 @@ def frames_of(points: Tensor) -> Tensor:
 
 
 def shaken(rng: np.random.Generator, frames: Tensor, turn: float) -> Tensor:
-    """Frames of tiles, each moved, zoomed and turned at random, by at most `turn` degrees."""
+    """Frames of tiles [B 5 4], each shifted, zoomed and turned at random, by at most `turn` degrees."""
     draw = torch.from_numpy(rng.uniform(-1, 1, (*frames.shape[:2], 4)).astype(np.float32)).to(frames)
     half = frames[..., 2:3]
     return torch.cat([frames[..., :2] + SHIFT * half * draw[..., :2], half * (ZOOM * draw[..., 2:3]).exp(),
@@ -65,8 +83,8 @@ def shaken(rng: np.random.Generator, frames: Tensor, turn: float) -> Tensor:
 
 
 def mosaic(images: Tensor, frames: Tensor) -> Tensor:
-    """Crops [B 3 S S] and frames [B 5 4] -> what the encoder sees of them, [B 3 SIDE SIDE]. Differentiable."""
-    half_size = F.avg_pool2d(images, 2)  # the face is made smaller, the others are not
+    """Crops [B 3 S S] and frames of tiles [B 5 4] -> the mosaic [B 3 SIDE SIDE]. Differentiable."""
+    half_size = F.avg_pool2d(images, 2)  # the tile of the face shrinks the crop, the other tiles do not
     out = images.new_empty(len(images), images.shape[1], SIDE, SIDE)
     for number, (name, (down, across, _)) in enumerate(TILES.items()):
         high, wide = down.stop - down.start, across.stop - across.start

@@ -1,4 +1,4 @@
-"""Speed and memory of the whole path, each run a process of its own: what a visitor waits for, from start to mp4."""
+"""Speed and memory of the whole path, from the start of Python to the finished mp4. Each run is its own process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ import soundfile
 
 from thgen.errors import OutputError
 from thgen.evaluation.report import Report, Value
+from thgen.evaluation.subject import networks_of
+from thgen.methods import declaration_of
 from thgen.schema import SAMPLE_RATE
 
-# Between us and the measured process stands one that is small: a forked child inherits the peak of its parent.
+# A small process starts and watches the measured one: a forked child inherits the peak memory of its parent, and this
+# process is large.
 WATCHER = """
 import os, subprocess, sys, time
 begin = time.monotonic()
@@ -30,17 +33,18 @@ print(time.monotonic() - begin, spent, os.waitstatus_to_exitcode(status), usage.
 
 @dataclass(frozen=True)
 class Run:
-    """One finished process: seconds it took, seconds of CPU that it spent, and its peak resident memory in MiB (its own
-    children included)."""
+    """One finished process, with its children."""
 
-    elapsed: float
-    cpu: float
-    peak: float
+    elapsed: float  # s
+    cpu: float  # s of one core
+    peak: float  # MiB of resident memory, at most
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--photo", help="default: scikit-image's astronaut")
-    parser.add_argument("--audio", help="a voice that is repeated as needed (default: a murmur of noise)")
+    parser.add_argument(
+        "--audio", help="a voice, repeated as often as needed (default: noise that swells like syllables)"
+    )
     parser.add_argument("--method", default="rig")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--seconds", type=float, nargs="+", default=[5.0, 60.0])
@@ -49,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Raises OutputError when a run fails, with its last line."""
+    """Raises MethodError for an unknown method, OutputError with the last line of a run that fails."""
+    weights = networks_of(declaration_of(args.method))
     rows: list[dict[str, Value]] = []
     with tempfile.TemporaryDirectory(prefix="thgen-benchmark-") as folder:
         photo = args.photo or str(_astronaut(Path(folder)))
@@ -63,17 +68,18 @@ def run(args: argparse.Namespace) -> Report:
                 done = measured(command, args.threads)
                 rows.append(_row(size, seconds, done))
     return Report(
-        "benchmark", f"Speed and memory of {args.method}", rows + _slopes(rows),
+        f"benchmark_{args.method}", f"Speed and memory of {args.method}", rows + _slopes(rows),
         "Each row is a process of its own: start of Python, loading, reading the photo, generating, encoding the mp4. "
-        "Ratio: seconds of work per second of video; CPU: seconds of one core, which other work does not stretch much. "
-        "Rows “per second” are the slope between the shortest and the "
-        "longest run: what a further second costs once everything is loaded.",
+        "Ratio: seconds of work per second of video; CPU: seconds of one core, which depend little on what else the "
+        "machine does. Rows “per second” are the slope between the shortest and the longest run: the cost of a further "
+        "second of video once everything is loaded.",
         {"threads": args.threads, "cores": os.cpu_count(), "device": args.device},
+        weights=weights,
     )  # fmt: skip
 
 
 def measured(command: list[str], threads: int) -> Run:
-    """Run a command, and tell its time and peak memory. Raises OutputError if it fails, with its last line."""
+    """Time and peak memory of a command. Raises OutputError if it fails, with its last line."""
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         watched = [sys.executable, "-S", "-c", WATCHER, *command]
@@ -85,7 +91,7 @@ def measured(command: list[str], threads: int) -> Run:
             log.seek(0)
             last = log.read().strip().splitlines()[-1:]
             raise OutputError(f"The measured run ended with status {status:.0f}: {' '.join(last)}")
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB on Linux
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB on Linux
     return Run(elapsed, cpu, peak * unit / 2**20)
 
 
@@ -127,7 +133,7 @@ def _astronaut(folder: Path) -> Path:
 
 
 def _voice(path: Path, seconds: float, audio: str | None) -> Path:
-    """A voice of exactly `seconds`: `audio` over and over, or noise that swells like syllables."""
+    """A wav of exactly `seconds`: `audio` repeated, or noise that swells like syllables."""
     wanted = round(seconds * SAMPLE_RATE)
     if audio:
         from thgen.io.sound import read_audio

@@ -1,11 +1,16 @@
-"""One kind of report for all evaluations: rows of numbers with units, how they came about, as JSON and as a table."""
+"""One form of report for all evaluations: a table of numbers and how they were measured, as JSON and as markdown."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from thgen.errors import OutputError
 
@@ -14,41 +19,88 @@ Value = float | int | str | None
 
 @dataclass(frozen=True)
 class Report:
-    """A table with its protocol. `rows` share their keys, which name the unit; None or NaN: not measured."""
+    """A table and how it came about.
 
-    name: str  # of the files, e.g. "rig"
+    name:     of the files, for example "talk"; different settings that are compared have different names
+    title:    heading of the table
+    rows:     they share their keys, which are the columns and name the unit; None or NaN: not measured
+    protocol: what was measured on how many of what, in a few sentences
+    settings: name -> value, printed below the table
+    weights:  names in the manifest of the networks that were measured
+    parts:    further tables of the same command
+    details:  further numbers, which only the JSON holds
+    """
+
+    name: str
     title: str
     rows: list[dict[str, Value]]
-    protocol: str = ""  # one or two sentences: on what, how many, how
+    protocol: str = ""
     settings: dict[str, Value] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()
+    parts: tuple[Report, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def markdown(self) -> str:
-        """The table with its protocol beneath, GitHub flavoured."""
+        """The tables, each with its protocol, as GitHub's markdown."""
+        return f"### {self.title}\n\n{self._body()}" + self._further()
+
+    def page(self, command: str) -> str:
+        """The markdown of a page of the documentation: the tables, and what is needed to measure them again.
+
+        command: the command line that made the report. Raises WeightsError.
+        """
+        from thgen.weights import hub
+
+        ran = ", ".join(f"{name} `{hub.describe(name)['sha256']}`" for name in self.weights) or "none"
+        origin = f"`{command}`\n\n{date.today().isoformat()}, {machine()}; weights: {ran}.\n\n"
+        return f"# {self.title}\n\n{origin}{self._body()}" + self._further()
+
+    def _further(self) -> str:
+        return "".join(f"\n{part.markdown()}" for part in self.parts)
+
+    def _body(self) -> str:
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        lines = [f"### {self.title}", ""]
+        blocks = []
         if columns:
-            lines.append("| " + " | ".join(columns) + " |")
-            lines.append("|" + "|".join(" --- " if i == 0 else " ---: " for i in range(len(columns))) + "|")
-            lines += ["| " + " | ".join(_shown(row.get(c)) for c in columns) + " |" for row in self.rows]
+            table = ["| " + " | ".join(columns) + " |"]
+            table.append("|" + "|".join(" --- " if i == 0 else " ---: " for i in range(len(columns))) + "|")
+            table += ["| " + " | ".join(_shown(row.get(c)) for c in columns) + " |" for row in self.rows]
+            blocks.append("\n".join(table))
         if self.protocol:
-            lines += ["", self.protocol]
+            blocks.append(self.protocol)
         if self.settings:
-            lines += ["", "Settings: " + ", ".join(f"{k} {_shown(v)}" for k, v in self.settings.items()) + "."]
-        return "\n".join(lines) + "\n"
+            blocks.append("Settings: " + ", ".join(f"{k} {_shown(v)}" for k, v in self.settings.items()) + ".")
+        return "\n\n".join(blocks) + "\n" if blocks else ""
 
     def write(self, folder: Path) -> tuple[Path, Path]:
-        """Write `<name>.json` and `<name>.md` into `folder`, made if need be. Raises OutputError."""
-        paths = folder / f"{self.name}.json", folder / f"{self.name}.md"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            plain = _finite(asdict(self))
-            paths[0].write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            paths[1].write_text(self.markdown(), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(
-                f"The report cannot be written to {folder} ({error.strerror}); choose another --out."
-            ) from (error)
-        return paths
+        """Write `<name>.json` and `<name>.md` into `folder`, which is made if it is missing. Raises OutputError."""
+        plain = json.dumps(_finite(asdict(self)), indent=2, ensure_ascii=False, default=float)
+        return _write(folder / f"{self.name}.json", plain + "\n", "--out"), _write(
+            folder / f"{self.name}.md", self.markdown(), "--out"
+        )
+
+    def write_page(self, folder: Path, command: str) -> Path:
+        """Write `page` to `<name>.md` in `folder`, which is made if it is missing. Raises OutputError, WeightsError."""
+        return _write(folder / f"{self.name}.md", self.page(command), "--docs")
+
+
+def machine() -> str:
+    """What the numbers were measured on, in words."""
+    import torch
+
+    device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}){device}, PyTorch {torch.__version__}"
+
+
+def _write(path: Path, text: str, option: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"The report cannot be written to {path.parent} ({error.strerror}); choose another {option}."
+        ) from error
+    return path
 
 
 def _shown(value: Value) -> str:
@@ -62,10 +114,10 @@ def _shown(value: Value) -> str:
 
 
 def _finite(value: object) -> object:
-    """JSON knows neither NaN nor infinity: both become null."""
-    if isinstance(value, dict):
+    """JSON has neither NaN nor infinity: both become null."""
+    if isinstance(value, Mapping):
         return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None

@@ -88,7 +88,8 @@ class FaceCrop:
     image     uint8 RGB [S S 3], framed by `crop.CROP`
     square    what part of the photo it shows
     keypoints float32 [K 3], normalised in this crop (z in the same scale)
-    analysis  the analyser's answer, batch size 1, CPU; its keypoints are normalised in `analysed`
+    analysis  the analyser's answer, batch size 1, CPU; its keypoints are normalised in `analysed`. Of a photo the mean
+              of several framings. Methods use it as it is: no frame is analysed twice
     analysed  the tighter square that the analyser saw
     warnings  sentences for the visitor
     """
@@ -167,8 +168,8 @@ class FaceFinder:
         """The crop of one of `faces(photo)`; looks again at full resolution. Raises FaceError if it cannot be used."""
         look = self._looker.looks(photo, [landmark_square(face.landmarks, ANALYSER)])[0]
         look = self._looker.looks(photo, [look.next_square])[0]
+        look = self._looker.average(photo, look.next_square)
         keypoints = look.keypoints
-        keypoints[:68, :2] = self._looker.cross_examine(photo, [look])[0].landmarks  # a mean is steadier
         if self._fan is not None:
             keypoints[:68, :2] = self._fan.landmarks(photo, keypoints[:68, :2])
         square = landmark_square(keypoints[:68], CROP)

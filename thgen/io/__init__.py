@@ -1,6 +1,8 @@
-"""Everything that is read from or written to files: photos, sound, video. All of ffmpeg and Pillow's decoders are here.
+"""Reading and writing of photos, sound and video. Only this package calls ffmpeg and the decoders of Pillow.
 
-Whatever is read may be an upload of a hostile stranger. So: content decides and not the name; sizes are checked before
-a pixel is decoded; decoders run in processes of their own (`process.Child`) with limits on time and memory; every wait
-has an end and can be cancelled.
+Any file may be the upload of an attacker. Therefore:
+- the content of a file decides its kind, not its name;
+- sizes are checked before pixels are decoded;
+- decoders run in child processes (`process.Child`) with limits on time and memory;
+- every wait has a time limit and can be cancelled.
 """

@@ -1,6 +1,6 @@
-"""ffmpeg, the binary of imageio-ffmpeg: its command line, what it says of a file, and what it must be able to do.
+"""The ffmpeg binary of imageio-ffmpeg: command lines, file information, and a check of its features.
 
-ffmpeg may open plain files only: no playlist, no protocol, no second file that is named by the first.
+ffmpeg may open plain files only: no playlists, no network protocols, and no second file that the first one names.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from thgen.io.process import Child, Tick, no_tick
 
 MEDIA_MAX_BYTES = 512 << 20
 MEDIA_MAX_SECONDS = 600.0
-FRAME_MAX_PIXELS = 8192 * 4352  # of one frame, before it is made smaller
+FRAME_MAX_PIXELS = 8192 * 4352  # of one frame, before it is scaled down
 
-# Demuxers that hold their media themselves. Playlists (hls, concat, dash) and image sequences name other files.
+# Demuxers of files that contain their media. Playlists (hls, concat, dash) and image sequences name other files.
 DEMUXERS = (
     "wav,w64,aiff,au,caf,amr,amrnb,amrwb,mp3,aac,flac,ogg,mov,mp4,m4a,matroska,webm,avi,asf,mpegts,mpeg,flv,nut,gif,"
     "apng,webp_anim"
@@ -27,19 +27,20 @@ DEMUXERS = (
 HDR_TRANSFERS = ("smpte2084", "arib-std-b67")  # PQ and HLG
 NEEDED = {"-encoders": ("libx264", "aac"), "-filters": ("zscale", "tonemap", "aresample", "volume")}
 PROBE_SECONDS = 30.0
-STILL_ITEM = re.compile(r"\b1 fps, 1 tbr, 1 tbn")  # the first picture of an AVIF, stored beside its animation
-# Lines that follow an error and give no reason.
+STILL_ITEM = re.compile(r"\b1 fps, 1 tbr, 1 tbn")  # the still image of an AVIF, stored beside its animation
+# Log lines that follow an error and do not give its reason.
 CONSEQUENCE = re.compile("Terminating thread|Task finished|Last message repeated|Conversion failed|Nothing was written")
 NO_MEDIA = "is not a sound or video file that can be read; give wav, mp3, m4a, flac, ogg or mp4."
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What the header of a media file says. `seconds` is None where it does not say; sizes are 0 without a picture.
+    """Header of a media file. A header can be wrong: `measure` counts the true length.
 
-    Headers err and lie: `measure` counts. mono: the first sound track has one channel. width and height are those of
-    the stored frame, before it is turned; pixel_aspect is the width of one pixel beside its height; hdr: whether it
-    needs tone mapping; picture: number of the video stream that moves, among those that are no cover art.
+    seconds: length; None if the header has none. has_audio: whether there is a sound track; mono: whether the first one
+    has one channel. width, height: size of the stored frame in px, before rotation; 0 without a picture.
+    pixel_aspect: width of a pixel divided by its height. hdr: whether tone mapping is needed. picture: index of the
+    moving video stream among those that are no cover art.
     """
 
     seconds: float | None
@@ -57,26 +58,26 @@ class Probe:
 
 
 def program() -> list[str]:
-    """The start of every command line."""
+    """First arguments of every command line: the binary and common options."""
     import imageio_ffmpeg
 
     return [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-y"]
 
 
 def untrusted(path: Path) -> list[str]:
-    """Input options for an untrusted file. `file:` keeps a name such as `concat:x` from being a protocol."""
+    """Input options for an untrusted file. Without `file:`, a name such as `concat:x` would select a protocol."""
     guard = ["-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-max_pixels", str(FRAME_MAX_PIXELS)]
     return [*guard, "-i", f"file:{path.resolve()}"]
 
 
 def decoder(path: Path, error: type[ThgenError], tick: Tick, *options: str) -> Child:
-    """A running ffmpeg that reads an untrusted file and writes what `options` say to its output."""
+    """Start ffmpeg on an untrusted file; `options` define its output. Raises `error` during reads if it hangs."""
     stalled = error(f"{path.name} takes too long to read; convert it to mp4 or wav.")
     return Child([*program(), "-loglevel", "error", *untrusted(path), *options], stalled, tick)
 
 
 def probe(path: PathLike, error: type[ThgenError] = ClipError, tick: Tick = no_tick) -> Probe:
-    """Read the header of a sound or video file. Raises `error` when ffmpeg finds no media in it."""
+    """Read the header of a sound or video file. Raises `error` if ffmpeg finds no media in it."""
     path = regular_file(path, error, "sound or video", MEDIA_MAX_BYTES)
     stalled = error(f"{path.name} takes too long to open; convert it to mp4 or wav.")
     with Child([*program(), *untrusted(path)], stalled, tick, stall=PROBE_SECONDS, cpu=int(PROBE_SECONDS)) as child:
@@ -103,15 +104,15 @@ def probe(path: PathLike, error: type[ThgenError] = ClipError, tick: Tick = no_t
 
 
 def measure(path: PathLike, error: type[ThgenError] = ClipError, tick: Tick = no_tick) -> float:
-    """Seconds of the sound (for AudioError) or the picture (for ClipError) of a file, counted and not believed.
+    """Length in seconds of the sound (error = AudioError) or the picture (error = ClipError) of a file, by counting.
 
-    All packets are read, none is decoded. Beyond MEDIA_MAX_SECONDS the count ends. Raises `error`.
+    Reads all packets and decodes none. The count ends 2 s after MEDIA_MAX_SECONDS. Raises `error`.
     """
     path = regular_file(path, error, "sound or video", MEDIA_MAX_BYTES)
     stream = f"0:V:{probe(path, error, tick).picture}" if error is ClipError else "0:a:0"
     options = ("-map", stream, "-t", f"{MEDIA_MAX_SECONDS + 2}", "-c", "copy", "-f", "null", "-progress", "pipe:1", "-")
     with decoder(path, error, tick, *options) as child:
-        # The last report counts. One is written every half second, so that all of them are short.
+        # ffmpeg writes a report every half second; the last one has the length. All of them together are short.
         reports = child.read_all(1 << 20).decode(errors="replace")
         if child.finish() and "out_time_us=" not in reports:
             raise error(f"{path.name} {NO_MEDIA}")
@@ -119,8 +120,12 @@ def measure(path: PathLike, error: type[ThgenError] = ClipError, tick: Tick = no
     return max(times[-1], 0) / 1e6 if times else 0.0
 
 
-def last_words(log: bytes) -> str:
-    """ffmpeg's last reason, for the end of an error message, without the addresses of its objects and our paths."""
+def failure_reason(log: bytes) -> str:
+    """The last error in a log of ffmpeg, without memory addresses and paths, for the end of an error message.
+
+    >>> failure_reason(b"[mov @ 0x55e9] moov atom not found\\nConversion failed!")
+    'moov atom not found'
+    """
     lines = (re.sub(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*", "", line) for line in log.decode(errors="replace").splitlines())
     reasons = [
         re.sub(r"(file:)?/\S+", "the file", line).strip() for line in lines if not CONSEQUENCE.match(line.strip())
@@ -131,14 +136,14 @@ def last_words(log: bytes) -> str:
 
 @functools.cache
 def check_machine() -> None:
-    """What every video needs is tried before anyone waits for one. Raises AssetError that names what is missing."""
+    """Check that ffmpeg has every encoder and filter that a video needs. Raises AssetError with the missing names."""
     try:
-        said = {kind: subprocess.run([*program(), kind], capture_output=True, timeout=60, text=True).stdout
+        output = {kind: subprocess.run([*program(), kind], capture_output=True, timeout=60, text=True).stdout
                 for kind in NEEDED}  # fmt: skip
     except (OSError, RuntimeError, subprocess.TimeoutExpired) as cause:
         raise AssetError(
             "ffmpeg cannot be started: run pip install imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE."
         ) from cause
-    missing = [name for kind, names in NEEDED.items() for name in names if not re.search(rf"\s{name}\s", said[kind])]
+    missing = [name for kind, names in NEEDED.items() for name in names if not re.search(rf"\s{name}\s", output[kind])]
     if missing:
         raise AssetError(f"This ffmpeg has no {', '.join(missing)}: unset IMAGEIO_FFMPEG_EXE to take imageio-ffmpeg's.")

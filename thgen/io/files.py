@@ -1,4 +1,4 @@
-"""Paths that users name: plain files to read, and names to write to."""
+"""Checks of paths from users: files to read, and file names to write to."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 from thgen.errors import OutputError, ThgenError, shown
 
 PathLike = str | os.PathLike[str]
-NAME_MAX_BYTES = 255  # of one name, on every common file system
+NAME_MAX_BYTES = 255  # bytes: longest file name on common file systems
 
 
 def regular_file(path: PathLike, error: type[ThgenError], what: str, max_bytes: int) -> Path:
-    """The path, once it is known to be a plain file of at most `max_bytes`. A pipe or a device would never end.
+    """Check that a path is a plain file with 1 to `max_bytes` bytes, and return it as Path.
 
-    what: the kind of file for the sentence, for example "photo". Raises `error`.
+    A pipe or a device is refused, since reading it might never end. what: kind of file in the error message, such as
+    "photo". Raises `error`.
     """
     path = Path(path)
     try:
@@ -35,9 +36,9 @@ def regular_file(path: PathLike, error: type[ThgenError], what: str, max_bytes: 
 
 
 def check_output(path: PathLike, suffix: str = ".mp4", inputs: Iterable[PathLike] = ()) -> Path:
-    """The path, once it is known that a file can be written there and that it replaces none of `inputs`.
+    """Check that a file can be written to a path and would replace none of `inputs`, and return it as Path.
 
-    Leaves nothing behind. Raises OutputError.
+    suffix: required ending of the name. Creates no file. Raises OutputError.
     """
     path = Path(path)
     if path.suffix.lower() != suffix or "\0" in str(path):
@@ -60,7 +61,7 @@ def check_output(path: PathLike, suffix: str = ".mp4", inputs: Iterable[PathLike
 
 
 def _same_file(one: Path, other: PathLike) -> bool:
-    """Whether two paths name one existing file, through links of any kind."""
+    """Whether two paths lead to the same existing file, also through links."""
     try:
         return os.path.samefile(one, other)
     except (OSError, ValueError):
@@ -68,9 +69,9 @@ def _same_file(one: Path, other: PathLike) -> bool:
 
 
 def part_file(path: Path, stack: ExitStack) -> Path:
-    """An empty file beside `path`. The stack removes it if it still lies there. Raises OutputError.
+    """Create an empty temporary file in the folder of `path`. `stack` removes it, unless it was renamed before.
 
-    Its name does not contain the name of `path`: that may be as long as the file system allows.
+    Its name does not contain the name of `path`, which may have the maximum length. Raises OutputError.
     """
     try:
         handle, name = tempfile.mkstemp(prefix=".thgen-", suffix=".part", dir=path.parent)
@@ -81,5 +82,5 @@ def part_file(path: Path, stack: ExitStack) -> Path:
     stack.callback(part.unlink, missing_ok=True)
     mask = os.umask(0)
     os.umask(mask)
-    part.chmod(0o666 & ~mask)  # mkstemp's 0600 would stay on the finished file
+    part.chmod(0o666 & ~mask)  # mkstemp sets 0600, which the finished file would keep
     return part

@@ -13,26 +13,27 @@ from types import TracebackType
 import numpy as np
 
 from thgen.errors import OutputError, shown
-from thgen.io.ffmpeg import last_words, program
+from thgen.io.ffmpeg import failure_reason, program
 from thgen.io.files import PathLike, check_output, part_file
 from thgen.io.process import Child, Tick, no_tick
 from thgen.io.sound import WAVE_RATE, Sound
 from thgen.schema import FPS, SAMPLE_RATE
 
-# It works on our own frames, and moves a large index to the front at the end.
+# Generous limits: the encoder gets our own frames, and at the end it moves a large index to the front of the file.
 ENCODER_CPU_SECONDS, ENCODER_STALL_SECONDS = 24 * 3600, 120.0
 
 
 class Mp4Writer:
-    """Write frames and sound to an mp4 that appears under its name only when it is whole.
+    """Write frames and sound to an mp4. The file gets its name only when it is complete.
 
         with Mp4Writer(path, (width, height), frames=125, audio=read_sound("voice.m4a", wave)) as video:
             video.write(frames)  # uint8 [n H W 3] or [H W 3], any number of times
 
-    H.264 yuv420p bt709 at 25 fps, AAC 48 kHz, index first (faststart). An odd width or height loses its last column
-    or row. Sound starts with the first frame and is padded or cut to `frames` frames. audio: None, a Sound with its
-    wave, or float [L] at 16 kHz. Any exception inside the block, GeneratorExit and KeyboardInterrupt included, removes
-    all traces. Raises OutputError.
+    Format: H.264 yuv420p bt709 at 25 fps, AAC 48 kHz, index at the start (faststart). size: (width, height) in px; an
+    odd width or height loses its last column or row. frames: length of the video; sound starts with the first frame
+    and is padded or cut to it. audio: None, a Sound with its wave, or float [L] at 16 kHz. comment: metadata of the
+    file. Any exception inside the block, GeneratorExit and KeyboardInterrupt included, removes all files that it wrote.
+    Raises OutputError.
     """
 
     def __init__(self, path: PathLike, size: tuple[int, int], frames: int, audio: Sound | np.ndarray | None = None,
@@ -56,7 +57,7 @@ class Mp4Writer:
         return self
 
     def _sound(self, stack: ExitStack) -> Sound | None:
-        """The sound as a file; samples go into a private folder that is removed at the end."""
+        """The sound as a file. Samples are written to a private folder that `stack` removes."""
         if not isinstance(self.audio, np.ndarray):
             return self.audio
         import soundfile
@@ -82,7 +83,7 @@ class Mp4Writer:
                 "-movflags", "+faststart", "-f", "mp4", f"file:{self._part.resolve()}"]  # fmt: skip
 
     def write(self, frames: np.ndarray) -> None:
-        """frames: uint8 RGB [n H W 3] or [H W 3] of the announced size."""
+        """frames: uint8 RGB [n H W 3] or [H W 3] of the writer's size. Raises ValueError, OutputError."""
         if frames.dtype != np.uint8 or frames.shape[-3:] != (self.height, self.width, 3):
             raise ValueError(f"expected uint8 [.. {self.height} {self.width} 3], got {frames.dtype} {frames.shape}")
         try:
@@ -92,7 +93,7 @@ class Mp4Writer:
             raise self._failure() from error
 
     def _failure(self) -> OutputError:
-        return OutputError(f"{shown(str(self.path))} could not be written ({last_words(self._child.log)}).")
+        return OutputError(f"{shown(str(self.path))} could not be written ({failure_reason(self._child.log)}).")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -117,8 +118,8 @@ def write_mp4(path: PathLike, frames: Iterable[np.ndarray], size: tuple[int, int
     return video.path
 
 
-def recompressed(frames: np.ndarray, crf: int) -> np.ndarray:
-    """Frames uint8 RGB [T H W 3], even sides, as an H.264 video of that rate factor shows them; always the same."""
+def recompress(frames: np.ndarray, crf: int) -> np.ndarray:
+    """Frames uint8 RGB [T H W 3] with even sides, after H.264 compression with rate factor `crf`. Repeatable."""
     count, height, width = frames.shape[:3]
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
     coder = ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-pix_fmt", "yuv420p", "-threads", "1"]

@@ -1,4 +1,4 @@
-"""Read photos of any kind as RGB. The decoder (`photo_decoder`) runs in a process of its own."""
+"""Read photos of any format as RGB, and write PNG. The decoder (`photo_decoder`) runs in a child process."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from thgen.io.process import Child, Tick, no_tick
 PHOTO_MAX_BYTES = 64 << 20
 PHOTO_MAX_PIXELS = 64_000_000
 PHOTO_MIN_SIDE = 32
-# Longer side by shorter side. A phone that is swept once around, held across, sees 50 degrees of height: 360 degrees of
-# that are 6.7 to 1. Work and memory of a search for faces grow with the ratio.
+# Longer side / shorter side. A phone held sideways covers 50 degrees in height, so its 360 degree panorama has a ratio
+# of 6.7. Time and memory of face detection grow with the ratio.
 MAX_ASPECT = 8.0
-PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "PPM")  # JPEG opens MPO too
-# The slowest honest photo (64 megapixels) takes 3 s of one core and 1 GB.
+PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "PPM")  # "JPEG" includes MPO
+# The slowest valid photo (64 megapixels) takes 3 s on one core and 1 GB of memory.
 DECODER_CPU_SECONDS, DECODER_STALL_SECONDS, DECODER_BYTES = 10, 45.0, 3 << 30
-REFUSED = 3  # exit status of the decoder after it has written a sentence
+REFUSED = 3  # exit status of the decoder after it has written an error message
 
 
 def picture_kind(path: PathLike, tick: Tick = no_tick) -> str | None:
-    """What kind of picture a file is, by its content and not by its name: "moves" for one of several frames (GIF, APNG,
-    WebP, AVIF), "still", or None where it is no picture.
+    """Kind of image in a file: "moves" (several frames: GIF, APNG, WebP, AVIF), "still", or None if it is no image.
 
-    A picture that is too large or damaged is one all the same: `read_photo` says what is wrong with it.
+    The content decides, not the name. A damaged or too large image is an image, too: `read_photo` reports the problem.
     """
-    if not _begins_like_a_picture(path):
+    if not _has_image_header(path):
         return None
     with _decoder(Path(path), "kind", tick) as child:
         answer = child.read_line().strip().decode(errors="replace")
@@ -42,18 +41,19 @@ def picture_kind(path: PathLike, tick: Tick = no_tick) -> str | None:
 
 
 def is_photo(path: PathLike, tick: Tick = no_tick) -> bool:
-    """Whether a file is a still picture."""
+    """Whether a file is a still image, by its content."""
     return picture_kind(path, tick) == "still"
 
 
-def _begins_like_a_picture(path: PathLike) -> bool:
+def _has_image_header(path: PathLike) -> bool:
+    """Whether the first 64 bytes are those of an image format in PHOTO_FORMATS."""
     import pillow_heif
     from PIL import Image
 
     pillow_heif.register_heif_opener()
     Image.init()
     try:
-        if not Path(path).is_file():  # to open a pipe would wait for whoever writes into it
+        if not Path(path).is_file():  # opening a pipe would wait for its writer
             return False
         with open(path, "rb") as file:
             start = file.read(64)
@@ -64,9 +64,9 @@ def _begins_like_a_picture(path: PathLike) -> bool:
 
 
 def read_photo(photo: PathLike | np.ndarray, tick: Tick = no_tick) -> np.ndarray:
-    """A photo as uint8 RGB [H W 3], turned as its EXIF says; transparency lies over white.
+    """A photo as uint8 RGB [H W 3], rotated as its EXIF says, in sRGB, transparent pixels on white.
 
-    photo: a path (jpeg, png, webp, heic, avif, gif, bmp, tiff; first frame of an animation) or an array, uint8
+    photo: a path (jpeg, png, webp, heic, avif, gif, bmp, tiff, ppm; of an animation the first frame), or an array uint8
     [H W], [H W 3] or [H W 4]. Raises PhotoError: not an image, truncated, too slow to decode, or outside the limits on
     bytes, pixels and the ratio of its sides.
     """
@@ -83,7 +83,7 @@ def read_photo(photo: PathLike | np.ndarray, tick: Tick = no_tick) -> np.ndarray
             return frame
         if status == REFUSED:
             raise PhotoError(child.log.decode(errors="replace").strip().replace("{name}", path.name))
-    raise _too_slow(path)  # the limits on time or memory ended it
+    raise _too_slow(path)  # it reached a limit on time or memory
 
 
 def _too_slow(path: Path) -> PhotoError:
@@ -94,14 +94,14 @@ def _decoder(path: Path, what: str, tick: Tick) -> Child:
     limits = {"pixels": PHOTO_MAX_PIXELS, "side": PHOTO_MIN_SIDE, "aspect": MAX_ASPECT, "formats": PHOTO_FORMATS,
               "refused": REFUSED}  # fmt: skip
     script = str(Path(__file__).with_name("photo_decoder.py"))
-    # -P: the folder of the script is no place to import from.
+    # -P: do not import modules from the folder of the script.
     command = [sys.executable, "-P", script, what, str(path.resolve()), json.dumps(limits)]
     return Child(command, _too_slow(path), tick, stall=DECODER_STALL_SECONDS, cpu=DECODER_CPU_SECONDS,
                  memory=DECODER_BYTES, nice=5, environment={"OPENBLAS_NUM_THREADS": "1"})  # fmt: skip
 
 
 def _photo_from_array(photo: np.ndarray) -> np.ndarray:
-    """uint8 [H W], [H W 3] or [H W 4] -> uint8 [H W 3]; the limits on pixels hold here as well."""
+    """uint8 [H W], [H W 3] or [H W 4] -> uint8 [H W 3]. The limits on size hold here as well."""
     if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[2] not in (3, 4)):
         raise PhotoError(f"A photo is uint8 [H W 3] in RGB, not {photo.dtype} {list(photo.shape)}.")
     from PIL import Image
@@ -109,13 +109,13 @@ def _photo_from_array(photo: np.ndarray) -> np.ndarray:
     from thgen.io import photo_decoder
 
     limits = photo_decoder.Limits(PHOTO_MAX_PIXELS, PHOTO_MIN_SIDE, MAX_ASPECT, PHOTO_FORMATS, REFUSED)
-    if wrong := photo_decoder.size_fault(photo.shape[1], photo.shape[0], limits):
-        raise PhotoError(wrong.replace("{name}", "The photo"))
+    if problem := photo_decoder.size_error(photo.shape[1], photo.shape[0], limits):
+        raise PhotoError(problem.replace("{name}", "The photo"))
     return np.array(photo_decoder.to_rgb(Image.fromarray(photo)))
 
 
 def write_png(path: PathLike, image: np.ndarray, inputs: tuple[PathLike, ...] = ()) -> Path:
-    """Write uint8 RGB [H W 3] as png; like a video it appears only when whole. Raises OutputError."""
+    """Write uint8 RGB [H W 3] as PNG. The file gets its name only when it is complete. Raises OutputError."""
     from PIL import Image
 
     path = check_output(path, ".png", inputs)

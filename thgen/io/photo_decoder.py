@@ -1,7 +1,7 @@
-"""The program that decodes one photo: `photo_decoder.py read|kind PATH LIMITS`, run by `thgen.io.photo` as a process.
+"""Program that decodes one photo: `photo_decoder.py read|kind PATH LIMITS`. `thgen.io.photo` runs it as a process.
 
-It imports nothing of thgen, so that it starts quickly. It writes a ppm of 8 bits (`read`) or the word "still" or
-"moves" (`kind`) to stdout. A sentence about a photo that is refused goes to stderr, with `{name}` for the file's name.
+It imports nothing from thgen, so that it starts quickly. It writes an 8-bit PPM (`read`) or the word "still" or "moves"
+(`kind`) to stdout. If it refuses a photo, it writes an error message to stderr, with `{name}` for the file's name.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF")  # other formats hold several pictures, but no motion
-INTEGER_TOPS, FLOAT_TOPS = (255, 65535), (1.0, 255.0, 65535.0)  # white of grey pictures of more than 8 bits
-HIGHLIGHT = 16.0
-ROWS = 256  # written at once
+ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF")  # several images in other formats are no animation
+# Possible values of white in grey images with more than 8 bits.
+INTEGER_WHITES, FLOAT_WHITES = (255, 65535), (1.0, 255.0, 65535.0)
+HIGHLIGHT = 16.0  # highest value of a float image whose white is 1
+ROWS = 256  # rows written at a time
 
 
 class Limits(NamedTuple):
-    """pixels: at most so many; side: of the shorter side, px; aspect: longer by shorter side; refused: exit status."""
+    """pixels: most pixels; side: least shorter side in px; aspect: most longer side / shorter side;
+    formats: names of Pillow's formats; refused: exit status after a refusal."""
 
     pixels: int
     side: int
@@ -34,11 +36,11 @@ class Limits(NamedTuple):
 
 
 class RefusedError(Exception):
-    """Its text is a sentence for the visitor, with `{name}` for the file's name."""
+    """The photo is refused. The text is a message for the user, with `{name}` for the file's name."""
 
 
-def size_fault(width: int, height: int, limits: Limits) -> str | None:
-    """The sentence about a picture whose size is outside the limits, or None."""
+def size_error(width: int, height: int, limits: Limits) -> str | None:
+    """Message for an image whose size is outside the limits, or None."""
     if width * height > limits.pixels:
         return too_many_pixels(limits)
     if min(width, height) < limits.side:
@@ -50,47 +52,48 @@ def size_fault(width: int, height: int, limits: Limits) -> str | None:
 
 
 def too_many_pixels(limits: Limits) -> str:
+    """Message for an image with too many pixels."""
     return f"{{name}} has more than {limits.pixels / 1e6:.0f} megapixels; make it smaller."
 
 
-def opened(path: str, limits: Limits) -> Image:
-    """The picture with its header read. Raises RefusedError."""
+def open_image(path: str, limits: Limits) -> Image:
+    """Open an image and read its header. Raises RefusedError."""
     import pillow_heif
     from PIL import Image
 
     pillow_heif.register_heif_opener()
-    warnings.simplefilter("ignore")  # of Pillow, about what is refused below anyway
+    warnings.simplefilter("ignore")  # Pillow warns of images that are refused below
     try:
         return Image.open(path, formats=limits.formats)
     except Image.DecompressionBombError:
         raise RefusedError(too_many_pixels(limits)) from None
     except MemoryError:
         raise
-    except Exception as error:  # Pillow's parsers raise anything at all on crafted headers
+    except Exception as error:  # Pillow's parsers can raise any exception on crafted headers
         raise RefusedError("{name} is not an image that can be read; give a jpeg, png, webp or heic photo.") from error
 
 
 def read(path: str, limits: Limits) -> Image:
-    """The photo in mode RGB, turned as its EXIF says. Raises RefusedError."""
+    """The photo in mode RGB, rotated as its EXIF says. Raises RefusedError."""
     from PIL import ImageOps
 
-    with opened(path, limits) as image:
-        if wrong := size_fault(image.width, image.height, limits):
-            raise RefusedError(wrong)
+    with open_image(path, limits) as image:
+        if problem := size_error(image.width, image.height, limits):
+            raise RefusedError(problem)
         try:
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             return to_rgb(image)
         except (RefusedError, MemoryError):
             raise
-        except Exception as error:  # as above, now from the decoders
+        except Exception as error:  # as above: decoders can raise any exception
             raise RefusedError("{name} is damaged or cut short; save or download it again.") from error
 
 
 def kind(path: str, limits: Limits) -> str:
-    """ "moves" or "still". Raises RefusedError when it is no picture."""
+    """ "moves" or "still". Raises RefusedError if the file is no image."""
     try:
-        with opened(path, limits) as image:
+        with open_image(path, limits) as image:
             return "moves" if image.format in ANIMATIONS and getattr(image, "is_animated", False) else "still"
     except RefusedError as error:
         if str(error) == too_many_pixels(limits):
@@ -99,7 +102,7 @@ def kind(path: str, limits: Limits) -> str:
 
 
 def to_rgb(image: Image) -> Image:
-    """A decoded image of any mode -> mode RGB, in sRGB where it carries a colour profile."""
+    """A decoded image of any mode -> mode RGB, converted to sRGB if it has a colour profile, transparency on white."""
     from PIL import Image
 
     if image.mode.startswith("I") or image.mode == "F":  # `convert` would clip these
@@ -117,12 +120,12 @@ def to_rgb(image: Image) -> Image:
 def _grey8(values: np.ndarray) -> np.ndarray:
     """Grey of 16 bits, 32 bits or floating point, [H W] -> uint8 [H W]. Raises RefusedError.
 
-    The white of a float picture is 1, 255 or 65535. Highlights may exceed a white of 1 by up to HIGHLIGHT. What is not
-    a number is black. Integers above 16 bits have no agreed white.
+    The white of a float image is 1, 255 or 65535. With a white of 1, highlights may reach HIGHLIGHT. NaN becomes black.
+    Integers above 16 bits are refused, since their white is not defined.
     """
     if np.issubdtype(values.dtype, np.integer):
-        top: float = next((t for t in INTEGER_TOPS if values.max() <= t), 0)
-        if not top:
+        white: float = next((t for t in INTEGER_WHITES if values.max() <= t), 0)
+        if not white:
             raise RefusedError("{name} has 32 bits per channel, whose white is unknown; save it with 8 or 16 bits.")
     else:
         finite = values[np.isfinite(values)]
@@ -130,13 +133,13 @@ def _grey8(values: np.ndarray) -> np.ndarray:
             raise RefusedError("{name} holds no numbers in its pixels; save it again as a png or jpeg.")
         highest = float(finite.max())
         bright = 1.0 < highest <= HIGHLIGHT and float(np.median(finite)) <= 1.0
-        top = 1.0 if bright else next((t for t in FLOAT_TOPS if highest <= t), FLOAT_TOPS[-1])
-    scaled = np.nan_to_num(values.astype(np.float32) / top, nan=0.0, posinf=1.0, neginf=0.0)
+        white = 1.0 if bright else next((t for t in FLOAT_WHITES if highest <= t), FLOAT_WHITES[-1])
+    scaled = np.nan_to_num(values.astype(np.float32) / white, nan=0.0, posinf=1.0, neginf=0.0)
     return (np.clip(scaled, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _to_srgb(image: Image) -> Image:
-    """Phones save Display P3, printers CMYK: taken for sRGB they look wrong. Without a usable profile: as it is."""
+    """Convert by the colour profile (phones save Display P3, print uses CMYK). No usable profile: no change."""
     profile = image.info.get("icc_profile")
     if not profile or image.mode not in ("RGB", "CMYK"):
         return image
@@ -150,7 +153,7 @@ def _to_srgb(image: Image) -> Image:
 
 
 def write_ppm(image: Image, out: IO[bytes]) -> None:
-    """Write an image of mode RGB, some rows at a time: a whole copy of it would take as much memory again."""
+    """Write an image of mode RGB as PPM, ROWS rows at a time, since a whole copy would double the memory."""
     width, height = image.size
     out.write(b"P6\n%d %d\n255\n" % (width, height))
     for top in range(0, height, ROWS):
@@ -158,6 +161,7 @@ def write_ppm(image: Image, out: IO[bytes]) -> None:
 
 
 def main(what: str, path: str, limits: Limits) -> int:
+    """Run the command `what`, "read" or "kind". Returns the exit status."""
     try:
         if what == "kind":
             print(kind(path, limits))

@@ -1,4 +1,4 @@
-"""Frames through a pipe as binary ppm: each carries its own size, so that no reader can lose step with a decoder."""
+"""Frames through a pipe as binary PPM. Every frame has its own header, so that reader and decoder stay in step."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ HEADER = re.compile(rb"(\d{1,5}) (\d{1,5})\n")
 
 
 def read_frame(child: Child) -> np.ndarray | None:
-    """The next frame that a command puts out, uint8 RGB [H W 3]; None at the end, also at a cut one.
+    """The next frame of a child's output, uint8 RGB [H W 3]. None at the end of the output, also after a cut frame.
 
-    Raises ValueError for anything but a ppm of 8 bits per channel.
+    Raises ValueError unless the output is a PPM with 8 bits per channel.
     """
     magic = child.read_line()
     if not magic:

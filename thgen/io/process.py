@@ -1,7 +1,7 @@
-"""A decoder or encoder in a process of its own: no wait is without end, each can be cancelled, no pipe blocks another.
+"""A decoder or encoder as a child process. Every wait has a time limit and can be cancelled; no pipe blocks another.
 
-A hostile file can make a decoder stand still, use a core for hours, or fill the memory. Inside this process that could
-not be ended; a child process can.
+A hostile file can make a decoder hang, use a core for hours or fill the memory. A child process can be ended; a decoder
+inside this process could not.
 """
 
 from __future__ import annotations
@@ -17,31 +17,32 @@ from thgen.errors import ThgenError
 
 try:
     import resource
-except ImportError:  # Windows has no such limits
+except ImportError:  # Windows has no resource limits
     resource = None  # type: ignore[assignment]
 
-Tick = Callable[[], None]  # called at least every TICK_SECONDS while something waits; it may raise, which ends the wait
+Tick = Callable[[], None]  # called at least every TICK_SECONDS during a wait; an exception from it ends the wait
 
 TICK_SECONDS = 0.25
-STALL_SECONDS = 30.0  # without a byte in or out
+STALL_SECONDS = 30.0  # longest time without a byte of input or output
 CPU_SECONDS = 900
-MEMORY_BYTES = 6 << 30  # of address space
-LOG_BYTES = 8192  # of what a child says on stderr, its end is kept
+MEMORY_BYTES = 6 << 30  # address space
+LOG_BYTES = 8192  # the last bytes of stderr that are kept
 
 
 def no_tick() -> None:
-    """For callers that nobody can cancel."""
+    """Tick of callers that cannot be cancelled."""
 
 
 class Child:
-    """A running command with pipes. Use it as a context manager: at the end of the block it runs no more.
+    """A running command with pipes. Use it as a context manager: the end of the block ends the command.
 
         with Child(command, ClipError("..."), tick) as child:
             child.read_into(memoryview(buffer))
 
-    stalled: raised when the command neither takes nor gives a byte for `stall` seconds.
-    tick:    called while waiting; what it raises passes through.
-    cpu, memory: limits in seconds and bytes of address space, where the system knows such limits.
+    stalled: exception for a command that takes and gives no byte for `stall` seconds.
+    tick: called during every wait; its exceptions pass through.
+    cpu, memory: limits in seconds and in bytes of address space, on systems that have them.
+    nice: priority of the process, 0 to 19, larger is lower. environment: additional environment variables.
     """
 
     def __init__(self, command: Sequence[str], stalled: ThgenError, tick: Tick = no_tick, *,
@@ -68,16 +69,16 @@ class Child:
 
     @property
     def log(self) -> bytes:
-        """The end of what the command said on stderr."""
+        """The last LOG_BYTES that the command wrote to stderr."""
         return bytes(self._log)
 
     @property
     def exit_status(self) -> int | None:
-        """As of `subprocess.Popen.returncode`; None while it runs."""
+        """As `subprocess.Popen.returncode`; None while the command runs."""
         return self._process.poll()
 
     def read_into(self, buffer: memoryview) -> int:
-        """Fill the buffer from the command's output. Returns the bytes read: fewer than its size at the end."""
+        """Fill the buffer from the command's output. Returns the number of bytes: less than its size at the end."""
         done = 0
         while done < len(buffer):
             self._wait(self._stdout, selectors.EVENT_READ)
@@ -88,7 +89,7 @@ class Child:
         return done
 
     def read_line(self, longest: int = 80) -> bytes:
-        """The next line of the command's output with its end; cut at `longest` bytes; b"" at the end."""
+        """The next line of output with its newline, at most `longest` bytes; b"" at the end of the output."""
         line, byte = bytearray(), bytearray(1)
         while len(line) < longest and self.read_into(memoryview(byte)):
             line += byte
@@ -97,12 +98,12 @@ class Child:
         return bytes(line)
 
     def read_all(self, longest: int) -> bytes:
-        """All that the command still puts out, at most `longest` bytes."""
+        """The rest of the output, at most `longest` bytes."""
         buffer = bytearray(longest)
         return bytes(buffer[: self.read_into(memoryview(buffer))])
 
     def write(self, data: memoryview) -> None:
-        """Hand all of `data` to the command. Raises BrokenPipeError when it has ended."""
+        """Write all of `data` to the command's input. Raises BrokenPipeError if the command has ended."""
         data = data.cast("B")
         while len(data):
             self._wait(self._stdin, selectors.EVENT_WRITE)
@@ -110,7 +111,7 @@ class Child:
                 data = data[os.write(self._stdin.fileno(), data) :]
 
     def finish(self) -> int:
-        """Close the command's input and wait for its end. Returns its exit status."""
+        """Close the command's input and wait until it ends. Returns its exit status."""
         with suppress(BrokenPipeError):
             self._stdin.close()
         self._drain_log()
@@ -121,7 +122,7 @@ class Child:
             self._check(deadline)
 
     def close(self) -> None:
-        """End the command, whatever it does, and close its pipes."""
+        """Kill the command if it still runs, and close its pipes."""
         if self._process.poll() is None:
             self._process.kill()
         self._selector.close()
@@ -131,12 +132,12 @@ class Child:
         self._process.wait()
 
     def _wait(self, pipe: object, event: int) -> None:
-        """Until the pipe is ready; meanwhile what the command says is taken, so that it never waits to say it."""
+        """Wait until the pipe is ready. Read stderr meanwhile, so that the command never blocks on it."""
         deadline = time.monotonic() + self._stall
         key = self._selector.register(pipe, event)  # type: ignore[arg-type]
         try:
             while True:
-                ready = [found.fileobj for found, _ in self._selector.select(TICK_SECONDS)]
+                ready = [entry.fileobj for entry, _ in self._selector.select(TICK_SECONDS)]
                 if self._stderr in ready:
                     self._take_log()
                 if pipe in ready:
@@ -151,15 +152,15 @@ class Child:
             raise self._stalled
 
     def _take_log(self) -> bool:
-        """Keep the end of what stands in the pipe; False at its end."""
-        said = os.read(self._stderr.fileno(), 65_536)
-        self._log = (self._log + said)[-LOG_BYTES:]
-        if not said and self._stderr in {k.fileobj for k in self._selector.get_map().values()}:
+        """Read stderr and keep its end. False at the end of the pipe."""
+        data = os.read(self._stderr.fileno(), 65_536)
+        self._log = (self._log + data)[-LOG_BYTES:]
+        if not data and self._stderr in {k.fileobj for k in self._selector.get_map().values()}:
             self._selector.unregister(self._stderr)
-        return bool(said)
+        return bool(data)
 
     def _drain_log(self) -> None:
-        """Take what the command says until it closes its stderr."""
+        """Read stderr until the command closes it."""
         deadline = time.monotonic() + self._stall
         while self._selector.get_map():
             if self._selector.select(TICK_SECONDS):
@@ -169,7 +170,7 @@ class Child:
 
 
 def _limit(pid: int, cpu: int, memory: int, nice: int) -> None:
-    """Set the limits of a process that has just started; where it has ended already there is nothing to limit."""
+    """Set the limits of a process that has just started. Does nothing if it has already ended."""
     with suppress(OSError):
         if nice:
             os.setpriority(os.PRIO_PROCESS, pid, nice)

@@ -1,4 +1,4 @@
-"""Read sound: what the lips follow, and what the video plays, from one decoding."""
+"""Read sound. One decoding gives the samples for the lips and the wave file for the video."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from thgen.errors import AudioError
-from thgen.io.ffmpeg import MEDIA_MAX_SECONDS, decoder, last_words, probe
+from thgen.io.ffmpeg import MEDIA_MAX_SECONDS, decoder, failure_reason, probe
 from thgen.io.files import PathLike, regular_file
 from thgen.io.process import Tick, no_tick
 from thgen.schema import SAMPLE_RATE
@@ -17,21 +17,21 @@ from thgen.schema import SAMPLE_RATE
 AUDIO_MAX_BYTES = 256 << 20
 AUDIO_MAX_SECONDS = MEDIA_MAX_SECONDS
 AUDIO_MIN_SECONDS = 0.4
-SILENCE_PEAK = 1e-3  # -60 dBFS: whatever never rises above it is no sound
-ABSURD_PEAK = 1e4  # +80 dBFS: no recording, but numbers
-WAVE_RATE = 48_000  # of what a video plays; one AAC packet is then 21 ms, so that sound ends within one video frame
-CANCELLED = 0.1  # power of the mean of both channels, beside that of the louder one, below which they cancel
+SILENCE_PEAK = 1e-3  # -60 dBFS: a recording with a lower peak counts as silent
+ABSURD_PEAK = 1e4  # +80 dBFS: samples above it are no recording
+WAVE_RATE = 48_000  # Hz, sound of the video: an AAC packet has 21 ms, so that sound ends within one video frame
+CANCELLED = 0.1  # power of the mean of both channels / power of the louder one; below it the channels cancel
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A recording, decoded once.
+    """A recording.
 
-    samples: float32 [L], 16 kHz mono in [-1, 1]: what the lips follow
-    wave:    WAV file, 48 kHz, mono or stereo, float: what the video plays, once scaled; None if it was not asked for
-    gain:    factor that brings the wave to [-1, 1]; 1 unless it exceeds that
-    channel: the only channel of the wave to be played, on both sides: there is no other, or they cancel each other;
-             None: both are played
+    samples: float32 [L], 16 kHz mono in [-1, 1], for the lips
+    wave:    WAV file for the video, 48 kHz, mono or stereo, float, not yet scaled by `gain`; None if not requested
+    gain:    factor that scales the wave to [-1, 1]; 1 if it lies inside already
+    channel: index of the one channel that the video plays on both sides, if the wave has only one or if its channels
+             cancel; None: the video plays both channels
     """
 
     samples: np.ndarray
@@ -46,27 +46,28 @@ def read_audio(audio: PathLike | np.ndarray, tick: Tick = no_tick) -> np.ndarray
 
 
 def read_sound(audio: PathLike | np.ndarray, wave: Path | None = None, tick: Tick = no_tick) -> Sound:
-    """Read a recording; keep it as the file `wave`, if given, for the video.
+    """Read a recording. wave: path of a WAV file to write for the video; None: no file.
 
-    audio: a path (wav, mp3, m4a, flac, ogg, opus, amr, ... or a video with sound, any rate and channels; the content
-    decides, not the name) or float [L] at 16 kHz. A recording that exceeds 1 is scaled down, not clipped. Where the
-    channels cancel each other, the louder one serves. The length is counted, headers are not believed.
+    audio: a path (wav, mp3, m4a, flac, ogg, opus, amr and others, or a video with sound, any rate and channels; the
+    content decides, not the name), or float [L] at 16 kHz. A recording that exceeds 1 is scaled down, not clipped. If
+    the channels cancel, only the louder one is used. The length is counted, since headers can be wrong.
     Raises AudioError: unreadable, without sound, silent, shorter than 0.4 s, longer than 10 min, or with samples that
-    are no numbers.
+    are not numbers.
     """
     if isinstance(audio, np.ndarray):
         return _from_samples(audio, wave)
     path = regular_file(audio, AudioError, "audio", AUDIO_MAX_BYTES)
-    found = probe(path, AudioError, tick)
-    if not found.has_audio:
+    info = probe(path, AudioError, tick)
+    if not info.has_audio:
         raise AudioError(f"{path.name} has no sound track; give a file with a voice.")
-    both, peak = _decode(path, 1 if found.mono else 2, wave, tick)
+    both, peak = _decode(path, 1 if info.mono else 2, wave, tick)
     mono, channel = _one_channel(both)
     samples, gain = _checked(mono, path.name, peak)
     return Sound(samples, wave, gain, channel)
 
 
 def _from_samples(samples: np.ndarray, wave: Path | None) -> Sound:
+    """Sound from float [L] at 16 kHz. Raises AudioError."""
     import soundfile
 
     if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
@@ -80,7 +81,7 @@ def _from_samples(samples: np.ndarray, wave: Path | None) -> Sound:
 
 
 def _decode(path: Path, channels: int, wave: Path | None, tick: Tick) -> tuple[np.ndarray, float]:
-    """The channels (1 or 2) float32 [L C] at 16 kHz, and the peak at 48 kHz. Raises AudioError."""
+    """The 1 or 2 channels as float32 [L C] at 16 kHz, and the peak at 48 kHz. Raises AudioError."""
     import soundfile
     import soxr
 
@@ -104,8 +105,8 @@ def _decode(path: Path, channels: int, wave: Path | None, tick: Tick) -> tuple[n
 
 def _blocks(path: Path, channels: int, tick: Tick) -> Iterator[np.ndarray]:
     """The sound in blocks of one second, float32 [n C] at 48 kHz. Raises AudioError."""
-    # first_pts=0: in a video whose sound begins later than its picture, the gap stays. rematrix_maxval=1: mixing many
-    # channels into two makes nothing louder.
+    # first_pts=0: if the sound of a video starts later than the picture, keep the gap. rematrix_maxval=1: mixing many
+    # channels into two does not make the sound louder.
     options = ("-map", "0:a:0", "-af", f"aresample={WAVE_RATE}:async=1:first_pts=0:rematrix_maxval=1",
                "-ac", str(channels), "-f", "f32le", "-")  # fmt: skip
     block, done = np.empty((WAVE_RATE, channels), "<f4"), 0
@@ -117,11 +118,14 @@ def _blocks(path: Path, channels: int, tick: Tick) -> Iterator[np.ndarray]:
                 raise AudioError(f"{path.name} is longer than {AUDIO_MAX_SECONDS:.0f} s; give a shorter one.")
             yield block[: count // block.strides[0]].astype(np.float32)
         if child.finish() and not done:
-            raise AudioError(f"The sound of {path.name} cannot be read ({last_words(child.log)}).")
+            raise AudioError(f"The sound of {path.name} cannot be read ({failure_reason(child.log)}).")
 
 
 def _one_channel(both: np.ndarray) -> tuple[np.ndarray, int | None]:
-    """Channels [L C] -> one [L]: their mean; the only one, or the louder of two that cancel, and its number."""
+    """Channels [L C] -> one channel [L], and its index: the only one, or the louder of two that cancel.
+
+    Otherwise it is the mean of both, and the index is None.
+    """
     if both.shape[1] == 1:
         return np.ascontiguousarray(both[:, 0]), 0
     mean = both.mean(axis=1)
@@ -133,7 +137,7 @@ def _one_channel(both: np.ndarray) -> tuple[np.ndarray, int | None]:
 
 
 def _checked(samples: np.ndarray, name: str, peak: float) -> tuple[np.ndarray, float]:
-    """The samples scaled to [-1, 1], and the factor. peak: the highest of any channel. Raises AudioError."""
+    """The samples scaled to [-1, 1], and the factor. peak: highest value of all channels. Raises AudioError."""
     seconds = samples.size / SAMPLE_RATE
     if seconds > AUDIO_MAX_SECONDS + 1:
         raise AudioError(f"{name} is longer than {AUDIO_MAX_SECONDS:.0f} s; give a shorter one.")
@@ -143,5 +147,5 @@ def _checked(samples: np.ndarray, name: str, peak: float) -> tuple[np.ndarray, f
         raise AudioError(f"{name} holds samples that are not numbers or far too large; export it again.")
     if float(np.abs(samples).max()) < SILENCE_PEAK:
         raise AudioError(f"{name} is silent: no sound in it rises above -60 dB; give a file with a voice.")
-    gain = 1 / max(1.0, peak, float(np.abs(samples).max()))  # resampling overshoots a little
+    gain = 1 / max(1.0, peak, float(np.abs(samples).max()))  # resampling can overshoot a little
     return samples if gain == 1 else (samples * np.float32(gain)).clip(-1, 1), gain

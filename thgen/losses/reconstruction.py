@@ -1,4 +1,4 @@
-"""How far a picture is from the true one. Images [B C H W] in [-1, 1]; every loss is 0 at equality."""
+"""Distance of a generated picture to the true one. Pictures [B C H W] in [-1, 1]; every loss is 0 at equality."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def weighted_l1(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def multiscale_l1(image: Tensor, truth: Tensor, scales: int = 3) -> Tensor:
-    """Mean of L1 at full size and after each 2x2 average pooling, `scales` in all."""
+    """Mean of the L1 distances at `scales` resolutions: full size, then after each 2x2 average pooling."""
     total = (image - truth).abs().mean()
     for _ in range(scales - 1):
         image, truth = F.avg_pool2d(image, 2), F.avg_pool2d(truth, 2)
@@ -27,12 +27,20 @@ def edges(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     return (dx.mean() + dy.mean()) / weight.mean()
 
 
-def feature_l1(found: list[Tensor], true: list[Tensor]) -> Tensor:
-    """Perceptual loss on given feature maps: mean over maps of L1 relative to the true map's mean magnitude."""
-    terms = [(a - b).abs().mean() / b.abs().mean().clamp_min(1e-3) for a, b in zip(found, true, strict=True)]
+def perceptual(made: list[Tensor], true: list[Tensor]) -> Tensor:
+    """Perceptual loss (Johnson et al. 2016): sum over layers of the mean |made - true|.
+
+    made, true: feature maps of a generated and a true picture. No gradient reaches `true`.
+    """
+    return sum((a.float() - b.float().detach()).abs().mean() for a, b in zip(made, true, strict=True))  # type: ignore[return-value]
+
+
+def feature_l1(made: list[Tensor], true: list[Tensor]) -> Tensor:
+    """Perceptual loss in relative units: mean over layers of L1, divided by the true map's mean magnitude."""
+    terms = [(a - b).abs().mean() / b.abs().mean().clamp_min(1e-3) for a, b in zip(made, true, strict=True)]
     return sum(terms) / len(terms)  # type: ignore[return-value]
 
 
 def masked_mean(value: Tensor, mask: Tensor) -> Tensor:
-    """Mean of value where mask is 1; both [B ...] of one shape."""
+    """Mean of `value` where `mask` is 1; both [B ...] of one shape. 0 for an empty mask."""
     return (value * mask).sum() / mask.sum().clamp_min(1)

@@ -1,7 +1,15 @@
-"""The methods by name. Values are import paths, so that listing methods imports no network."""
+"""The methods by name, as they declare themselves. Listing them imports no torch."""
 
-METHODS = {
-    "rig": "thgen.methods.rig.method:Rig",
-    "pd_fgc": "thgen.methods.pd_fgc.method:PdFgc",
-    "pd_fgc.paper": "thgen.methods.pd_fgc.paper:PaperPdFgc",
-}
+from thgen.declare import Declaration
+from thgen.errors import MethodError, shown
+from thgen.methods.pd_fgc.declaration import PD_FGC, PD_FGC_PAPER
+from thgen.methods.rig.declaration import RIG
+
+METHODS: dict[str, Declaration] = {d.name: d for d in (RIG, PD_FGC, PD_FGC_PAPER)}
+
+
+def declaration_of(name: str) -> Declaration:
+    """Raises MethodError."""
+    if name not in METHODS:
+        raise MethodError(f"There is no method {shown(name)}; choose one of: {', '.join(METHODS)}.")
+    return METHODS[name]

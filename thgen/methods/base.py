@@ -1,30 +1,50 @@
-"""The contract between a method and everything else: a sixth method implements this and needs no UI code."""
+"""The contract between a method and everything else: a seventh method implements this and needs no UI code.
+
+What a method *is* (factors, controls, photos, clips, weights) stands in its `Declaration`. What it *does* stands here,
+in the order of the path:
+
+    photos --encode_photos--> Identity
+    voice  --encode_audio---> Factors;   clip --encode_clip--> Factors      at 25 fps and at `clip_fps`
+    target Factors of the whole video (thgen.controls), plus the offsets of `steer`
+           --finish--> Factors           what looks at neighbouring frames
+           --decode--> frames            window by window
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
+from torch import nn
 
-UNITS = "units."  # before the name of a factor with units, in methods whose own factors are latents
-Factors = dict[str, torch.Tensor]  # factor name -> float32 [T, D], D and units as in schema.FACTORS[name]
+from thgen.declare import Declaration
+
+if TYPE_CHECKING:
+    from thgen.face.finder import FaceCrop
+
+Factors = dict[str, torch.Tensor]  # factor name -> float32 [T, D], D and units as the method declares them
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A photo, encoded once. `own` are the photo's own factor values, each [1, D]; `state` belongs to the method.
+    """A person, encoded once from one photo or several.
 
-    units: in methods whose factors are latents, the photo's own values of the factors that have units.
+    image:    [1 3 S S] in [-1, 1], the crop of the first photo at full output resolution
+    own:      the photo's own values of the method's factors, each [1 D]
+    state:    belongs to the method
+    measured: where factors are latents: what the analyser measures in the photo, each [1 D] in the units of
+              schema.FACTORS. Common sliders and idle motion start from it. None = the method has neither of them, or
+              its factors have these units themselves
     """
 
-    image: torch.Tensor  # [1 3 S S] in [-1, 1], the crop at full output resolution
+    image: torch.Tensor
     own: Factors
     state: Mapping[str, Any]
-    units: Factors | None = None
+    measured: Factors | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +53,7 @@ class Decoded:
 
     frames: torch.Tensor  # [T 3 S S] in [-1, 1]
     mask: torch.Tensor  # [T 1 S S] in [0, 1]
-    flow: torch.Tensor | None = None  # [T 2 h w] in half-widths, frame(p) = photo(p + flow(p)); told to the evaluation
+    flow: torch.Tensor | None = None  # [T 2 h w] in half-widths, frame(p) = photo(p + flow(p)); for the evaluation
 
     def images(self) -> np.ndarray:
         """The frames as pictures, uint8 RGB [T S S 3]."""
@@ -41,35 +61,55 @@ class Decoded:
         return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
 
 
-class Method(ABC):
-    """One published method behind the vocabulary of factors."""
+class Networks(Protocol):
+    """Loaded networks by their name in the manifest; each is loaded once and shared by all who ask."""
 
-    name: str
-    factors: tuple[str, ...]
-    canonical: bool = False  # factors are latents of the method's own, and zero is the canonical position of each
-    weights_name: str  # entry of weights/manifest.json that runs
-    networks: tuple[str, ...] = ()  # every such entry, where there are several; named in each result
-    sliders: bool = True  # what sliders ask for is added to the motion of drivers
-    weights_from: str = "train it: python -m thgen train --help"  # what to do where its weights are absent
+    device: torch.device
+
+    def get(self, name: str) -> nn.Module:
+        """Raises WeightsError."""
+
+
+class Method(ABC):
+    """One published method behind the vocabulary of factors. It may be called from several threads."""
+
+    declaration: ClassVar[Declaration]
 
     @classmethod
     @abstractmethod
-    def load(cls, device: torch.device) -> Method:
-        """Build the method with verified weights on `device`. Raises WeightsError."""
+    def load(cls, networks: Networks) -> Self:
+        """Build the method on the device of `networks`. Raises WeightsError."""
 
     @abstractmethod
-    def encode_photo(self, crop: np.ndarray) -> Identity:
-        """crop: uint8 RGB [S S 3], framed by face.finder. Raises FaceError."""
+    def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
+        """One to `max_photos` faces of one person, found, cropped and analysed. The first is animated. Raises
+        FaceError."""
 
     @abstractmethod
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
-        """samples: float32 [L], 16 kHz mono in [-1, 1]; returns the factors that a voice drives, each [frames, D]."""
+        """samples: float32 [L], 16 kHz mono in [-1, 1]; returns the factors that a voice drives, each [frames D] at
+        25 fps."""
 
     @abstractmethod
-    def encode_clip(self, crops: Iterable[np.ndarray]) -> Factors:
-        """crops: uint8 RGB [S S 3] per frame at 25 fps; returns every factor that a clip can drive, smoothed."""
+    def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
+        """One face per frame at `clip_fps`, crops of `clip_size` px, analysed; returns every factor that a clip can
+        drive, each [frames D], smoothed."""
+
+    def steer(self, identity: Identity, values: Mapping[str, Any]) -> Factors:
+        """Values of controls that are the method's own, by key; missing = neutral -> offsets [1 D] of its factors.
+
+        A factor that nothing moves may be left out. The default knows no own controls.
+        """
+        return {}
+
+    def finish(self, identity: Identity, track: Factors) -> Factors:
+        """Target factors of the whole video, each [frames D] -> the same, after what looks at neighbouring frames (a
+        temporal convolution). The default changes nothing."""
+        return track
 
     @abstractmethod
-    def decode(self, identity: Identity, factors: Factors) -> Decoded:
-        """factors: absolute target values for T frames of one window; in methods with latents also the targets of the
-        factors that have units, as "units.<name>"."""
+    def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
+        """Target factors of T frames, each [T D] -> the frames.
+
+        sliders: where `identity.measured` is given, what common sliders and idle motion make of it, each [T D].
+        """

@@ -1,4 +1,4 @@
-"""Discriminators. Patches, not whole pictures: what is judged is texture, identity comes from the photo anyway."""
+"""Patch discriminator. It judges texture in patches, not whole images: the photo already gives the identity."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class PatchDiscriminator(nn.Module):
-    """Picture [B 3 H W] in [-1, 1] -> score per patch [B 1 H/8 W/8] and the feature maps before it.
+    """Scores patches of an image (Isola et al. 2017), with spectral normalisation (Miyato et al. 2018).
 
-    channels: widths after each stride-2 convolution (Isola et al. 2017), spectrally normalised (Miyato et al. 2018).
+    channels: number of channels after each stride-2 convolution.
     """
 
     def __init__(self, channels: tuple[int, ...] = (32, 64, 96)):
@@ -22,6 +22,7 @@ class PatchDiscriminator(nn.Module):
         self.score = spectral_norm(nn.Conv2d(channels[-1], 1, 3, 1, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Image [B 3 H W] in [-1, 1] -> score per patch [B 1 H/8 W/8], and the feature map of every convolution."""
         maps = []
         for layer in self.layers:
             x = self.act(layer(x))

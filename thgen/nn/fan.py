@@ -1,4 +1,7 @@
-"""One-hourglass FAN (Bulat and Tzimiropoulos 2017) as an encoder of motion; tensor names of PC-AVS and PD-FGC."""
+"""Motion encoder: a face alignment network (FAN, Bulat and Tzimiropoulos 2017) with one hourglass.
+
+The tensor names are those of PC-AVS and PD-FGC.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-DEPTH = 4
+DEPTH = 4  # levels of the hourglass, each at half the resolution of the one before
 
 
 class ConvBlock(nn.Module):
-    """Three 3x3 convolutions of 1/2, 1/4 and 1/4 of the outputs, each after batch norm and ReLU, concatenated."""
+    """Residual block: 3 convolutions (1/2, 1/4, 1/4 of the outputs), each after batch norm and ReLU, concatenated."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -34,7 +37,7 @@ class ConvBlock(nn.Module):
 
 
 class HourGlass(nn.Module):
-    """[B C H W] -> the same shape, seen at H/2 ... H/16 and back."""
+    """Hourglass: [B C H W] -> the same shape, by way of `depth` levels of half the resolution each."""
 
     def __init__(self, channels: int, dropout: float = 0.5, depth: int = DEPTH):
         super().__init__()
@@ -59,9 +62,11 @@ class HourGlass(nn.Module):
 
 
 class FanEncoder(nn.Module):
-    """[B 3 side side] -> feature [B features]: 68 maps, which nothing supervises, squeezed through one channel.
+    """Image [B 3 side side] -> feature [B features], by way of `maps` feature maps.
 
-    width: channels of the hourglass, the stem has a quarter of it; squeeze: channels, where one is too few.
+    In the papers there are 68 maps, without supervision, and 1 channel after them.
+    width: channels of the hourglass; the stem has a quarter of them.
+    squeeze: channels of the convolution between the maps and the linear layer.
     """
 
     def __init__(self, width: int, side: int, features: int, maps: int, dropout: float, squeeze: int = 1):

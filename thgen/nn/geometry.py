@@ -1,4 +1,4 @@
-"""Rotations and pose from 3-D keypoints. Angles and axes as stated in `thgen.schema`."""
+"""Rotation matrices, Euler angles and similarity fits. `thgen.schema` defines the angles and axes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ _FLIP = (1.0, -1.0, -1.0)
 
 
 def rotation_matrix(angles: Tensor) -> Tensor:
-    """Angles (yaw, pitch, roll) in degrees [... 3] -> rotation [... 3 3] = Rz(roll) Ry(yaw) Rx(pitch), head axes."""
+    """Angles (yaw, pitch, roll) in degrees [... 3] -> rotation [... 3 3] = Rz(roll) Ry(yaw) Rx(pitch), head axes.
+
+    >>> nose = torch.tensor([0.0, 0.0, 1.0])  # towards the viewer
+    >>> (rotation_matrix(torch.tensor([90.0, 0.0, 0.0])) @ nose).abs().round().tolist()  # to the right
+    [1.0, 0.0, 0.0]
+    """
     yaw, pitch, roll = torch.deg2rad(angles).unbind(-1)
-    pitch, roll = -pitch, -roll  # positive pitch looks up, positive roll is clockwise on the screen
+    pitch, roll = -pitch, -roll  # positive pitch is up, positive roll is clockwise on the screen
     one, zero = torch.ones_like(yaw), torch.zeros_like(yaw)
 
     def stack(*rows: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -33,14 +38,15 @@ def euler_angles(rotation: Tensor) -> Tensor:
 
 
 def to_head_axes(keypoints: Tensor) -> Tensor:
-    """Keypoints in image axes [... K 3] -> head axes, and back again."""
+    """Keypoints [... K 3] from image axes to head axes. The function is its own inverse."""
     return keypoints * keypoints.new_tensor(_FLIP)
 
 
 def fit_similarity(source: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Scaled rotation and shift with target ~ scale * source @ R^T + shift, least squares (Umeyama 1991).
+    """Similarity transform with target ~ scale * source @ R^T + shift, by weighted least squares (Umeyama 1991).
 
-    source, target [B K 3] in head axes; weight [K] >= 0. Returns scale [B], R [B 3 3], shift [B 3].
+    source, target [B K 3] in head axes; weight [K] >= 0. Returns scale [B], R [B 3 3], shift [B 3]. R is a rotation,
+    never a reflection.
     """
     w = (weight / weight.sum())[None, :, None]
     mean_s, mean_t = (source * w).sum(1, keepdim=True), (target * w).sum(1, keepdim=True)

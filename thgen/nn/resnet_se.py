@@ -1,4 +1,7 @@
-"""ResNetSE-34 over mel windows with self-attentive pooling ("V2" of Heo et al. 2020), as PC-AVS and PD-FGC use it."""
+"""ResNetSE-34 over mel windows, with self-attentive pooling ("V2" of Heo et al. 2020).
+
+PC-AVS and PD-FGC use it as audio encoder.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from thgen.nn.resnext import projection
 
 
 class Squeeze(nn.Module):
-    """Channels scaled by what all of the map says (Hu et al. 2018)."""
+    """Squeeze and excitation (Hu et al. 2018): scales each channel by a function of the mean of all channels."""
 
     def __init__(self, channels: int, reduction: int = 8):
         super().__init__()
@@ -23,7 +26,7 @@ class Squeeze(nn.Module):
 
 
 class SEBlock(nn.Module):
-    """Convolution, ReLU, batch norm: in this order, as trained."""
+    """Residual block. The order is convolution, ReLU, batch norm: the released weights were trained with it."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -41,8 +44,11 @@ class SEBlock(nn.Module):
 
 
 class ResNetSE(nn.Module):
-    """Mel window [B 1 mels frames] in [0, 1] -> feature [B features]. channels, depths: of the stages; all but the
-    first halve both axes."""
+    """Mel window [B 1 mels frames] in [0, 1] -> feature [B features].
+
+    channels, depths: channels and number of blocks of each stage. All stages but the first halve both axes.
+    attention: hidden channels of the pooling.
+    """
 
     def __init__(self, channels: tuple[int, ...], depths: tuple[int, ...], mels: int, features: int, attention: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""ResNeXt (Xie et al. 2017) with torchvision's tensor names, so that its checkpoints load."""
+"""ResNeXt (Xie et al. 2017). The tensor names are those of torchvision, so that its checkpoints load."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """The shortcut of a residual block: 1x1 with batch norm where the shape changes, else none (an identity)."""
+    """Shortcut of a residual block: a 1x1 convolution with batch norm. None (identity) if the shape does not change."""
     if stride == 1 and inputs == outputs:
         return None
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
 class Bottleneck(nn.Module):
-    """1x1, grouped 3x3 (which strides), 1x1, beside an identity or a 1x1 projection."""
+    """Residual block: 1x1, grouped 3x3 with the stride, 1x1; the shortcut is an identity or a 1x1 projection."""
 
     def __init__(self, inputs: int, width: int, outputs: int, groups: int, stride: int):
         super().__init__()
@@ -34,8 +34,11 @@ class Bottleneck(nn.Module):
 
 
 class ResNeXt(nn.Module):
-    """[B 3 H W] -> feature map [B C H/32 W/32] for four stages, C = 32 base. depths: blocks per stage; groups and
-    group_width: of the 3x3 convolutions in the first stage; base: channels of the stem."""
+    """[B 3 H W] -> feature map [B C H/32 W/32] for four stages, C = 32 base.
+
+    depths: blocks per stage. groups, group_width: number and width of the groups of the 3x3 convolutions in the first
+    stage; the width doubles with every stage. base: channels of the stem.
+    """
 
     def __init__(self, depths: tuple[int, ...], groups: int, group_width: int, base: int):
         super().__init__()

@@ -1,7 +1,7 @@
-"""StyleGAN2's generator (Karras et al. 2020) from any start size; tensor names of the common PyTorch port.
+"""Generator of StyleGAN2 (Karras et al. 2020) with any start size. Tensor names: the common PyTorch port.
 
-Modulation scales the inputs of a convolution and demodulation its outputs: the same sums as scaling the weights,
-without a copy of the weights per picture, which is what makes one frame at a time quick.
+Modulation scales the inputs of a convolution, demodulation scales its outputs. The result equals that of scaled
+weights, as in the paper, but no image needs its own copy of the weights.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-TAPS = (1.0, 3.0, 3.0, 1.0)
-EPSILON = 1e-8
+TAPS = (1.0, 3.0, 3.0, 1.0)  # of the low-pass filter along one axis
+EPSILON = 1e-8  # added to a sum of squares before the root
 
 
 def blur(x: Tensor, pad: tuple[int, int], gain: float) -> Tensor:
-    """Filter [B C H W] with TAPS along both axes, sum of the taps = `gain` in two dimensions; pad before and after."""
+    """Low-pass filter of [B C H W] with TAPS along both axes.
+
+    pad: zeros before and after, along both axes. gain: sum of the filter's weights in two dimensions.
+    """
     taps = torch.tensor(TAPS, dtype=x.dtype, device=x.device)
     taps = taps / taps.sum() * math.sqrt(gain)
     channels = x.shape[1]
@@ -27,7 +30,7 @@ def blur(x: Tensor, pad: tuple[int, int], gain: float) -> Tensor:
 
 
 class EqualLinear(nn.Module):
-    """Linear layer whose stored weight is N(0, 1) and is scaled when used (equalised learning rate)."""
+    """Linear layer with equalised learning rate: the stored weight is N(0, 1), and `forward` scales it."""
 
     def __init__(self, inputs: int, outputs: int, bias: float = 0.0):
         super().__init__()
@@ -40,7 +43,7 @@ class EqualLinear(nn.Module):
 
 
 class Kernel(nn.Module):
-    """Holds a filter that checkpoints carry along; `blur` has it in its code."""
+    """Holds the filter that checkpoints contain. Nothing reads it: `blur` has the same filter in its code."""
 
     def __init__(self, gain: float):
         super().__init__()
@@ -49,7 +52,7 @@ class Kernel(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """k x k convolution whose input channels are scaled by an affine function of the latent; `up` doubles the size."""
+    """k x k convolution; an affine function of the latent scales its input channels. up: double the size."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, latent: int, demodulate: bool = True, up: bool = False
@@ -78,7 +81,7 @@ class ModulatedConv(nn.Module):
 
 
 class Noise(nn.Module):
-    """Adds a map times one learned strength."""
+    """Adds a noise map, times one learned strength."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +116,7 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """1x1 without demodulation, added to the enlarged picture of the block before."""
+    """1x1 convolution to RGB without demodulation, added to the upsampled image of the block before."""
 
     def __init__(self, inputs: int, latent: int, up: bool):
         super().__init__()
@@ -124,11 +127,11 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, latent: Tensor, before: Tensor | None = None) -> Tensor:
         out: Tensor = self.conv(x, latent) + self.bias
-        return out if before is None else out + enlarged(before)
+        return out if before is None else out + upsample(before)
 
 
-def enlarged(picture: Tensor) -> Tensor:
-    """Zeros between the pixels, then the filter with gain 4: [B 3 H W] -> [B 3 2H 2W]."""
+def upsample(picture: Tensor) -> Tensor:
+    """Image at twice the size, [B 3 H W] -> [B 3 2H 2W]: zeros between the pixels, then the filter with gain 4."""
     b, c, h, w = picture.shape
     spread = picture.new_zeros(b, c, 2 * h, 2 * w)
     spread[:, :, ::2, ::2] = picture
@@ -136,7 +139,7 @@ def enlarged(picture: Tensor) -> Tensor:
 
 
 class NoiseMaps(nn.Module):
-    """One fixed map per noisy layer, so that nothing flickers: buffers noise_0 ..., drawn from torch's generator."""
+    """One fixed noise map per layer (buffers noise_0, noise_1 and so on), so that a video does not flicker."""
 
     def __init__(self, start: int, blocks: int):
         super().__init__()
@@ -146,14 +149,15 @@ class NoiseMaps(nn.Module):
             self.register_buffer(f"noise_{layer}", torch.randn(1, 1, size, size))
 
     def maps(self) -> list[Tensor]:
+        """The maps in the order of the layers, [1 1 s s] each."""
         return [self.get_buffer(f"noise_{layer}") for layer in range(self.count)]
 
 
 class StyleGenerator(nn.Module):
-    """Latent [B latent] and start map [B C s s] -> picture [B 3 S S], S = start * 2^(len(channels) - 1).
+    """Latent [B latent] and start map [B C s s] -> image [B 3 S S], S = start * 2^(len(channels) - 1).
 
-    channels: at each resolution, the first at `start`. Neither mapping network nor learned constant: PD-FGC bypasses
-    both.
+    channels: number of channels at each resolution, the first at `start`. There is no mapping network and no learned
+    constant: PD-FGC uses neither.
     """
 
     def __init__(
@@ -171,7 +175,7 @@ class StyleGenerator(nn.Module):
         self.noises = NoiseMaps(start, len(channels) - 1)
 
     def forward(self, latent: Tensor, start: Tensor, noise: bool = True) -> Tensor:
-        """The same latent at every layer; noise: add the fixed maps."""
+        """latent [B latent], used at every layer; start [B C s s]. noise: add the fixed noise maps."""
         maps: list[Tensor | None] = list(self.noises.maps()) if noise else [None] * self.noises.count
         x = self.conv1(start, latent, maps[0])
         picture = self.to_rgb1(x, latent)

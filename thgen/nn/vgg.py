@@ -1,7 +1,7 @@
-"""VGG19 up to its last block, for perceptual losses: features that see texture and shape as photos have them.
+"""VGG19 up to conv5_1, for perceptual losses.
 
-Simonyan and Zisserman 2015, configuration E; as a loss: Johnson et al. 2016. Tensor names are those of the public
-checkpoints of torchvision and timm (`features.0.weight` ... `features.28.bias`).
+Network: Simonyan and Zisserman 2015, configuration E. Use as a loss: Johnson et al. 2016. The tensor names are those of
+the public checkpoints of torchvision and timm (`features.0.weight` to `features.28.bias`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 1))  # channels, convolutions; nothing after conv5_1 is needed
+BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 1))  # channels and convolutions per block, up to conv5_1
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class VGG19(nn.Module):
-    """blocks: (channels, convolutions) between poolings. Pictures [B 3 H W] in [-1, 1], H and W at least 16."""
+    """blocks: (channels, convolutions) of each block; a pooling stands between two blocks."""
 
     mean: Tensor
     std: Tensor
@@ -23,7 +23,7 @@ class VGG19(nn.Module):
     def __init__(self, blocks: tuple[tuple[int, int], ...] = BLOCKS):
         super().__init__()
         layers: list[nn.Module] = []
-        self.taps: list[int] = []  # the first ReLU of every block: relu1_1 ... relu5_1
+        self.taps: list[int] = []  # index of the first ReLU of every block: relu1_1 to relu5_1
         before = 3
         for number, (channels, count) in enumerate(blocks):
             if number:
@@ -37,7 +37,7 @@ class VGG19(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Maps after relu1_1, relu2_1, ... , each half the size of the one before."""
+        """Image [B 3 H W] in [-1, 1], H, W >= 16 -> maps after relu1_1 to relu5_1, each half the size of the last."""
         x = ((image + 1) / 2 - self.mean) / self.std
         maps = []
         for number, layer in enumerate(self.features):

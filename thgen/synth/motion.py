@@ -1,12 +1,12 @@
-"""What performers do: single random states for training pairs, and tracks at 25 fps for clips."""
+"""Random motion of performers: single states for training pairs, and tracks at 25 fps for clips."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from thgen import idle_motion as live
+from thgen import idle_motion
+from thgen.facs import coefficients_of
 from thgen.schema import (
-    ACTION_UNITS,
     AU_MAX,
     BLINK_COEFFICIENTS,
     COEFFICIENT_INDEX,
@@ -17,42 +17,31 @@ from thgen.schema import (
     LIP_COEFFICIENTS,
     SAMPLES_PER_FRAME,
 )
-from thgen.synth.head.model import BLINK_CLOSED, State
+from thgen.synth.head.performer import BLINK_CLOSED, State
 from thgen.synth.voice.speech import Speech, random_speech
 
-# Action units that often come together in spontaneous faces, as studies of DISFA and BP4D report, with weights of our
-# own that keep their order. The rest of an expression is drawn unit by unit.
+# (action units, weight) that often occur together in spontaneous expressions. The order follows studies of DISFA and
+# BP4D, the weights are ours. Other units are drawn one by one.
 COMBINATIONS: tuple[tuple[tuple[int, ...], float], ...] = (
     ((6, 12), 5.0), ((1, 2), 3.0), ((4, 7), 2.5), ((6, 7, 12), 2.0), ((1, 2, 5), 1.5), ((1, 4), 1.5), ((10, 12), 1.5),
     ((15, 17), 1.5), ((17, 24), 1.0), ((9, 10), 1.0), ((14,), 1.0), ((4, 9, 10), 0.7), ((1, 4, 15), 0.7), ((2,), 0.5),
     ((20,), 0.5), ((12, 14), 0.5),
 )  # fmt: skip
-ONE_SIDED = 0.12  # share of combinations that one side of the face shows far more
-NOD_CELL = 1.2  # s; a stressed syllable of this stretch may come with a nod
-BLINK_WITH_SACCADE = 8.0  # degrees; a shift of gaze this large often comes with a blink
-POSE_SPREAD = np.array([19.0, 11.0, 9.0, 0.5, 0.4, 1.2])  # degrees and cm
+ONE_SIDED = 0.12  # share of expressions that are much weaker on one side of the face
+NOD_CELL = 1.2  # s: in each interval of this length, the loudest syllable may come with a nod
+BLINK_WITH_SACCADE = 8.0  # degrees: a gaze shift of this size often comes with a blink
+POSE_SPREAD = np.array([19.0, 11.0, 9.0, 0.5, 0.4, 1.2])  # yaw, pitch, roll in degrees; x, y, z in cm
 POSE_LIMIT = np.array([50.0, 32.0, 30.0, 2.0, 1.5, 4.0])
-GAZE_SPREAD, GAZE_LIMIT = np.array([11.0, 7.0]), np.array([32.0, 24.0])
-
-
-def au_coefficients(units: dict[int, float]) -> np.ndarray:
-    """Action units (0-5) -> coefficients [57], both sides alike."""
-    out = np.zeros(len(COEFFICIENTS), np.float32)
-    for unit, intensity in units.items():
-        for stem in ACTION_UNITS[unit][1]:
-            for name in COEFFICIENTS:
-                if name in (stem, f"{stem}_L", f"{stem}_R"):
-                    out[COEFFICIENT_INDEX[name]] += intensity / AU_MAX
-    return out
+GAZE_SPREAD, GAZE_LIMIT = np.array([11.0, 7.0]), np.array([32.0, 24.0])  # yaw, pitch in degrees
 
 
 def _random_lips(rng: np.random.Generator) -> dict[str, float]:
-    """A mouth in mid-speech: an opening, often a rounding, a closure or a spread."""
+    """Lip coefficients of a mouth during speech, by name without side. Often rounded, closed or spread."""
     lips: dict[str, float] = {}
     if rng.random() < 0.75:
         lips["jawOpen"] = rng.beta(1.1, 2.8) * (1.0 if rng.random() < 0.2 else 0.7)
     kind = rng.random()
-    if kind < 0.2:  # closed lips over an open jaw: bilabials
+    if kind < 0.2:  # lips that are closed while the jaw is open: bilabials
         lips["mouthClose"] = lips.get("jawOpen", 0) * rng.uniform(0.6, 1.05)
         lips["mouthPress"] = rng.uniform(0, 0.6)
     elif kind < 0.45:
@@ -70,6 +59,7 @@ def _random_lips(rng: np.random.Generator) -> dict[str, float]:
 
 
 def _fill(out: np.ndarray, names: tuple[str, ...], values: dict[str, float], rng: np.random.Generator) -> None:
+    """Write values (by name without side) into coefficients `out` [57], in place. Both sides differ by about 10 %."""
     for name in names:
         stem = name.removesuffix("_L").removesuffix("_R")
         if stem in values:
@@ -78,7 +68,7 @@ def _fill(out: np.ndarray, names: tuple[str, ...], values: dict[str, float], rng
 
 
 def random_state(rng: np.random.Generator, intensity: float = 1.0) -> State:
-    """A state drawn independently: pose, gaze, blink, expression and lips. intensity in [0, 1] scales all of it."""
+    """A random state: pose, gaze, blink, expression and lips. intensity, 0 to 1: scale of pose, expression and lips."""
     out = np.zeros(len(COEFFICIENTS), np.float32)
     _fill(out, LIP_COEFFICIENTS, _random_lips(rng), rng)
     units: dict[int, float] = {}
@@ -90,7 +80,7 @@ def random_state(rng: np.random.Generator, intensity: float = 1.0) -> State:
         strength = 5 * rng.beta(1.3, 1.8)
         for unit in COMBINATIONS[rng.choice(len(COMBINATIONS), p=share / share.sum())][0]:
             units[unit] = float(np.clip(strength * rng.uniform(0.6, 1.3), 0, AU_MAX))
-    expression = au_coefficients(units)
+    expression = coefficients_of(units)
     if units and rng.random() < ONE_SIDED:
         weak = str(rng.choice(["_L", "_R"]))
         expression[[i for i, n in enumerate(COEFFICIENTS) if n.endswith(weak)]] *= rng.uniform(0, 0.5)
@@ -107,19 +97,21 @@ def random_state(rng: np.random.Generator, intensity: float = 1.0) -> State:
         out[COEFFICIENT_INDEX[name]] = rng.random() * BLINK_CLOSED if wink else blink
     pose = np.clip(rng.standard_normal(6) * POSE_SPREAD, -POSE_LIMIT, POSE_LIMIT) * intensity
     gaze = np.clip(rng.standard_normal(2) * GAZE_SPREAD, -GAZE_LIMIT, GAZE_LIMIT)
-    vergence = np.array([[-1.0, 0], [1.0, 0]]) * rng.uniform(0, 3)  # the left eye turns towards -x to converge
+    vergence = np.array([[-1.0, 0], [1.0, 0]]) * rng.uniform(0, 3)  # to converge, the left eye turns towards -x
     return State(out, pose.astype(np.float32), (gaze + vergence).astype(np.float32))
 
 
 def blend(a: State, b: State, t: float) -> State:
-    """The state a share t of the way from a to b."""
+    """Linear interpolation of two states: a at t = 0, b at t = 1."""
     mix = lambda x, y: (x + t * (y - x)).astype(np.float32)  # noqa: E731
     return State(mix(a.coefficients, b.coefficients), mix(a.pose, b.pose), mix(a.gaze, b.gaze))
 
 
 def random_states(rng: np.random.Generator, count: int, pairs: bool = False) -> list[State]:
-    """A reference (often calm, as photos are) and count - 1 states around it, half of them near to it. With `pairs`
-    every second of these is the one before it a frame's time later."""
+    """`count` states. The first is the reference, often calm as in photos; about half of the others are near to it.
+
+    pairs: every second one of the others is the state before it, one frame later.
+    """
     reference = random_state(rng, rng.choice([0.15, 0.5, 1.0]))
     states = [reference]
     for number in range(1, count):
@@ -128,7 +120,7 @@ def random_states(rng: np.random.Generator, count: int, pairs: bool = False) -> 
         if pairs and number % 2 == 0:
             states.append(blend(states[-1], other, rng.uniform(0.03, 0.12)))
             continue
-        if near < 0.25:  # speech: the head hardly moves, the mouth and the lids do
+        if near < 0.25:  # as in speech: mouth and lids move, the head hardly does
             pose = reference.pose + 0.15 * (other.pose - reference.pose)
             other = State(other.coefficients, pose.astype(np.float32), other.gaze)
         elif near < 0.5:
@@ -138,25 +130,25 @@ def random_states(rng: np.random.Generator, count: int, pairs: bool = False) -> 
 
 
 def _head_track(rng: np.random.Generator, seed: int, frames: int) -> np.ndarray:
-    """Head pose [frames 6] in degrees and cm: idle motion, wide and slow turns, a lean."""
+    """Head pose [frames 6] in degrees and cm: a constant offset, slow wide turns and idle motion."""
     times = np.arange(frames) / FPS
     track = rng.standard_normal(6) * POSE_SPREAD * 0.4 + np.zeros((frames, 6))
     for hertz in (0.07, 0.17, 0.41):
         wave = np.sin(2 * np.pi * hertz * rng.uniform(0.7, 1.3) * times + rng.uniform(0, 2 * np.pi))
         track += wave[:, None] * rng.standard_normal(6) * POSE_SPREAD * 0.35
-    idle = live.idle_pose(seed, 0, frames)
+    idle = idle_motion.idle_pose(seed, 0, frames)
     track[:, :3] += idle[:, :3]
     return np.clip(track, -POSE_LIMIT, POSE_LIMIT)
 
 
 def _emotion_track(rng: np.random.Generator, frames: int) -> tuple[np.ndarray, list[str]]:
-    """Expression [frames 57]: one of the 8 classes for seconds at a time, crossing over in half a second."""
+    """Coefficients [frames 57] of emotions, and their names. Each lasts 2 to 6 s; transitions take 0.5 s."""
     track = np.zeros((frames, len(COEFFICIENTS)), np.float32)
     names, at, before = [], 0, np.zeros(len(COEFFICIENTS), np.float32)
     while at < frames:
         name = str(rng.choice(list(EMOTIONS)))
         intensity = rng.uniform(0.2, 1.0)
-        goal = np.clip(au_coefficients({k: v * intensity for k, v in EMOTIONS[name].items()}), 0, 1)
+        goal = np.clip(coefficients_of({k: v * intensity for k, v in EMOTIONS[name].items()}), 0, 1)
         length = int(rng.uniform(2, 6) * FPS)
         ease = np.clip(np.arange(min(length, frames - at)) / (0.5 * FPS), 0, 1)[:, None]
         track[at : at + len(ease)] = before + ease * ease * (3 - 2 * ease) * (goal - before)
@@ -166,22 +158,22 @@ def _emotion_track(rng: np.random.Generator, frames: int) -> tuple[np.ndarray, l
 
 
 def _nods(rng: np.random.Generator, speech: Speech, frames: int) -> np.ndarray:
-    """Pitch [frames] in degrees: a short dip of the head on some of the loudest syllables."""
+    """Change of pitch in degrees, [frames], at most 0: short nods on some of the loudest syllables."""
     loud = np.zeros(frames)
     power = speech.samples[: frames * SAMPLES_PER_FRAME].astype(np.float64) ** 2
     blocks = np.pad(power, (0, frames * SAMPLES_PER_FRAME - len(power))).reshape(frames, -1)
     loud[:] = np.sqrt(blocks.mean(1))
     track, cell = np.zeros(frames), int(NOD_CELL * FPS)
     for start in range(0, frames, cell):
-        stretch = loud[start : start + cell]
-        if stretch.max() > 0.5 * loud.max() > 0 and rng.random() < 0.5:
-            peak = start + int(stretch.argmax())
+        part = loud[start : start + cell]
+        if part.max() > 0.5 * loud.max() > 0 and rng.random() < 0.5:
+            peak = start + int(part.argmax())
             track -= rng.uniform(1, 5) * np.exp(-0.5 * ((np.arange(frames) - peak - 1) / rng.uniform(2, 4)) ** 2)
     return track
 
 
 def _saccade_blinks(rng: np.random.Generator, gaze: np.ndarray) -> np.ndarray:
-    """How far the lids are closed [frames], 0 to 1, by blinks that come with large shifts of gaze [frames 2]."""
+    """Lid closure [frames], 0 to 1, of blinks that come with large shifts of the gaze [frames 2] in degrees."""
     jump = np.linalg.norm(np.diff(gaze, axis=0, prepend=gaze[:1]), axis=1)
     closed = np.zeros(len(gaze))
     for t in np.flatnonzero(jump > BLINK_WITH_SACCADE):
@@ -193,9 +185,10 @@ def _saccade_blinks(rng: np.random.Generator, gaze: np.ndarray) -> np.ndarray:
 def track_states(
     rng: np.random.Generator, frames: int, voices: str = "espeak"
 ) -> tuple[list[State], Speech, list[str]]:
-    """A performance of `frames` at 25 fps: speech with its lips, blinks, saccades, head motion and emotions.
+    """A performance of `frames` frames at 25 fps: states, speech, and names of its emotions.
 
-    voices: one of voice_sets.VOICE_SETS. Raises AssetError where the voice that is drawn is not installed.
+    The states have lips that follow the speech, blinks, saccades, head motion and expressions. voices: one of
+    voice.sets.VOICE_SETS. Raises AssetError if the drawn voice is not installed.
     """
     seed = int(rng.integers(2**31))
     coefficients, emotions = _emotion_track(rng, frames)
@@ -203,8 +196,8 @@ def track_states(
     coefficients[:, [COEFFICIENT_INDEX[n] for n in LIP_COEFFICIENTS]] += speech.lips(
         frames, gain=float(rng.uniform(0.75, 1.25))
     )
-    gaze = live.saccades(seed, 0, frames) * rng.uniform(1, 4)
-    blink = np.maximum(1 - live.blinks(seed, 0, frames), _saccade_blinks(rng, gaze)[:, None]) * BLINK_CLOSED
+    gaze = idle_motion.saccades(seed, 0, frames) * rng.uniform(1, 4)
+    blink = np.maximum(1 - idle_motion.blinks(seed, 0, frames), _saccade_blinks(rng, gaze)[:, None]) * BLINK_CLOSED
     for side, name in enumerate(sorted(BLINK_COEFFICIENTS, key=lambda n: n[-1])):
         coefficients[:, COEFFICIENT_INDEX[name]] = blink[:, side]
     pose = _head_track(rng, seed, frames)

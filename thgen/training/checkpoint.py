@@ -1,13 +1,13 @@
-"""Checkpoints from which a training goes on exactly as if it had never stopped.
+"""Checkpoints. A training that resumes from one takes the same steps as one that was never interrupted.
 
 runs/<method>/<stage>/step-00001000/
     modules.safetensors     <module>/<key>: parameters and buffers
     averaged.safetensors    <module>/<key>: averaged parameters
-    optimiser.safetensors   <player>/<parameter number>/<key>: moments and step counts
+    optimiser.safetensors   <optimizer>/<parameter number>/<key>: moments and step counts
     rng-<process>.safetensors
-    state.json              step, minutes, scores, config, and whatever else is not a tensor
+    state.json              step, minutes, scores, config: all that is not a tensor
 
-No pickles. A checkpoint is written beside its place and renamed, so an interrupted save leaves the previous one whole.
+No pickles. A checkpoint is written under another name and then renamed, so an interrupted save damages none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from torch.optim import Optimizer
 
 from thgen.errors import TrainingError
 
-KEEP = 2
+KEEP = 2  # checkpoints of a run; older ones are deleted
 
 
 def latest(folder: Path) -> Path | None:
@@ -40,7 +40,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def begin(folder: Path, step: int) -> Path:
-    """An empty place to write the checkpoint of `step` to; `finish` puts it into effect."""
+    """An empty folder for the checkpoint of `step`, which does not count before `finish`."""
     part = folder / f"step-{step:08d}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -48,7 +48,7 @@ def begin(folder: Path, step: int) -> Path:
 
 
 def finish(part: Path, state: Mapping[str, Any]) -> Path:
-    """Write `state` last, flush, rename, and drop all but the newest checkpoints."""
+    """Write `state`, flush, rename the folder, and delete all but the newest checkpoints. Returns the new folder."""
     with open(part / "state.json", "w", encoding="utf-8") as file:
         json.dump(state, file, indent=1, sort_keys=True)
         file.flush()
@@ -62,7 +62,7 @@ def finish(part: Path, state: Mapping[str, Any]) -> Path:
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
-    """What is not a tensor. Raises TrainingError."""
+    """The content of state.json. Raises TrainingError."""
     try:
         return json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -70,11 +70,12 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """safetensors wants tensors that are contiguous and share no memory; channels-last and tied ones are copied."""
+    """Write tensors of any layout. safetensors takes contiguous ones without shared memory, so they are copied."""
     save_file({k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}, path)
 
 
 def read_tensors(path: Path, device: torch.device) -> dict[str, Tensor]:
+    """All tensors of a file of a checkpoint. Raises TrainingError."""
     try:
         return load_file(path, device=str(device))
     except (OSError, SafetensorError) as error:
@@ -82,11 +83,12 @@ def read_tensors(path: Path, device: torch.device) -> dict[str, Tensor]:
 
 
 def module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Parameters and buffers of modules, as in modules.safetensors."""
     return {f"{m}/{k}": v for m, module in modules.items() for k, v in module.state_dict().items()}
 
 
 def load_modules(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], source: Path) -> None:
-    """Copy into every module, strictly. Raises TrainingError if the checkpoint is of another architecture."""
+    """Fill every module from tensors of the checkpoint `source`. Raises TrainingError for another architecture."""
     for name, module in modules.items():
         own = {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
         try:
@@ -100,6 +102,7 @@ def load_modules(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor]
 
 
 def averaged_tensors(averages: Mapping[str, EMAModel], modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Averaged parameters of modules, as in averaged.safetensors."""
     return {
         f"{m}/{k}": shadow
         for m, average in averages.items()
@@ -110,29 +113,30 @@ def averaged_tensors(averages: Mapping[str, EMAModel], modules: Mapping[str, nn.
 def load_averages(
     averages: Mapping[str, EMAModel], modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], updates: int
 ) -> None:
-    """Copy into the averages (keeping their memory format) and set how many updates they have seen."""
+    """Fill the averages, whose memory format stays, and set the number of their updates. Raises TrainingError."""
     for name, average in averages.items():
         average.optimization_step = updates
         for (key, _), shadow in zip(modules[name].named_parameters(), average.shadow_params, strict=True):
             shadow.copy_(_wanted(tensors, f"{name}/{key}", shadow))
 
 
-def optimiser_tensors(player: str, optimiser: Optimizer) -> dict[str, Tensor]:
-    state = optimiser.state_dict()["state"]
-    return {f"{player}/{i}/{k}": v for i, entries in state.items() for k, v in entries.items()}
+def optimizer_tensors(name: str, optimizer: Optimizer) -> dict[str, Tensor]:
+    """Moments and step counts of the optimizer of that name, as in optimiser.safetensors."""
+    state = optimizer.state_dict()["state"]
+    return {f"{name}/{i}/{k}": v for i, entries in state.items() for k, v in entries.items()}
 
 
-def load_optimiser(player: str, optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Restore moments and step counts; rates and other settings come from the config."""
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+def load_optimizer(name: str, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Restore moments and step counts; rates and other settings come from the config. Raises TrainingError."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for i, parameter in enumerate(parameters):
-        prefix = f"{player}/{i}/"
+        prefix = f"{name}/{i}/"
         for key in [k for k in tensors if k.startswith(prefix)]:
             value = tensors[key]
             if value.ndim:
-                # fused kernels walk through memory: the moments need the memory format of their parameter
+                # Fused kernels go through memory in order: moments need the memory format of their parameter.
                 value = torch.empty_like(parameter).copy_(_wanted(tensors, key, parameter))
-            optimiser.state[parameter][key.removeprefix(prefix)] = value
+            optimizer.state[parameter][key.removeprefix(prefix)] = value
 
 
 def _wanted(tensors: Mapping[str, Tensor], key: str, like: Tensor) -> Tensor:
@@ -142,7 +146,7 @@ def _wanted(tensors: Mapping[str, Tensor], key: str, like: Tensor) -> Tensor:
 
 
 def rng_tensors() -> dict[str, Tensor]:
-    """State of every global random number generator of this process."""
+    """State of every global random number generator of this process: torch, Python, numpy and CUDA."""
     version, words, gauss = random.getstate()
     _, keys, position, has_gauss, cached = np.random.get_state()
     out = {
@@ -158,6 +162,7 @@ def rng_tensors() -> dict[str, Tensor]:
 
 
 def restore_rng(state: Mapping[str, Tensor]) -> None:
+    """Set every global random number generator to a state of `rng_tensors`."""
     torch.set_rng_state(state["torch"].cpu().to(torch.uint8))
     version, *words = state["python"].tolist()
     gauss = state["python_gauss"].tolist()

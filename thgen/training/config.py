@@ -4,7 +4,7 @@
     stages:
       <name>: {task: "package.module:Class", steps: 1000, batch_size: 8, lr: 1.0e-4, losses: {term: weight}, ...}
 
-A stage may hold `smoke: {data.clips: 4}`: what `--smoke` (two steps on next to no data) needs beyond SMOKE below.
+A stage may hold `smoke: {data.clips: 4}`: settings of `--smoke` (two steps on a few clips) beyond SMOKE below.
 An ablation is a few settings: `--set losses.edges=0 --set lr=3e-4`.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -21,19 +22,31 @@ import yaml
 
 from thgen.errors import TrainingError
 
+LOG = logging.getLogger(__name__)
 METHODS_FOLDER = Path(__file__).resolve().parents[1] / "methods"
-ONLY_CONFIG = "config"  # name of the file of a method that has one set of sizes
+ONLY_CONFIG = "config"  # name of the file of a method without presets
 PRECISIONS = ("bf16", "no")
-# The end validates: validate_every = 1 would do it twice.
+# validate_every is 0 because a run validates at its end.
 SMOKE = {"steps": 2, "batch_size": 2, "warmup": 0, "validate_every": 0} | dict.fromkeys(
     ("log_every", "image_every", "save_every"), 1
 )
 SCHEDULES = ("cosine", "linear", "constant", "constant_with_warmup", "polynomial")
+# Old names of settings -> today's. The old ones still work, in a config file and with --set; each use is logged.
+RENAMED = {
+    "data.apart": "data.min_gap",
+    "data.keep": "data.cached_views",
+    "data.kept": "data.cache_folder",
+    "data.seen": "data.lip_from_video_share",
+    "losses.apart": "losses.eye_decorrelation",
+    "losses.looks": "losses.gaze",
+    "losses.plain": "losses.coefficient_l2",
+    "losses.steady": "losses.swap_consistency",
+}
 
 
 @dataclass(frozen=True)
 class LossWeight:
-    """Weight of one named term, and the step from which it counts. Before that, and at weight 0, it is only logged."""
+    """Weight of a loss term from step `start` on. Before that, and at weight 0, the term is logged and not trained."""
 
     weight: float
     start: int = 0
@@ -44,23 +57,24 @@ class LossWeight:
 
 @dataclass(frozen=True)
 class StageConfig:
-    """Everything that decides what a stage computes; two runs with equal configs take the same steps.
+    """Everything that decides what a stage computes. Two runs with equal configs take the same steps.
 
-    lr:         one rate, or player -> rate, and "player.module" -> rate where one module of a player has its own
-    schedule:   of diffusers, or {every, factor}: the rate is multiplied by `factor` every so many steps
-    warmup:     steps until the rate is reached
-    clip:       largest gradient norm per player, 0 = off
-    ema:        decay of the averaged weights, which are what validation sees and what is exported; 0 = off
+    lr:         one learning rate, or optimizer -> rate; "optimizer.module" -> rate of one of its modules
+    schedule:   one of SCHEDULES (of diffusers), or {every, factor}: every `every` steps the rate is multiplied by
+                `factor`
+    warmup:     steps over which the rate rises from 0
+    clip:       largest gradient norm per optimizer; 0 = no clipping
+    ema:        decay of the averaged weights, which are validated and exported; 0 = no averages
     precision:  "bf16" = autocast in the losses (parameters stay float32), or "no"
-    about:      what it is trained on, in words, for the manifest
-    init:       an earlier stage of this file whose averaged weights modules of the same name start from, or several,
-                later ones for the modules that they name ("2a + 2b:eye + 2c:pose": stages that ran side by side), or
-                "bundled": the networks that this run exported last; those that it has not exported are the bundled ones
+    about:      the training data in words, for the manifest
+    init:       what the modules start from. An earlier stage of this file: its averaged weights, by the names of the
+                modules. Several stages, each later one with the modules that it gives ("2a + 2b:eye + 2c:pose").
+                "bundled": the networks that this run exported last, or else the bundled ones
     losses:     term -> weight, or {weight, start}
-    data, model: belong to the task, which declares and checks them (training/settings.py)
-    weights:    folder of this run's exports, where bundled networks are looked for first; set by the loop, no key of
-                the file; "" = only the bundled ones
-    *_every:    in steps, 0 = never (a checkpoint is always written at the end)
+    data, model: settings that the task declares and checks (training/settings.py)
+    weights:    folder of this run's exports, in which bundled networks are looked for first; "" = none. No key of the
+                file: the loop sets it
+    *_every:    in steps; 0 = never. A checkpoint is always written at the end
     """
 
     method: str
@@ -90,15 +104,17 @@ class StageConfig:
     model: dict[str, Any] = field(default_factory=dict)
     weights: str = ""
 
-    def rate(self, player: str) -> float:
-        """Learning rate of a player. Raises TrainingError if `lr` names players and this one is missing."""
+    def rate(self, optimizer: str) -> float:
+        """Learning rate of an optimizer, or of "optimizer.module". Raises TrainingError if `lr` does not give it."""
         if not isinstance(self.lr, dict):
             return self.lr
-        if player not in self.lr and "." in player:
-            return self.rate(player.partition(".")[0])
-        if player not in self.lr:
-            raise TrainingError(f"{self.where}: lr names {', '.join(self.lr)} but not the player {player!r}; add it.")
-        return self.lr[player]
+        if optimizer not in self.lr and "." in optimizer:
+            return self.rate(optimizer.partition(".")[0])
+        if optimizer not in self.lr:
+            raise TrainingError(
+                f"{self.where}: lr names {', '.join(self.lr)} but not the optimizer {optimizer!r}; add it."
+            )
+        return self.lr[optimizer]
 
     @property
     def where(self) -> str:
@@ -116,9 +132,9 @@ def config_files() -> dict[str, Path]:
 
 
 def preset_of(method: str, preset: str = "") -> str:
-    """Name of a method's config: "rig", or "pd_fgc.compact", the first of several presets where none is named.
+    """Name of a method's config: "rig", or "pd_fgc.compact". preset: "" = the first in alphabetical order.
 
-    Raises TrainingError for a preset that is not there.
+    Raises TrainingError for an unknown preset.
     """
     known = [name.partition(".")[2] for name in config_files() if name.startswith(f"{method}.")]
     if not preset:
@@ -130,7 +146,7 @@ def preset_of(method: str, preset: str = "") -> str:
 
 
 def read_stages(method: str, file: Path | None = None) -> dict[str, dict[str, Any]]:
-    """Raw stages of a method's config in file order, defaults merged in. Raises TrainingError."""
+    """Stages of a method's config in the order of the file, unchecked, each with the defaults. Raises TrainingError."""
     path = file or config_files().get(method)
     if path is None or not path.is_file():
         known = ", ".join(config_files())
@@ -158,11 +174,36 @@ def load_stage(
     stages = read_stages(method, file)
     if stage not in stages:
         raise TrainingError(f"Method {method!r} has no stage {stage!r}; choose one of: {', '.join(stages)}.")
-    raw = {k: v for k, v in stages[stage].items() if k != "smoke"}
-    small = {**SMOKE, **_mapping(f"Stage {stage!r} of {method!r}", "smoke", stages[stage].get("smoke"))}
-    for key, value in {**(small if smoke else {}), **(overrides or {})}.items():
+    where = f"Stage {stage!r} of {method!r}"
+    raw = _with_new_names(where, {k: v for k, v in stages[stage].items() if k != "smoke"})
+    small = {**SMOKE, **with_new_keys(where, _mapping(where, "smoke", stages[stage].get("smoke")))}
+    for key, value in {**(small if smoke else {}), **with_new_keys(where, overrides or {})}.items():
         raw = _with(raw, key.split("."), value)
     return checked(method, stage, raw)
+
+
+def with_new_keys(where: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted key -> value, with today's names in the place of old ones (RENAMED). Raises TrainingError if both are
+    given."""
+    out = dict(settings)
+    for old, new in RENAMED.items():
+        if old not in out:
+            continue
+        if new in out:
+            raise TrainingError(f"{where} has both '{new}' and '{old}', its old name; leave the old one out.")
+        LOG.warning("%s: '%s' is now called '%s'.", where, old, new)
+        out = {new if key == old else key: value for key, value in out.items()}  # the order of losses stays
+    return out
+
+
+def _with_new_names(where: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """As `with_new_keys`, of a stage with its mappings `data` and `losses`. What is no mapping is checked later."""
+    out = dict(raw)
+    for group in ("data", "losses"):
+        if isinstance(out.get(group), dict):
+            renamed = with_new_keys(where, {f"{group}.{key}": value for key, value in out[group].items()})
+            out[group] = {key.removeprefix(f"{group}."): value for key, value in renamed.items()}
+    return out
 
 
 def _with(raw: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
@@ -174,7 +215,7 @@ def _with(raw: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]
 
 
 def checked(method: str, name: str, raw: Mapping[str, Any]) -> StageConfig:
-    """Raw mapping -> StageConfig. Raises TrainingError with the key at fault."""
+    """A stage as the file has it -> StageConfig. Raises TrainingError, which names the wrong key."""
     where = f"Stage {name!r} of {method!r}"
     known = [f.name for f in fields(StageConfig) if f.name not in ("method", "name", "weights")]
     for key in raw:
@@ -200,7 +241,7 @@ def checked(method: str, name: str, raw: Mapping[str, Any]) -> StageConfig:
         values["schedule"] = _steps(where, raw["schedule"])
     for key, choices in (("precision", PRECISIONS), ("schedule", SCHEDULES), ("channels_last", (True, False))):
         if key in raw and key not in values:
-            # YAML 1.1 reads a bare `no` as False; for the precision it is meant as the word
+            # YAML 1.1 reads a bare `no` as False; here it means the word.
             value = "no" if key == "precision" and raw[key] is False else raw[key]
             if value not in choices:
                 raise TrainingError(f"{where}: {key} must be one of {', '.join(map(str, choices))}, not {value!r}.")
@@ -225,7 +266,7 @@ def checked(method: str, name: str, raw: Mapping[str, Any]) -> StageConfig:
 
 
 def unknown_key(where: str, key: str, known: list[str], prefix: str = "") -> str:
-    """The sentence about a key that nobody reads. known: those that may stand in its place; prefix: "data." """
+    """The error message about an unknown key. known: keys that are possible there; prefix: of all of them ("data.")."""
     near = difflib.get_close_matches(key, known, 1)
     hint = f"did you mean '{prefix}{near[0]}'?" if near else f"known keys: {', '.join(known) or 'none'}."
     return f"{where} has the unknown key '{prefix}{key}'; {hint}"

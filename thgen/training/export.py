@@ -1,6 +1,6 @@
-"""Averaged weights -> <folder>/<name>/model.safetensors in fp16, config and history inside, and a manifest entry.
+"""Averaged weights -> <folder>/<name>/model.safetensors in fp16 with config and history, and a manifest entry.
 
-The folder belongs to the run. `thgen.weights.bundle` copies from there to the bundled weights.
+The folder belongs to the run. `thgen.weights.bundle` copies from it to the bundled weights.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from thgen.weights.hub import METADATA_KEY, NETWORKS, describe, load_network
 from thgen.weights.manifest import BUNDLED, LICENCE, MANIFEST, Entry, read_manifest, update_manifest
 
 FP16_MAX = 65504.0
-FROM_BUNDLED = "bundled"  # a stage with this `init` goes on from the weights of its networks that were exported last
+FROM_BUNDLED = "bundled"  # `init` of a stage that starts from exported or bundled weights, see `continue_bundled`
 
 
 @dataclass(frozen=True)
 class History:
-    """How the weights came to be, for file and manifest. better: score -> HIGHER or LOWER."""
+    """How the weights were made, for the file and the manifest. better: score -> HIGHER or LOWER."""
 
     stage: str
     data: str
@@ -39,7 +39,7 @@ class History:
 
 
 def folder_of(name: str, exported: Path | str) -> Path:
-    """Where the weights `name` are loaded from: the folder of a run's exports if they are there, else the bundled."""
+    """The folder from which the weights `name` are loaded: `exported`, of a run, if it has them, else BUNDLED."""
     folder = Path(exported)
     here = str(exported) and (folder / MANIFEST).is_file() and name in read_manifest(folder)
     return folder if here else BUNDLED
@@ -50,9 +50,9 @@ def continue_bundled(
     exported: Path,
     networks: Mapping[str, str] = NETWORKS,
 ) -> str:
-    """Fill the networks of `Task.networks()`, in place, from where `folder_of` says. Returns words for the manifest.
+    """Fill the networks of `Task.networks()` in place, from the folders of `folder_of`. Returns words for the manifest.
 
-    Raises TrainingError where the bundled network is of another shape, WeightsError where it cannot be loaded.
+    Raises TrainingError if a bundled network has other shapes, WeightsError if it cannot be loaded.
     """
     words = []
     for name, (state, _) in own.items():
@@ -64,7 +64,7 @@ def continue_bundled(
         if differing:
             raise TrainingError(
                 f"The bundled weights of {name!r} are of another network ({differing[0]} differs): start from an "
-                'earlier stage, or with init: "" from nothing.'
+                'earlier stage, or with init: "" from random weights.'
             )
         for key, value in state.items():
             value.copy_(bundled[key])
@@ -80,10 +80,10 @@ def export_weights(
     networks: Mapping[str, str] = NETWORKS,
     licence: str = LICENCE,
 ) -> dict[str, Entry]:
-    """Write every network of `Task.export()` into the weights folder. Returns the manifest entries.
+    """Write networks of `Task.export()` into the weights folder. Returns the manifest entries.
 
-    float32: patterns (fnmatch) of tensor names that keep float32. Raises TrainingError for values that fp16 cannot
-    hold and for a class key that `thgen.weights.hub` could not load.
+    float32: patterns (fnmatch) of names of tensors that stay float32. Raises TrainingError for values outside of fp16's
+    range and for a class key that `thgen.weights.hub` does not know.
     """
     entries = {}
     for name, (state, raw) in exported.items():
@@ -105,7 +105,7 @@ def export_weights(
             "scores": {k: float(f"{v:.4g}") for k, v in history.scores.items()},
             "better": {k: v for k, v in history.better.items() if k in history.scores},
         }
-        # one key only: the order of several would differ from run to run
+        # One key only: the order of several keys differs from run to run.
         content = save(tensors, metadata={METADATA_KEY: json.dumps(about, sort_keys=True)})
         file = f"{name}/model.safetensors"
         replace_file(folder / file, content)
@@ -131,7 +131,7 @@ def _shrunk(name: str, key: str, value: Tensor, float32: tuple[str, ...]) -> Ten
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in one move: whoever reads it gets the old content or the new one."""
+    """Write a file by renaming: a reader gets the old content or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_bytes(content)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a stage trains: the step at hand is finished and saved first."""
+"""SIGINT and SIGTERM during a training: the loop finishes its step and saves a checkpoint before it stops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[list[int]]:
-    """Yields a list that collects the numbers of the signals; the loop looks at it after each step."""
+    """Yields a list that gets the numbers of the signals; the loop reads it after each step."""
     caught: list[int] = []
     handlers = {}
     owner = os.getpid()
@@ -18,12 +18,12 @@ def interruptible() -> Iterator[list[int]]:
     def catch(number: int, _: object) -> None:
         if os.getpid() == owner:
             caught.append(number)
-        else:  # a forked data worker that inherited this handler must still be possible to end
+        else:  # a forked data worker inherits this handler; it must end at once
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):  # not in the main thread: signals stay as they are
+        with contextlib.suppress(ValueError):  # outside of the main thread no handler can be set
             handlers[number] = signal.signal(number, catch)
     try:
         yield caught

@@ -1,4 +1,4 @@
-"""What a training reports: one line per interval on the console, curves and pictures in TensorBoard."""
+"""Reports of a training: lines on the console, curves and pictures in TensorBoard."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """Silent in all processes but the first. `add` collects without waiting for the device, `flush` reports means.
-
-    folder: where TensorBoard's files go; None = console only.
-    """
+    """`add` collects values without waiting for the device, `flush` reports their means."""
 
     def __init__(self, folder: Path | None, step: int, active: bool) -> None:
+        """folder: of TensorBoard's files; None = console only. step: from which this run goes on. active: False in all
+        processes but the first, which then report nothing. Raises TrainingError if TensorBoard is missing."""
         self.active = active
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
@@ -44,7 +43,7 @@ class Journal:
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def flush(self, step: int, steps: int, rate: float, seconds_per_step: float) -> dict[str, float]:
-        """Report the means since the last flush under the names that they were added with."""
+        """Report and return the means since the last flush, by name."""
         means = {n: (total / self._counts[n]).item() for n, total in self._sums.items()}
         self._sums, self._counts = {}, {}
         left = max(0, steps - step) * seconds_per_step / 60
@@ -75,14 +74,15 @@ class Journal:
 
 
 def hardware(device: torch.device, processes: int) -> str:
-    """What the training ran on, for the manifest."""
+    """Number and names of the processors of a training, for the manifest."""
     if device.type == "cuda":
         return f"{processes} x {torch.cuda.get_device_name(device)}"
     return f"{processes} x {torch.get_num_threads()} CPU threads ({cpu_name()})"
 
 
 def cpu_name(file: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name as Linux tells it. Where it tells none, as on ARM and on other systems: the architecture."""
+    """The processor's name from Linux' list of processors, or the architecture where there is none (ARM, other
+    systems)."""
     lines: list[str] = []
     with contextlib.suppress(OSError):
         lines = file.read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""One loop for every method and stage. What it trains is a Task, how is a StageConfig; it knows no paper."""
+"""One loop for every method and stage. A Task says what is trained, a StageConfig how. The loop knows no paper."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from thgen.training.data.batches import skip, to_channels_last, to_device
 from thgen.training.export import FROM_BUNDLED, History, continue_bundled, export_weights
 from thgen.training.interrupt import interruptible
 from thgen.training.journal import Journal, hardware
-from thgen.training.optimizers import Player, build_players, give_turn
+from thgen.training.optimizers import ScheduledOptimizer, build_optimizers, give_turn
 from thgen.training.task import Batch, Task, build_task, direction
 from thgen.weights.hub import NETWORKS
 from thgen.weights.manifest import BUNDLED, NEITHER
@@ -34,11 +34,16 @@ from thgen.weights.manifest import BUNDLED, NEITHER
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a stage is run; nothing here changes what one step computes.
+    """How a stage is run. Nothing here changes what one step computes, except `fit`, which changes learning rates.
 
-    weights: folder to export to, never the bundled one; None = RUNS/METHOD/weights, which all stages of a run share
-    minutes: stop after that many minutes of this run, then validate and export as at the end; None = no limit
-    fit:     lay the learning-rate schedule over the time limit instead of over config.steps
+    runs:     folder of checkpoints and curves
+    weights:  folder to export to, never the bundled one; None = RUNS/METHOD/weights, which all stages of a run share
+    resume, restart: go on from the last checkpoint, or delete the run's checkpoints first
+    minutes:  time limit of this run, after which it validates and exports as at the end; None = no limit
+    fit:      lay the learning-rate schedule over the time limit instead of over config.steps
+    export:   write weights at the end
+    cpu:      do not use a GPU
+    networks: class key -> class, with which exported weights are checked
     """
 
     runs: Path = Path("runs")
@@ -54,7 +59,13 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: total steps, minutes over all runs, last scores, exported weights names, checkpoint."""
+    """Result of a run.
+
+    step, minutes: in total, earlier runs that it resumed included
+    scores:        of the last validation
+    exported:      names of the weights that were written
+    checkpoint:    the last one; None if there is none
+    """
 
     step: int
     minutes: float
@@ -69,7 +80,7 @@ def train(config: StageConfig, options: RunOptions | None = None) -> Outcome:
 
 
 class Trainer:
-    """Everything that trains: task, players, averages, data position. Checkpoints hold exactly this."""
+    """State of a training: task, optimizers, averaged weights, position in the data. Checkpoints contain all of it."""
 
     def __init__(self, config: StageConfig, options: RunOptions) -> None:
         self.weights = options.weights or options.runs / config.method / "weights"
@@ -81,15 +92,15 @@ class Trainer:
         config = replace(config, weights=str(self.weights))
         self.config, self.options = config, options
         self.folder = options.runs / config.method / config.name
-        # Accelerate fixes its precision once per process, stages of one run may differ: autocast is our own below.
+        # Accelerate sets its precision once per process, but stages of one run may differ: see `_autocast`.
         self.accelerator = Accelerator(mixed_precision="no", cpu=options.cpu)
         self.device = self.accelerator.device
         self.main = self.accelerator.is_main_process
         if not any(w.weight for w in config.losses.values()):
-            raise TrainingError(f"{config.where}: losses gives no term a weight, so nothing would be trained.")
+            raise TrainingError(f"{config.where}: no term of losses has a weight, so nothing would be trained.")
         found = self._choose_checkpoint()
         set_seed(config.seed)
-        self.origin = ""  # what the weights started from, for the manifest
+        self.origin = ""  # for the manifest: the weights from which the training started
         self.task: Task = build_task(config)
         if config.init == FROM_BUNDLED and found is None:
             self.origin = continue_bundled(self.task.networks(), self.weights, options.networks)
@@ -103,7 +114,7 @@ class Trainer:
             module.to(self.device)
             if config.channels_last:
                 to_channels_last(module)
-        self.players: dict[str, Player] = build_players(self.task, config)
+        self.optimizers: dict[str, ScheduledOptimizer] = build_optimizers(self.task, config)
         self.averages = self._build_averages()
         self.step, self.minutes, self.steps = 0, 0.0, config.steps
         self.scores: dict[str, float] = {}
@@ -113,12 +124,12 @@ class Trainer:
         if found is not None:
             self._restore(found)
         self.checkpoint = found
-        # without time for a step this only looks at a run that another process may be writing to
+        # with minutes = 0 no step is made, and another process may be writing to the same run
         curves = None if options.minutes == 0 else self.folder / "tensorboard"
         self.journal = Journal(curves, self.step, self.main)
 
     def run(self) -> Outcome:
-        """The whole run: steps with their reports, then a last checkpoint, validation and export."""
+        """The whole run: steps with their reports, then validation, a last checkpoint, and export."""
         c, first, started, last_log = self.config, self.step, time.monotonic(), time.monotonic()
         earlier, logged = self.minutes, self.step
         if self.main and self.options.minutes != 0:
@@ -137,14 +148,14 @@ class Trainer:
                 self.minutes = earlier + (time.monotonic() - started) / 60
                 if _due(self.step, c.log_every) or self.step == first + 1:
                     pace = (time.monotonic() - last_log) / (self.step - logged)
-                    if self.step > first + 1:  # the first step also compiles and fills caches
+                    if self.step > first + 1:  # the first step is slow: it compiles and fills caches
                         self._fit_schedule(started, pace)
-                    rate = float(next(iter(self.players.values())).scheduler.get_last_lr()[0])
+                    rate = float(next(iter(self.optimizers.values())).scheduler.get_last_lr()[0])
                     self.journal.flush(self.step, self.steps, rate, pace)
                     last_log, logged = time.monotonic(), self.step
                 if _due(self.step, c.image_every):
                     self._report_images(batch)
-                if self.step < self.steps:  # the end brings both anyway
+                if self.step < self.steps:  # the end does both anyway
                     if _due(self.step, c.validate_every):
                         self._validate()
                     if _due(self.step, c.save_every):
@@ -155,7 +166,7 @@ class Trainer:
         if self.step > first and batch:
             self._report_images(batch)
         self._validate()
-        if self.step > first:  # the scores are part of the last checkpoint
+        if self.step > first:  # after the validation: the last checkpoint contains its scores
             self._save()
         exported = self._export() if self.options.export and self.main else ()
         self.journal.close()
@@ -165,28 +176,28 @@ class Trainer:
     # --- one step ---------------------------------------------------------------------------------------------
 
     def _train_step(self, batch: Batch) -> dict[str, Tensor]:
-        """Every player in turn on the same batch. Returns scalars for the journal."""
+        """Every optimizer in turn on the same batch. Returns scalars for the journal."""
         report: dict[str, Tensor] = {}
-        seen: set[str] = set()
-        for name, player in self.players.items():
-            give_turn(player, True)
+        returned: set[str] = set()
+        for name, optimizer in self.optimizers.items():
+            give_turn(optimizer, True)
             with self._autocast():
                 terms = self.task.losses(name, batch)
-            seen |= set(terms)
+            returned |= set(terms)
             weights = {t: w.at(self.step) for t, w in self.config.losses.items() if t in terms}
-            # summed in float32 and only over what counts, so that a term at weight 0 costs no backward
+            # In float32, and without terms at weight 0, so that they cost no backward.
             total = sum((w * terms[t].float() for t, w in weights.items() if w), start=torch.zeros(()))
-            prefix = "" if len(self.players) == 1 else f"{name}."
+            prefix = "" if len(self.optimizers) == 1 else f"{name}."
             if isinstance(total, Tensor) and total.requires_grad:
                 report[f"{prefix}total"] = total
-                report[f"{prefix}norm"] = player.step(total, self.accelerator)
+                report[f"{prefix}norm"] = optimizer.step(total, self.accelerator)
             report |= {prefix + t: v for t, v in terms.items()}
-            player.advance()
-            give_turn(player, False)
-        unused = [t for t in self.config.losses if t not in seen]
+            optimizer.advance()
+            give_turn(optimizer, False)
+        unused = [t for t in self.config.losses if t not in returned]
         if unused:
             raise TrainingError(
-                f"{self.config.where}: losses names {', '.join(unused)}, but the task returned: {', '.join(seen)}."
+                f"{self.config.where}: losses names {', '.join(unused)}, but the task returned: {', '.join(returned)}."
             )
         self._update_averages()
         return report
@@ -199,24 +210,24 @@ class Trainer:
     def _build_averages(self) -> dict[str, EMAModel]:
         if not self.config.ema:
             return {}
-        moved = {key.split(".")[0] for player in self.players.values() for key in player.trainable}
+        updated = {key.split(".")[0] for optimizer in self.optimizers.values() for key in optimizer.trainable}
         return {
             n: EMAModel(m.parameters(), decay=self.config.ema, foreach=True)
             for n, m in self.task.modules.items()
-            if n in moved
+            if n in updated
         }
 
     def _update_averages(self) -> None:
-        for player in self.players.values():
-            give_turn(player, True)  # EMAModel averages what has gradients and copies the rest
+        for optimizer in self.optimizers.values():
+            give_turn(optimizer, True)  # EMAModel averages parameters that require gradients and copies all others
         for name, average in self.averages.items():
             average.step(self.task.modules[name].parameters())
-        for player in self.players.values():
-            give_turn(player, False)
+        for optimizer in self.optimizers.values():
+            give_turn(optimizer, False)
 
     @contextlib.contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Averaged weights in place, eval mode, no gradients, and random numbers as if nothing had happened."""
+        """Averaged weights, evaluation mode and no gradients. Afterwards all is as before, random numbers included."""
         rng = ckpt.rng_tensors()
         training = {n: m.training for n, m in self.task.modules.items()}
         for name, average in self.averages.items():
@@ -280,7 +291,7 @@ class Trainer:
         return limit is not None and self._agree(time.monotonic() - started >= 60 * limit)
 
     def _agree(self, flag: bool) -> bool:
-        """The first process decides, or the others would wait for it forever."""
+        """The first process decides for all. If they disagreed, one would wait for the others forever."""
         return flag if self._world == 1 else bool(self._from_main(flag))
 
     def _from_main(self, value: Any) -> Any:
@@ -289,15 +300,15 @@ class Trainer:
         return box[0]
 
     def _fit_schedule(self, started: float, seconds_per_step: float) -> None:
-        """Re-plan so that the learning rate has run its course when the time is up."""
+        """Lay the schedule over the steps that fit into the time that is left."""
         if not self.options.fit or self.options.minutes is None:
             return
         left = max(0.0, 60 * self.options.minutes - (time.monotonic() - started))
-        # never plan to be done before the next report, or a cosine would rise again
+        # At least until the next report: beyond its end a cosine rises again.
         steps = self.step + max(int(left / seconds_per_step), self.config.log_every)
         self.steps = steps if self._world == 1 else self._from_main(steps)
-        for player in self.players.values():
-            player.plan(self.step, self.steps)
+        for optimizer in self.optimizers.values():
+            optimizer.plan(self.step, self.steps)
 
     # --- checkpoints ------------------------------------------------------------------------------------------
 
@@ -325,7 +336,7 @@ class Trainer:
             modules = self.task.modules
             ckpt.save_tensors(part / "modules.safetensors", ckpt.module_tensors(modules))
             ckpt.save_tensors(part / "averaged.safetensors", ckpt.averaged_tensors(self.averages, modules))
-            moments = [ckpt.optimiser_tensors(n, p.optimiser) for n, p in self.players.items()]
+            moments = [ckpt.optimizer_tensors(n, o.adamw) for n, o in self.optimizers.items()]
             ckpt.save_tensors(part / "optimiser.safetensors", {k: v for m in moments for k, v in m.items()})
             state = {
                 "step": self.step,
@@ -349,16 +360,16 @@ class Trainer:
         moments = ckpt.read_tensors(found / "optimiser.safetensors", self.device)
         self.step, self.minutes, self.scores = state["step"], state["minutes"], state["scores"]
         self.origin = state.get("origin", "")
-        for name, player in self.players.items():
-            ckpt.load_optimiser(name, player.optimiser, moments)
-            player.plan(self.step, self.steps)
+        for name, optimizer in self.optimizers.items():
+            ckpt.load_optimizer(name, optimizer.adamw, moments)
+            optimizer.plan(self.step, self.steps)
         skip(self.batches, self.step)
         rng = found / f"rng-{self.accelerator.process_index}.safetensors"
-        if rng.is_file():  # absent when resumed with more processes: those start from the seed
+        if rng.is_file():  # absent if there are more processes than before: the new ones start from the seed
             ckpt.restore_rng(ckpt.read_tensors(rng, torch.device("cpu")))
 
     def _initialise(self, folder: Path, names: list[str]) -> None:
-        """Start these modules, or all, from the averaged weights of an earlier stage."""
+        """Fill the modules `names`, or all that both stages have, with the averaged weights of an earlier stage."""
         source = ckpt.latest(folder)
         if source is None:
             raise TrainingError(f"{self.config.where} starts from {folder}, which has no checkpoint; train it first.")
@@ -376,6 +387,6 @@ def _due(step: int, every: int) -> bool:
 
 
 def leave_group() -> None:
-    """Part from the other processes in good order, if there are any: gloo may abort a process that just ends."""
+    """Leave the group of processes, if there is one: gloo may abort a process that ends without this."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

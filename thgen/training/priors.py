@@ -1,7 +1,8 @@
-"""Pretrained networks that losses look through, by name. Ours is bundled; those of others come from the Hub.
+"""Pretrained networks whose features losses compare ("priors"), by name.
 
-A prior of others is pinned to a commit and a SHA-256, read as safetensors only, and never bundled. A loss whose prior
-cannot be had is off and says so; `auto` takes the first of PREFERRED that can be had.
+The analyser is bundled. Priors of others come from the Hub, pinned to a commit and a SHA-256, as safetensors only, and
+are never bundled. A loss whose prior is not available is off; the log and the manifest say so. `auto` is the first one
+of PREFERRED that is available.
 """
 
 from __future__ import annotations
@@ -28,8 +29,13 @@ PREFERRED = ("vgg19", "analyser")
 
 @dataclass(frozen=True)
 class Pin:
-    """Weights of others. repo on the Hub; entry: file, revision, hash, licence; build: the network to fill;
-    spare: beginnings of the names of tensors that the file may hold besides."""
+    """Weights of others.
+
+    repo:  on the Hub
+    entry: file, revision, hash and licence
+    build: makes the network that the weights fill
+    spare: prefixes of names of tensors in the file that the network does not have
+    """
 
     repo: str
     entry: Entry
@@ -43,7 +49,7 @@ PINS: dict[str, Pin] = {
         Entry(
             "model.safetensors",
             "11aea017b543ff59233749d8f1cf544cda749378f5790d2fedab841fb86b7669",
-            0,  # the size is not checked beforehand; the hash is
+            0,  # bytes are not checked, the hash is
             "vgg19",
             data="ImageNet-1k",
             licence="BSD-3-Clause",
@@ -56,20 +62,22 @@ PINS: dict[str, Pin] = {
 
 
 class Prior(nn.Module):
-    """name; about: one line for log and manifest; forward: pictures [B 3 H W] in [-1, 1] -> list of feature maps."""
+    """A frozen network for perceptual losses."""
 
     def __init__(self, name: str, about: str, network: nn.Module):
+        """about: where its weights come from, for log and manifest."""
         super().__init__()
         self.name, self.about = name, about
         self.network = network.requires_grad_(False).eval()
 
     def forward(self, image: Tensor) -> list[Tensor]:
+        """Pictures [B 3 H W] in [-1, 1] -> feature maps of several layers."""
         if isinstance(self.network, Analyser):
             return self.network.features(F.interpolate(image, INPUT_SIZE, mode="area"))[:3]
         return self.network(image)
 
 
-# Priors that the papers use and nobody publishes as safetensors with a licence that lets us name a commit.
+# Priors of the papers for which there is no release as safetensors under a free licence: name -> what they measure.
 UNPUBLISHED = {
     "emoca": "motion and emotion (eq. 1 and 8 of PD-FGC)", "l2cs": "gaze (eq. 8 of PD-FGC)", "syncnet": "lip sync",
 }  # fmt: skip
@@ -77,8 +85,8 @@ UNPUBLISHED = {
 
 @dataclass(frozen=True)
 class Motions:
-    """What a motion prior sees in B pictures. geometry [B G]: keypoints in crop coordinates, x and y; emotion [B E]:
-    weights of the expression's shapes; gaze [B 4] in units of ten degrees."""
+    """Output of a motion prior for B pictures. geometry [B G]: x and y of keypoints in crop coordinates; emotion [B E]:
+    coefficients of the expression; gaze [B 4] in units of ten degrees."""
 
     geometry: Tensor
     emotion: Tensor
@@ -86,7 +94,7 @@ class Motions:
 
 
 class MotionPrior(nn.Module):
-    """Our analyser in the place of EMOCA (phi, psi) and L2CS (gaze). name, about: as of Prior."""
+    """The analyser in the place of EMOCA (phi, psi) and L2CS (gaze). name, about: as of Prior."""
 
     def __init__(self, analyser: Analyser, about: str):
         super().__init__()
@@ -94,23 +102,23 @@ class MotionPrior(nn.Module):
         self.network = analyser.requires_grad_(False).eval()
 
     def forward(self, image: Tensor, keypoints: Tensor) -> Motions:
-        """image [B 3 S S] in [-1, 1]; keypoints [B K 3]: where its face is, which frames it."""
+        """image [B 3 S S] in [-1, 1]; keypoints [B K 3] by which the face is cropped for the analyser."""
         seen, points = look(self.network, image, framing(keypoints))
         return Motions(points[..., :2].flatten(1), pick(seen.coefficients, EXPRESSION_COEFFICIENTS),
                        seen.gaze.flatten(1) / 10)  # fmt: skip
 
 
 def _which(name: str, weights_dir: Path | None) -> str:
-    """Where our weights come from and which they are, for the manifest."""
+    """Source and hash of weights of ours, for the manifest."""
     about = hub.describe(name, weights_dir)
     own = weights_dir is not None and weights_dir.resolve() != BUNDLED and about["source"] == "bundled"
     return f"{'of this run' if own else about['source']}, {about['sha256']}"
 
 
 def choose_motion_prior(name: str, weights_dir: Path | None = None) -> MotionPrior | None:
-    """The motion prior of that name ("auto": ours), or None, logged, for one that cannot be had: its losses are off.
+    """The motion prior of that name; "auto" is the analyser. None, with a warning, for one that is not published.
 
-    Raises TrainingError for a name that is not known.
+    Raises TrainingError for an unknown name.
     """
     if name in UNPUBLISHED:
         LOG.warning("The prior %r, %s, has no safetensors release: its losses are off.", name, UNPUBLISHED[name])
@@ -124,15 +132,20 @@ def choose_motion_prior(name: str, weights_dir: Path | None = None) -> MotionPri
     return MotionPrior(network, _which("analyser", weights_dir))
 
 
+def use_of(prior: Prior | MotionPrior | None) -> str:
+    """Whether losses with this prior are on, for the manifest."""
+    return f"on {prior.name}, {prior.about}" if prior else "off, the prior is not available"
+
+
 def load_prior(
     name: str,
     weights_dir: Path | None = None,
     source: hub.Hub | None = None,
     pins: dict[str, Pin] = PINS,
 ) -> Prior:
-    """The prior of that name on the CPU. `source` says where the Hub is; its repo is the pin's own.
+    """The prior of that name on the CPU. source: address and cache of the Hub; the repository is the pin's.
 
-    Raises TrainingError for a name that is not known and WeightsError when the weights cannot be had or were altered.
+    Raises TrainingError for an unknown name, WeightsError if the weights are not available or do not have their hash.
     """
     if name == "analyser":
         return Prior(name, _which(name, weights_dir), hub.load_network(name, "cpu", weights_dir))
@@ -149,14 +162,13 @@ def load_prior(
 def choose_prior(
     name: str, weights_dir: Path | None = None, source: hub.Hub | None = None, pins: dict[str, Pin] = PINS
 ) -> Prior | None:
-    """As `load_prior`, but what cannot be had is logged and passed over: "auto" falls back along PREFERRED, any other
-    name gives None, and the loss is off."""
+    """As `load_prior`, but None, with a warning, if the weights are not available. "auto" tries PREFERRED in order."""
     for candidate in PREFERRED if name == "auto" else (name,):
         try:
             prior = load_prior(candidate, weights_dir, source, pins)
         except WeightsError as error:
-            LOG.warning("The prior %r cannot be had, so no loss looks through it: %s", candidate, error)
+            LOG.warning("The prior %r is not available, so no loss uses it: %s", candidate, error)
             continue
-        LOG.info("Losses look through the prior %r: %s", prior.name, prior.about)
+        LOG.info("The prior of perceptual losses is %r: %s", prior.name, prior.about)
         return prior
     return None

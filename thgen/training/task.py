@@ -1,4 +1,4 @@
-"""What a stage trains, as the loop sees it. The loop knows neither architecture nor loss."""
+"""The contract between a stage and the training loop, which knows neither architectures nor losses."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from thgen.training.config import StageConfig
 from thgen.training.settings import Settings, read
 from thgen.weights.manifest import NEITHER
 
-Batch = dict[str, Any]  # name -> torch or numpy array; other values pass through untouched
+Batch = dict[str, Any]  # name -> torch or numpy array; the loop leaves other values as they are
 
 
 class Task(ABC):
-    """Modules, batches and losses of one stage. Subclasses are built from the stage's config alone.
+    """Modules, batches and losses of one stage. A subclass is built from the stage's config alone.
 
-    modules: name -> network; saved in checkpoints, averaged, exported. A module that no player lists stays frozen.
-    players: name of an optimiser -> names of the modules that it moves, taking turns within each step, in this order
-             (adversarial stages have two). Default: one player "main" with all modules.
-    helpers: networks that losses need and nobody saves (perceptual features); the loop only moves them to the device.
-    float32: patterns (fnmatch) of tensor names that the export keeps in float32.
-    exports: names of the weights that this stage trains, a part of `networks()`. Only these are written. What must be
-             used together is exported together.
-    data_type, model_type: settings that may stand under `data:` and `model:` of the config.
-    better:  patterns (fnmatch) of the names that `validate` gives -> HIGHER, LOWER: which is better, or NEITHER: says
-             nothing about the weights. `weights bundle` compares by it.
-    data_summary: one line for the manifest about what was trained on, read at export; "" = `about` of the config.
-    device:  set by the loop before anything else is called.
+    modules:    name -> network, which checkpoints contain. Modules that no optimizer names stay frozen
+    optimizers: name of an optimizer -> names of the modules that it updates. Within a step the optimizers take turns
+                in this order; an adversarial stage has two. None = one optimizer "main" for all modules
+    helpers:    frozen networks that losses need and that no checkpoint contains (perceptual features)
+    float32:    patterns (fnmatch) of names of tensors that the export keeps in float32
+    exports:    names of the weights that this stage trains, a part of `networks()`. Only these are written. Weights
+                that work only together are exported together
+    data_type, model_type: settings under `data:` and `model:` of the config
+    better:     patterns (fnmatch) of names of scores -> HIGHER or LOWER, which of two scores is better, or NEITHER for
+                a score that says nothing about the weights. `weights bundle` compares by it
+    data_summary: one line for the manifest about the training data, read at export; "" = `about` of the config
+    device:     set by the loop before it calls any method
     """
 
     exports: tuple[str, ...]
@@ -42,7 +42,7 @@ class Task(ABC):
     model_type: ClassVar[type[Settings]] = Settings
     better: ClassVar[Mapping[str, str]] = MappingProxyType({})
     modules: dict[str, nn.Module]
-    players: dict[str, list[str]] | None = None
+    optimizers: dict[str, list[str]] | None = None
     helpers: Mapping[str, nn.Module] = MappingProxyType({})
     float32: tuple[str, ...] = ()
     data_summary: str = ""
@@ -50,8 +50,8 @@ class Task(ABC):
 
     @classmethod  # noqa: B027 - most stages need nothing besides their data
     def check(cls, config: StageConfig) -> None:
-        """Raise the ThgenError that names what the stage needs and this machine lacks (voices, a head); load nothing
-        that takes long. Called for all stages before the first one trains, and again before this one is built."""
+        """Raise the ThgenError that names what this machine lacks (voices, a head). Must be fast: it is called for all
+        stages before the first one trains, and again before this one is built."""
 
     @classmethod
     def data_of(cls, config: StageConfig) -> Any:
@@ -60,44 +60,45 @@ class Task(ABC):
 
     @abstractmethod
     def __init__(self, config: StageConfig) -> None:
-        """Build `modules`; the loop has seeded torch, so that weights start the same in every process."""
+        """Build `modules`. The loop has seeded torch, so weights start the same in every process."""
 
     @abstractmethod
     def batches(self, split: str, seed: int, rank: int, world: int) -> Iterator[Batch]:
-        """Batches of `config.batch_size`; endless for "train". Process `rank` of `world` gets its own share.
+        """Batches of `config.batch_size`, without end for "train". Process `rank` of `world` gets its own share.
 
-        The order may depend on the arguments only. If the iterator has `skip(n)`, resuming calls it; otherwise the
-        loop draws and drops n batches (`thgen.training.data.batches.StepBatches` skips at no cost).
+        They may depend on the arguments only. To resume, the loop calls the iterator's `skip(n)`, if there is one, and
+        else draws n batches and drops them. `thgen.training.data.batches.StepBatches` skips at no cost.
         """
 
     @abstractmethod
-    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
-        """Scalar loss terms of that player. Tensors of `batch` are on the device, 4-D ones channels-last."""
+    def losses(self, optimizer: str, batch: Batch) -> dict[str, Tensor]:
+        """Loss terms [] of that optimizer by name. Tensors of `batch` are on the device, 4-D ones channels-last."""
 
     def images(self, batch: Batch) -> dict[str, Tensor]:
-        """Pictures for TensorBoard, name -> [3 H W] in [0, 1], with averaged weights and without gradients."""
+        """Pictures for TensorBoard, name -> [3 H W] in [0, 1]. Called with averaged weights, without gradients."""
         return {}
 
     def validate(self) -> dict[str, float]:
-        """Scores on held-out data, with averaged weights and without gradients. The last ones go into the manifest."""
+        """Scores on held-out data by name. Called with averaged weights, without gradients. The manifest gets the last
+        ones."""
         return {}
 
     @abstractmethod
     def networks(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
-        """Weights name -> (state dict, config with which the network is built again), of every network of this stage
-        that is published, trained here or not. The tensors are those of `modules`: filling them fills the modules.
+        """Weights name -> (state dict, config), of every published network of this stage, trained or not.
 
-        The class key (`thgen.weights.hub.NETWORKS`) is config["class"], by default the weights name.
+        The tensors are those of `modules`: whoever fills them fills the modules. The config builds the network again;
+        config["class"] is its key in `thgen.weights.hub.NETWORKS`, by default the weights name.
         """
 
     def export(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
-        """`networks()` as they are to be written; called with averaged weights. The loop writes those that `exports`
-        names, so that others may be left out."""
+        """`networks()` in the form in which they are written. The loop writes those that `exports` names, so the result
+        need not have others. Called with averaged weights."""
         return self.networks()
 
 
 def direction(better: Mapping[str, str], name: str) -> str:
-    """HIGHER, LOWER or NEITHER for the score `name`; better: as Task.better. A name that no pattern fits: NEITHER."""
+    """HIGHER, LOWER or NEITHER for the score `name` by the patterns of `Task.better`; NEITHER where none fits."""
     return next((way for pattern, way in better.items() if fnmatch.fnmatch(name, pattern)), NEITHER)
 
 
@@ -122,8 +123,8 @@ def task_class(config: StageConfig) -> type[Task]:
 
 
 def checked_class(config: StageConfig) -> type[Task]:
-    """As `task_class`, and let the task check that this machine has what the stage needs. Raises TrainingError, and the
-    ThgenError of what is missing."""
+    """As `task_class`, and check that this machine has what the stage needs (`Task.check`). Raises TrainingError, and
+    the ThgenError of what is missing."""
     cls = task_class(config)
     cls.check(config)
     return cls
@@ -132,14 +133,14 @@ def checked_class(config: StageConfig) -> type[Task]:
 def build_task(config: StageConfig) -> Task:
     """Import, check and build `config.task`. Raises TrainingError, and the ThgenError of what is missing."""
     task = checked_class(config)(config)
-    for player, names in players_of(task).items():
+    for optimizer, names in optimizers_of(task).items():
         unknown = [n for n in names if n not in task.modules]
         if unknown or not names:
             raise TrainingError(
-                f"{config.where}: player {player!r} moves {', '.join(unknown) or 'nothing'}, but the modules are: "
-                f"{', '.join(task.modules)}."
+                f"{config.where}: the optimizer {optimizer!r} updates {', '.join(unknown) or 'nothing'}, but the "
+                f"modules are: {', '.join(task.modules)}."
             )
-        config.rate(player)
+        config.rate(optimizer)
     if not hasattr(task, "exports"):
         raise TrainingError(f"{config.where}: {config.task!r} does not declare what it exports; add `exports`.")
     networks = task.networks()
@@ -150,6 +151,6 @@ def build_task(config: StageConfig) -> Task:
     return task
 
 
-def players_of(task: Task) -> dict[str, list[str]]:
-    """The task's players; by default one that moves everything."""
-    return task.players or {"main": list(task.modules)}
+def optimizers_of(task: Task) -> dict[str, list[str]]:
+    """Name of an optimizer -> names of its modules; by default one for all of them."""
+    return task.optimizers or {"main": list(task.modules)}

@@ -12,41 +12,54 @@ import gradio as gr
 import numpy as np
 
 from thgen.errors import ControlError, shown
-from thgen.schema import FACTORS, Controls
-from thgen.ui.form import SOURCES, Form
+from thgen.settings import OLD_NAMES, Flag, PerFactor, per_factor, plain
+from thgen.settings import Path as Keyframes
+from thgen.ui.fields import all_controls, check_known, is_file
+from thgen.ui.form import Form
 from thgen.ui.page import unprobed
 from thgen.ui.session import Session
 
-DICTIONARIES = ("controls", "strength", "live", "blend")
-SETTINGS = ("motion", "others", "method", "seed", "face", "size", "paste_back", "max_side")
+CONTROLS = "controls"  # the parameter that holds sliders, choices and switches by key
+
+
+def dictionaries() -> dict[str, PerFactor | None]:
+    """Parameters that are dictionaries: controls by key, and settings by factor; also by their names of version 1."""
+    today: dict[str, PerFactor | None] = {CONTROLS: None, **per_factor()}
+    return today | {old: today[new] for old, new in OLD_NAMES.items() if new in today}
 
 
 def _parameters(form: Form) -> dict[str, Any]:
     """Parameter name -> component. Few and named: sliders travel as one dictionary with the keys of `--set`."""
-    clips = {k.replace(".", "_"): w for k, w in form.widgets.items() if k.endswith(SOURCES)}
+    files = {k.replace(".", "_"): w for k, w in form.widgets.items() if is_file(k)}
+    old_plain = {old: gr.JSON(None, visible=False, label=old) for old, new in OLD_NAMES.items() if new in plain()}
     return {
-        "photo": form.widgets["photo"],
-        "audio": form.widgets["audio"],
-        **clips,
-        "controls": gr.JSON({}, visible=False, label="controls"),
-        "strength": gr.JSON({}, visible=False, label="strength"),
-        "live": gr.JSON({}, visible=False, label="live"),
-        "blend": gr.JSON({}, visible=False, label="blend"),
-        **{name: form.widgets[name] for name in SETTINGS},
+        **files,
+        **{name: gr.JSON({}, visible=False, label=name) for name in dictionaries()},
+        **{name: form.widgets[name] for name in plain()},
+        **old_plain,
     }
 
 
 def api_fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of an endpoint -> fields of the page. Raises ControlError on an unknown or malformed entry."""
-    named = {f"{factor}{what}".replace(".", "_"): factor + what for factor in FACTORS for what in SOURCES}
-    fields = {named.get(k, k): v for k, v in arguments.items() if k not in DICTIONARIES}
-    given = {name: _dictionary(name, arguments.get(name)) for name in DICTIONARIES}
-    Controls(given["controls"], given["strength"], given["live"], blend=given["blend"])  # refuses unknown keys
-    fields |= given["controls"]
-    fields |= {f"{factor}.path": value for factor, value in given["blend"].items()}
-    for name in ("strength", "live"):
-        fields |= {f"{factor}.{name}": value for factor, value in given[name].items()}
+    kinds = dictionaries()
+    given = {name: _dictionary(name, arguments.get(name)) for name in kinds}
+    for name, values in given.items():
+        check_known("values" if name == CONTROLS else OLD_NAMES.get(name, name), values)
+    fields = {_field(k): v for k, v in arguments.items() if k not in kinds and not (k in OLD_NAMES and v is None)}
+    for name, spec in kinds.items():
+        if spec is None:
+            fields |= given[name]
+        else:
+            what = "path" if isinstance(spec.value, Keyframes) else spec.name
+            fields |= {f"{factor}.{what}": value for factor, value in given[name].items()}
     return fields
+
+
+def _field(parameter: str) -> str:
+    """ "pose_clip" -> "pose.clip"; others keep their name, or get today's."""
+    factor, _, what = parameter.rpartition("_")
+    return f"{factor}.{what}" if is_file(f"{factor}.{what}") else OLD_NAMES.get(parameter, parameter)
 
 
 def _dictionary(name: str, value: Any) -> dict[str, Any]:
@@ -70,13 +83,27 @@ def _endpoint(fn: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
     return fn
 
 
-GENERATE_DOC = """Make a talking video from a photo and a voice.
+def generate_doc() -> str:
+    """What `/generate` takes, from the settings themselves."""
+    each = "; ".join(f"{name}: factor -> {_takes(spec)}" for name, spec in per_factor().items())
+    one = "; ".join(f"{name}: {getattr(spec, 'info', '') or spec.label.lower()}" for name, (_, spec) in plain().items())
+    keys = list(all_controls())
+    return f"""Make a talking video from a photo and a voice.
 
-photo, audio: files. <factor>_clip: a video or picture that drives this factor alone; <factor>_to: a second one, and
-blend: factor -> how far between the two, 0 to 1, or keyframes [[second, t], ...]. controls: sliders by the names of
---set, e.g. {"pose.yaw": 10, "expression.happy": 0.7, "au.12": 3}. strength: factor -> 0 to 2. live: factor -> false
-keeps it still.
-Returns the mp4 and {method, weights, seed, warnings, seconds, frames, fps, elapsed, recipe}."""
+photo, audio: files. <factor>_clip: a video or picture that drives this factor alone; <factor>_to: a second one, see
+blend. controls: sliders and choices by the names of --set, e.g. {{"{keys[0]}": 10}}: {", ".join(keys)}.
+{each}.
+{one}.
+Returns the mp4 and {{method, weights, seed, warnings, seconds, frames, fps, elapsed, recipe}}."""
+
+
+def _takes(spec: PerFactor) -> str:
+    if isinstance(spec.value, Flag):
+        return "true or false"
+    if isinstance(spec.value, Keyframes):
+        return "how far between its two sources, 0 to 1, or keyframes [[second, t], ...]"
+    return f"{spec.value.low:g} to {spec.value.high:g}"
+
 
 PREVIEW_DOC = """One still with the given settings. The arguments are those of /generate; audio may be left out.
 
@@ -102,6 +129,6 @@ def wire_api(session: Session, form: Form) -> None:
 
     inputs = list(parameters.values())
     gr.on([], _endpoint(generate, names), inputs, [video, answer], preprocess=False, api_name="generate",
-          api_description=GENERATE_DOC, concurrency_id="generate", concurrency_limit=1)  # fmt: skip
+          api_description=generate_doc(), concurrency_id="generate", concurrency_limit=1)  # fmt: skip
     gr.on([], _endpoint(preview, names), inputs, [still, answer], preprocess=False, api_name="preview",
           api_description=PREVIEW_DOC, concurrency_id="preview", concurrency_limit=2)  # fmt: skip

@@ -19,19 +19,17 @@ from thgen.request import Request
 if TYPE_CHECKING:
     from thgen.pipeline import Result
     from thgen.pipeline import Session as LoadedMethod
+    from thgen.weights.hub import Networks
 
 
 class Engine(Protocol):
     """Safe to call from several threads."""
 
-    def methods(self) -> dict[str, tuple[str, ...]]:
-        """Method name -> the factors it declares, in order, of the methods whose weights are here. Loads none."""
+    def methods(self) -> tuple[str, ...]:
+        """The methods whose weights are here, the default first. Loads none."""
 
     def absent(self) -> dict[str, str]:
         """Method name -> the sentence that says what to do, of the methods whose weights are not here."""
-
-    def canonical(self, method: str) -> bool:
-        """Whether zero is a canonical position of the method's factors. Needs no weights."""
 
     def seconds(self, request: Request) -> float:
         """Length of the video that a request makes, counted in its files. Raises AudioError, ClipError."""
@@ -54,6 +52,7 @@ class PipelineEngine:
 
     def __init__(self, device: str | None = None, preview_device: str | None = None) -> None:
         self._devices = {"video": device, "preview": preview_device or device}
+        self._networks: dict[str | None, Networks] = {}  # device -> what all methods on it share
         self._loaded: dict[tuple[str, str | None], LoadedMethod] = {}
         self._lock = threading.Lock()
 
@@ -64,38 +63,34 @@ class PipelineEngine:
                 self.load(method)
                 self.load(method, "preview")
 
-    def methods(self) -> dict[str, tuple[str, ...]]:
-        from thgen.pipeline import available_methods, method_class
+    def methods(self) -> tuple[str, ...]:
+        from thgen.pipeline import available_methods
 
         # Where there are no weights at all, the page stands, and each method says what to do when it is asked for.
-        return {name: method_class(name).factors for name in available_methods() or METHODS}
+        return tuple(available_methods() or METHODS)
 
     def absent(self) -> dict[str, str]:
         from thgen.pipeline import why_absent
 
         return {name: why for name in METHODS if (why := why_absent(name))}
 
-    def canonical(self, method: str) -> bool:
-        """Whether zero is a canonical position of the method's factors."""
-        from thgen.pipeline import method_class
-
-        return method_class(method).canonical
-
     def load(self, method: str, purpose: str = "video") -> LoadedMethod:
         """The method with its weights; `purpose` is "video" or "preview". Raises MethodError, WeightsError."""
         from thgen.pipeline import Session as LoadedMethod
+        from thgen.weights.hub import Networks
 
-        key = (method, self._devices[purpose])
+        device = self._devices[purpose]
         with self._lock:
-            if key not in self._loaded:
-                self._loaded[key] = LoadedMethod.load(*key)
-            return self._loaded[key]
+            if device not in self._networks:
+                self._networks[device] = Networks(device)
+            if (method, device) not in self._loaded:
+                self._loaded[method, device] = LoadedMethod.load(method, device, networks=self._networks[device])
+            return self._loaded[method, device]
 
     def seconds(self, request: Request) -> float:
         if request.audio is not None:
             return measure(Path(request.audio), AudioError)  # type: ignore[arg-type]
-        clips = {Path(c) for c in (*request.drivers.values(), *request.toward.values())}
-        return max((measure(clip, ClipError) for clip in clips if not is_photo(clip)), default=0.0)
+        return max((measure(clip, ClipError) for clip in map(Path, request.clips) if not is_photo(clip)), default=0.0)
 
     def preview(self, request: Request) -> np.ndarray:
         from thgen import pipeline

@@ -1,140 +1,213 @@
-"""The input widgets: photo, voice, and one block of controls per declared factor.
+"""The input widgets: photo, voice, a tab per method, and in each a tab per factor that the method declares.
 
-Every block is built from `schema.FACTORS`, `schema.CONTROLS` and the methods' `factors` alone: a sixth method, or a
-sixth factor, needs no line here.
+The widgets of a factor exist once for all methods, so that a change of the method keeps what both have. What a method
+does not have is hidden, and is not sent. Every widget is built from declarations and settings alone: a seventh method,
+factor, control or setting needs no line here.
 """
 
 from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
-from thgen.schema import BLEND, BLEND_RANGE, CONTROLS, FACTORS, MOTIONS, OTHERS, STRENGTH_RANGE, Control
-from thgen.ui.page import unprobed
-from thgen.ui.session import FACES_MAX, MAX_SIDE_RANGE, SEED_MAX, SIZES, Session
+from thgen.declare import AUDIO, Choice, Control, Declaration, Factor, Slider, Switch
+from thgen.errors import PhotoError
+from thgen.methods import METHODS
+from thgen.settings import (
+    BLEND,
+    BLEND_RANGE,
+    Flag,
+    MethodName,
+    Number,
+    OneOf,
+    PerFactor,
+    Spec,
+    Whole,
+    all_factors,
+    default,
+    per_factor,
+    plain,
+)
+from thgen.settings import Path as Keyframes
+from thgen.ui.fields import SIZES, all_controls, factor_fields, fields_of, is_file, page_specs
+from thgen.ui.page import says, unprobed
+from thgen.ui.session import Session
 
 CLIP_TYPES = [".mp4", ".mov", ".webm", ".mkv", ".avi", ".jpg", ".jpeg", ".png", ".webp", ".heic"]
-SOURCES = (".clip", ".to")  # endings of the fields that hold what drives a factor
+PHOTO_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".heic"]
 MANY_SLIDERS = 3  # more than this lie in two columns, and without the line that explains each
 
 
 @dataclass(frozen=True)
 class Form:
-    """The input widgets by field name (see thgen.ui.session), in the order in which handlers receive their values."""
+    """The input widgets by field name (`thgen.ui.fields`), in the order in which handlers receive their values.
 
-    widgets: dict[str, Any]  # field name -> gradio component
-    blocks: dict[str, gr.Column]  # factor -> its block, shown when the method declares it
+    methods, factors: the tabs; method_tabs, factor_tabs: name -> tab; open_factor: whose tab is open
+    folds: folded parts, and the fields that they hold
+    """
+
+    widgets: dict[str, Any]
+    methods: gr.Tabs
+    factors: gr.Tabs
+    method_tabs: dict[str, gr.Tab]
+    factor_tabs: dict[str, gr.Tab]
+    open_factor: gr.State
+    folds: list[tuple[gr.Accordion, set[str]]]
 
     def fields(self, values: tuple[Any, ...]) -> dict[str, Any]:
-        """Values of the events, which do not preprocess, as `thgen.ui.page.Page` hands them over -> fields."""
-        return dict(zip(self.widgets, values, strict=True))
+        """Values of an event, as `thgen.ui.page.Page` hands them over -> the fields that the chosen method has."""
+        given = dict(zip(self.widgets, values, strict=True))
+        method = METHODS.get(str(given["method"]))
+        return given if method is None else {k: v for k, v in given.items() if k in fields_of(method)}
 
     @property
     def settings(self) -> dict[str, Any]:
         """The widgets that hold no file: what a link, an example or Reset may set."""
-        return {k: w for k, w in self.widgets.items() if k not in ("photo", "audio") and not k.endswith(SOURCES)}
+        return {k: w for k, w in self.widgets.items() if not is_file(k)}
 
     @property
     def neutral(self) -> dict[str, Any]:
         return {name: widget.value for name, widget in self.settings.items()}
 
+    def shown(self, method: Declaration, factor: str) -> dict[Any, Any]:
+        """What the page shows of a method: component -> its update. factor: whose tab is open."""
+        fields = fields_of(method)
+        found: dict[Any, Any] = {tab: gr.Tab(visible=seen(method, name)) for name, tab in self.factor_tabs.items()}
+        if not method.has(factor):
+            found[self.factors] = gr.Tabs(selected=method.factors[0].name)
+            found[self.open_factor] = method.factors[0].name
+        found |= {fold: gr.Accordion(visible=bool(held & fields.keys())) for fold, held in self.folds}
+        for name in self.varying:
+            widget = self.widgets[name]
+            found[widget] = type(widget)(visible=name in fields)
+        return found
+
+    @property
+    def varying(self) -> list[str]:
+        """The fields that not every method has."""
+        known = [fields_of(METHODS[name]) for name in self.method_tabs]
+        return [k for k in self.widgets if k != "method" and not all(k in fields for fields in known)]
+
 
 def build_inputs() -> dict[str, Any]:
     photo = gr.Image(label="Photo", type="filepath", sources=["upload", "webcam", "clipboard"], height=250,
                      elem_id="photo", buttons=[])  # fmt: skip
-    audio = unprobed(gr.Audio)(label="Voice", type="filepath", sources=["upload", "microphone"], elem_id="audio",
-                               buttons=[])  # fmt: skip
-    return {"photo": photo, "audio": audio}
+    widgets: dict[str, Any] = {"photo": photo}
+    if any(method.max_photos > 1 for method in METHODS.values()):
+        more = gr.File(label="More photos of the same person", file_types=PHOTO_TYPES, file_count="multiple",
+                       height=90, elem_id="more-photos")  # fmt: skip
+        widgets["more_photos"] = says(more, "photo", PhotoError)
+    widgets["audio"] = unprobed(gr.Audio)(label="Voice", type="filepath", sources=["upload", "microphone"],
+                                          elem_id="audio", buttons=[])  # fmt: skip
+    return widgets
 
 
 def build_controls(session: Session, widgets: dict[str, Any]) -> Form:
-    methods = session.methods()
-    default = next(iter(methods))
-    declared = {f for factors in methods.values() for f in factors}
-    blocks = {}
-    for name in FACTORS:
-        if name in declared:
-            with gr.Column(elem_classes="factor", visible=name in methods[default]) as blocks[name]:
-                widgets |= _factor_block(name)
+    names = [*session.methods(), *session.absent()]
+    chosen = METHODS[names[0]]
+    method_tabs = {}
+    with gr.Tabs(selected=chosen.name, elem_id="methods") as methods:
+        for name in names:
+            with gr.Tab(METHODS[name].label, id=name, elem_id=_id(f"method.{name}")) as method_tabs[name]:
+                gr.HTML(_about(METHODS[name], session.absent().get(name, "")), elem_classes="about", padding=False)
+    factor_tabs: dict[str, gr.Tab] = {}
+    folds: list[tuple[gr.Accordion, set[str]]] = []
+    with gr.Tabs(selected=chosen.factors[0].name, elem_id="factors") as factors:
+        for name, factor in all_factors().items():
+            tab = gr.Tab(factor.label, id=name, visible=seen(chosen, name), elem_id=_id(f"tab.{name}"))
+            with tab, gr.Column(elem_classes="factor"):
+                widgets |= _factor_widgets(factor, folds)
+            factor_tabs[name] = tab
     with gr.Accordion("More settings", open=False):
-        with gr.Row():
-            widgets["method"] = gr.Dropdown(list(methods), value=default, label="Method", visible=len(methods) > 1,
-                                            info=" ".join(session.absent().values()) or None)  # fmt: skip
-            widgets["size"] = gr.Dropdown(list(SIZES), value=SIZES[-1], label="Size of the face (px)", min_width=120)
-        widgets["motion"] = gr.Radio(list(MOTIONS), value=MOTIONS[0], label="Motion of driving clips",
-                                     info="relative keeps the photo's own pose and expression as the zero",
-                                     visible=not session.canonical(default))  # fmt: skip
-        widgets["others"] = gr.Radio(list(OTHERS), value=OTHERS[0], label="What nothing drives",
-                                     info="stays the photo's own, or takes the method's canonical position",
-                                     visible=session.canonical(default))  # fmt: skip
-        with gr.Row():
-            widgets["seed"] = gr.Number(0, label="Seed", info="of blinks, glances and idle motion", precision=0,
-                                        minimum=0, maximum=SEED_MAX, min_width=120)  # fmt: skip
-            widgets["face"] = gr.Number(0, label="Face", info="0 is the largest in the photo", precision=0,
-                                        minimum=0, maximum=FACES_MAX, min_width=120)  # fmt: skip
-        with gr.Row():
-            widgets["paste_back"] = gr.Checkbox(True, label="Put the face back into the whole photo")
-            low, high = MAX_SIDE_RANGE
-            widgets["max_side"] = gr.Number(1080, label="Longer side of the video (px)", precision=0, minimum=low,
-                                            maximum=high, min_width=120)  # fmt: skip
-    return Form(widgets, blocks)
+        widgets |= _plain_widgets(names, chosen)
+    opened = gr.State(chosen.factors[0].name)
+    form = Form(widgets, methods, factors, method_tabs, factor_tabs, opened, folds)
+    for name in form.varying:
+        widgets[name].visible = name in fields_of(chosen)
+    for fold, held in folds:
+        fold.visible = bool(held & fields_of(chosen).keys())
+    return form
 
 
-def _slider(control: Control, with_info: bool) -> gr.Slider:
-    unit = f" ({control.unit})" if control.unit and not control.key.startswith("au.") else ""
-    return gr.Slider(control.low, control.high, value=control.neutral, step=control.step, label=control.label + unit,
-                     info=control.info if with_info else None, min_width=150, elem_id=_id(control.key),
-                     elem_classes="line")  # fmt: skip
+def seen(method: Declaration, factor: str) -> Literal["hidden"] | bool:
+    """`visible` of a factor's tab. False would do once: gradio 6.31 hides no tab that it has shown."""
+    return method.has(factor) or "hidden"
+
+
+def _about(method: Declaration, absent: str) -> str:
+    sentences = f"<p>{html.escape(method.about)}</p>"
+    return sentences + (f'<p class="sentence">{html.escape(absent)}</p>' if absent else "")
 
 
 def _id(field: str) -> str:
-    return "field-" + field.replace(".", "-")
+    return "field-" + field.replace(".", "-").replace("_", "-")
 
 
-def _factor_block(name: str) -> dict[str, Any]:
-    """Heading, sliders, what drives it and how strongly; action units folded away."""
-    factor = FACTORS[name]
+def _control(control: Control, with_info: bool) -> Any:
+    info = (control.info or None) if with_info else None
+    if isinstance(control, Slider):
+        unit = f" ({control.unit})" if control.unit and not control.key.startswith("au.") else ""
+        return gr.Slider(control.low, control.high, value=control.neutral, step=control.step,
+                         label=control.label + unit, info=info, min_width=150, elem_id=_id(control.key),
+                         elem_classes="line")  # fmt: skip
+    if isinstance(control, Choice):
+        return gr.Dropdown(list(control.options), value=control.neutral, label=control.label, info=info,
+                           min_width=150, elem_id=_id(control.key))  # fmt: skip
+    assert isinstance(control, Switch)
+    return gr.Checkbox(control.neutral, label=control.label, info=info, elem_id=_id(control.key), container=False)
+
+
+def _factor_widgets(factor: Factor, folds: list[tuple[gr.Accordion, set[str]]]) -> dict[str, Any]:
+    """Heading, controls, what drives it and how strongly; action units folded away."""
     widgets: dict[str, Any] = {}
-    own = [c for c in CONTROLS.values() if c.factor == name and not c.key.startswith("au.")]
-    units = [c for c in CONTROLS.values() if c.factor == name and c.key.startswith("au.")]
+    of_it = [c for c in all_controls().values() if c.factor == factor.name]
+    own, units = ([c for c in of_it if c.key.startswith("au.") == unit] for unit in (False, True))
     gr.HTML(f"<h3>{html.escape(factor.label)}</h3><span>{html.escape(factor.info)}</span>", elem_classes="heading",
             padding=False)  # fmt: skip
     if own:
         many = len(own) > MANY_SLIDERS
         with gr.Column(elem_classes="sliders many" if many else "sliders"):
             for control in own:
-                widgets[control.key] = _slider(control, with_info=not many)
+                widgets[control.key] = _control(control, with_info=not many)
+    fields = factor_fields(factor)
     with gr.Row(elem_classes="driver", equal_height=True):
-        if "clip" in factor.drivers:
-            instead = ", not the voice" if "audio" in factor.drivers else ""
-            widgets[f"{name}.clip"] = gr.File(label=f"Clip or picture{instead}", file_types=CLIP_TYPES,
-                                              height=76, scale=3, min_width=180,
-                                              elem_id=_id(f"{name}.clip"))  # fmt: skip
+        if f"{factor.name}.clip" in fields:
+            instead = ", not the voice" if AUDIO in factor.sources else ""
+            widgets[f"{factor.name}.clip"] = _clip(f"{factor.name}.clip", f"Clip or picture{instead}")
         with gr.Column(scale=3, min_width=170, elem_classes="gain"):
-            low, high = STRENGTH_RANGE
-            widgets[f"{name}.strength"] = gr.Slider(low, high, value=1.0, step=0.05, label="Strength (×)",
-                                                    min_width=150, elem_id=_id(f"{name}.strength"))  # fmt: skip
-            if factor.live:
-                widgets[f"{name}.live"] = gr.Checkbox(True, label="Moves by itself without a clip",
-                                                      elem_id=_id(f"{name}.live"), container=False)  # fmt: skip
-    if factor.blends:
-        widgets |= _between(name)
+            for name, spec in per_factor().items():
+                if f"{factor.name}.{name}" in fields:
+                    widgets[f"{factor.name}.{name}"] = _per_factor(f"{factor.name}.{name}", spec)
+    for spec in per_factor().values():
+        if isinstance(spec.value, Keyframes) and spec.applies(factor):
+            widgets |= _between(factor.name, spec.label, folds)
     if units:
-        with gr.Accordion("Action units (FACS, 0 to 5)", open=False), gr.Column(elem_classes="sliders"):
+        with gr.Accordion("Action units (FACS, 0 to 5)", open=False) as fold, gr.Column(elem_classes="sliders"):
             for control in units:
-                widgets[control.key] = _slider(control, with_info=False)
+                widgets[control.key] = _control(control, with_info=False)
+        folds.append((fold, {control.key for control in units}))
     return widgets
 
 
-def _between(name: str) -> dict[str, Any]:
+def _clip(field: str, label: str) -> gr.File:
+    return gr.File(label=label, file_types=CLIP_TYPES, height=76, scale=3, min_width=180, elem_id=_id(field))
+
+
+def _per_factor(field: str, spec: PerFactor) -> Any:
+    if isinstance(spec.value, Number):
+        return gr.Slider(spec.value.low, spec.value.high, value=spec.neutral, step=spec.value.step,
+                         label=spec.value.label, min_width=150, elem_id=_id(field))  # fmt: skip
+    return gr.Checkbox(spec.neutral, label=spec.value.label, elem_id=_id(field), container=False)
+
+
+def _between(name: str, label: str, folds: list[tuple[gr.Accordion, set[str]]]) -> dict[str, Any]:
     """A second source, and how far the factor lies between the two."""
     widgets: dict[str, Any] = {}
-    with gr.Accordion("Between two sources", open=False), gr.Row(elem_classes="driver", equal_height=True):
-        widgets[f"{name}.to"] = gr.File(label="Second clip or picture", file_types=CLIP_TYPES, height=76, scale=3,
-                                        min_width=180, elem_id=_id(f"{name}.to"))  # fmt: skip
+    with gr.Accordion(label, open=False) as fold, gr.Row(elem_classes="driver", equal_height=True):
+        widgets[f"{name}.to"] = _clip(f"{name}.to", "Second clip or picture")
         with gr.Column(scale=3, min_width=170, elem_classes="gain"):
             low, high = BLEND_RANGE
             widgets[f"{name}.t"] = gr.Slider(low, high, value=BLEND, step=0.05, min_width=150,
@@ -142,4 +215,27 @@ def _between(name: str) -> dict[str, Any]:
                                              elem_id=_id(f"{name}.t"))  # fmt: skip
             widgets[f"{name}.path"] = gr.Textbox("", label="Or keyframes, second:t", placeholder="0:0, 2:1, 4:0",
                                                  max_lines=1, elem_id=_id(f"{name}.path"))  # fmt: skip
+    folds.append((fold, set(widgets)))
     return widgets
+
+
+def _plain_widgets(methods: list[str], chosen: Declaration) -> dict[str, Any]:
+    """The settings with one value."""
+    specs = page_specs()
+    with gr.Row():
+        return {name: _plain(name, spec, default(plain()[name][0], name), methods, chosen)
+                for name, spec in specs.items()}  # fmt: skip
+
+
+def _plain(name: str, spec: Spec, value: Any, methods: list[str], chosen: Declaration) -> Any:
+    if isinstance(spec, MethodName):  # the tabs choose it; this holds it, for the API too
+        return gr.Dropdown(methods, value=chosen.name, label=spec.label, visible=False)
+    if name == "size":
+        return gr.Dropdown(list(SIZES), value=SIZES[-1], label=f"{spec.label} (px)", min_width=140, elem_id=_id(name))
+    if isinstance(spec, Whole):
+        return gr.Number(value, label=spec.label, info=spec.info, precision=0, minimum=spec.low, maximum=spec.high,
+                         min_width=140, elem_id=_id(name))  # fmt: skip
+    if isinstance(spec, Flag):
+        return gr.Checkbox(value, label=spec.label, min_width=140, elem_id=_id(name))
+    assert isinstance(spec, OneOf)
+    return gr.Radio(list(spec.options), value=value, label=spec.label, info=spec.info, min_width=200, elem_id=_id(name))

@@ -1,65 +1,69 @@
 """Share links: settings as query parameters, e.g. `?pose.yaw=10&lip.strength=1.2`. No photo, voice or clip is in one.
 
-What comes in is a stranger's text: unknown names are dropped, numbers are clamped to their range.
+What comes in is a stranger's text: unknown names are dropped, numbers are clamped to their range. Names of version 1
+are understood.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from thgen.declare import Slider
 from thgen.errors import ControlError
-from thgen.schema import BLEND_RANGE, CONTROLS, FACTORS, MOTIONS, OTHERS, STRENGTH_RANGE, blend_path, path_text
-from thgen.ui.session import FACES_MAX, MAX_SIDE_RANGE, SEED_MAX, SIZES
+from thgen.settings import BLEND_RANGE, MethodName, Number, Spec, Whole, all_factors, path_text, per_factor
+from thgen.settings import Path as Keyframes
+from thgen.ui.fields import SIZES, all_controls, factor_fields, of_today, page_specs
 
-_FLAGS = {"1": True, "true": True, "0": False, "false": False}
+
+def read_query(query: Mapping[str, str], methods: Iterable[str]) -> dict[str, Any]:
+    """Query parameters -> the fields of the page that they validly set."""
+    fields = {}
+    for key, text in query.items():
+        field = of_today(key)
+        try:
+            value = _read(field, text, methods)
+        except ControlError:
+            continue
+        if value is not None:
+            fields[field] = value
+    return fields
 
 
-def _number(text: str, low: float, high: float) -> float | None:
+def _read(field: str, text: str, methods: Iterable[str]) -> Any:
+    """The value of a field, None where there is no such field. Raises ControlError."""
+    factor, _, what = field.rpartition(".")
+    if control := all_controls().get(field):
+        return _clamped(text, control.low, control.high) if isinstance(control, Slider) else control.checked(text)
+    if factor in all_factors() and field in factor_fields(all_factors()[factor]):
+        if what == "t":
+            return _clamped(text, *BLEND_RANGE)
+        if what == "path":
+            return path_text(Keyframes(factor).checked(text))
+        return _of_spec(per_factor()[what].spec(factor), text) if what in per_factor() else None
+    spec = page_specs().get(field)
+    if isinstance(spec, MethodName):
+        return text if text in methods else None
+    if field == "size":
+        return int(text) if text in map(str, SIZES) else None
+    return None if spec is None else _of_spec(spec, text)
+
+
+def _of_spec(spec: Spec, text: str) -> Any:
+    if isinstance(spec, Whole):
+        value = _clamped(text, spec.low, spec.high)
+        return None if value is None else int(value)
+    return _clamped(text, spec.low, spec.high) if isinstance(spec, Number) else spec.read(text)
+
+
+def _clamped(text: str, low: float, high: float) -> float | None:
     try:
         number = float(text)
     except ValueError:
         return None
     return None if math.isnan(number) else min(max(number, low), high)
-
-
-def read_query(query: Mapping[str, str], methods: Iterable[str]) -> dict[str, Any]:
-    """Query parameters -> the fields of the page (see thgen.ui.session) that they validly set."""
-    fields: dict[str, Any] = {}
-    for key, text in query.items():
-        factor, _, what = key.rpartition(".")
-        value: Any = None
-        if key in CONTROLS:
-            value = _number(text, CONTROLS[key].low, CONTROLS[key].high)
-        elif factor in FACTORS and what == "strength":
-            value = _number(text, *STRENGTH_RANGE)
-        elif factor in FACTORS and FACTORS[factor].blends and what == "t":
-            value = _number(text, *BLEND_RANGE)
-        elif factor in FACTORS and FACTORS[factor].blends and what == "path":
-            with contextlib.suppress(ControlError):
-                value = path_text(blend_path(factor, text))
-        elif (factor in FACTORS and what == "live" and FACTORS[factor].live) or key == "paste_back":
-            value = _FLAGS.get(text.lower())
-        elif key in ("seed", "face"):
-            number = _number(text, 0, SEED_MAX if key == "seed" else FACES_MAX)
-            value = None if number is None else int(number)
-        elif key == "max_side":
-            number = _number(text, *MAX_SIDE_RANGE)
-            value = None if number is None else int(number)
-        elif key == "size":
-            value = int(text) if text in map(str, SIZES) else None
-        elif key == "motion":
-            value = text if text in MOTIONS else None
-        elif key == "others":
-            value = text if text in OTHERS else None
-        elif key == "method":
-            value = text if text in methods else None
-        if value is not None:
-            fields[key] = value
-    return fields
 
 
 def write_query(fields: Mapping[str, Any], neutral: Mapping[str, Any]) -> str:

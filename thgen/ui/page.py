@@ -34,6 +34,16 @@ FILES: dict[type[gr.components.Component], tuple[str, type[ThgenError]]] = {
 }
 
 
+SAYS = "thgen_says"  # attribute of a component that holds files of another kind than FILES says
+MOST_FILES = 100  # of one component
+
+
+def says(component: T, what: str, error: type[ThgenError]) -> T:
+    """The component, whose file is a `what` in sentences and raises `error`."""
+    setattr(component, SAYS, (what, error))
+    return component
+
+
 def told(error: Exception) -> gr.Error:
     """Any exception as what gradio shows to a visitor: one sentence, and never a traceback.
 
@@ -78,18 +88,24 @@ class Page(gr.Blocks):
         Raises ThgenError.
         """
         self._count(block_fn, inputs)
-        paths: dict[int, str | None] = {}
+        paths: dict[int, str | list[str] | None] = {}
         for i, block in enumerate(block_fn.inputs):
-            known = next((FILES[component] for component in FILES if isinstance(block, component)), None)
+            known = getattr(block, SAYS, None) or next((FILES[c] for c in FILES if isinstance(block, c)), None)
             if known:
-                media = map(Path, self.allowed_paths)
-                paths[i] = uploaded_path(inputs[i], *known, Path(get_upload_folder()), media)
+                paths[i] = self._paths(inputs[i], known)
             elif names_a_file(inputs[i]):
                 raise ControlError("A file was given where a setting belongs: files have arguments of their own.")
         # gradio sees no file at all: it would copy them, and keep them where `/deep_link` publishes them.
         values = [None if i in paths else value for i, value in enumerate(inputs)]
         values = await super().preprocess_data(block_fn, values, state, explicit_call)
         return [paths.get(i, value) for i, value in enumerate(values)]
+
+    def _paths(self, value: Any, known: tuple[str, type[ThgenError]]) -> str | list[str] | None:
+        """The checked path of a file, or of each of several."""
+        if isinstance(value, list):
+            return [path for one in value[:MOST_FILES] if isinstance(path := self._paths(one, known), str)] or None
+        media = map(Path, self.allowed_paths)
+        return uploaded_path(value, *known, Path(get_upload_folder()), media)
 
     @staticmethod
     def _count(block_fn: Any, inputs: list[Any]) -> None:

@@ -1,16 +1,6 @@
 """What the page can do, without the page: plain Python that never imports gradio, and is tested without it.
 
-The page hands over a flat dictionary of fields, named once here and used by the widgets, the share links and the API:
-
-    photo, audio            paths (str) or None
-    <factor>.clip           path of a driving clip or picture, or None      e.g. "pose.clip"
-    <factor>.to             path of a second one, of factors that may lie between two
-    <factor>.t              how far between them, 0 to 1
-    <factor>.path           the same by keyframes, e.g. "0:0, 2:1"; if given, it counts
-    <factor>.strength       gain on what drives the factor, 0 to 2
-    <factor>.live           bool: moves by itself when nothing drives it
-    <control key>           a slider's value, in the unit of schema.CONTROLS    e.g. "pose.yaw"
-    motion, others, method, seed, face, size, paste_back, max_side     as in Request
+The page hands over fields (`thgen.ui.fields`); a `Request` is made of them.
 """
 
 from __future__ import annotations
@@ -28,20 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thgen.errors import AudioError, ClosedError, ControlError, MethodError, PhotoError, ThgenError, WeightsError, shown
+from thgen.errors import ClosedError, ThgenError, WeightsError
 from thgen.plan import check_length
-from thgen.recipe import Recipe
 from thgen.request import Request
-from thgen.schema import BLEND, CONTROLS, FACTORS, MOTIONS, OTHERS, Controls, flag, path_text, whole
 from thgen.ui.engine import Engine, PipelineEngine
+from thgen.ui.fields import SIZES, read_fields, recipe_of
 
 if TYPE_CHECKING:
     from thgen.pipeline import Result
 
-SIZES = (256, 512)
-MAX_SIDE_RANGE = (256, 2160)  # px; a smaller top than the pipeline's own, for a server that others wait for
-SEED_MAX = 2**31 - 1
-FACES_MAX = 20
 PREVIEW_SIZE = 256
 MAX_SECONDS = 120.0  # of a video made here: others wait in line; the command line takes longer voices
 # A borrowed GPU: bounds, s for loading, and s per second of 512 px video. Not measured yet; too much is only reserved.
@@ -83,82 +68,6 @@ class _CancelledError(Exception):
     """Raised inside the pipeline's progress callback to end the work that nobody waits for any more."""
 
 
-def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str, Any]:
-    """Fields of the page -> keyword arguments of `Request`, checked. Missing fields have their neutral value.
-
-    need_motion: without a voice and without a driving clip there is nothing to animate; a still does not mind.
-    Raises PhotoError, AudioError or ControlError with the sentence for the visitor.
-    """
-    if not fields.get("photo"):
-        raise PhotoError("There is no photo yet: upload one, or click an example.")
-    values, strength, live, drivers, toward, blend = {}, {}, {}, {}, {}, {}
-    for key, control in CONTROLS.items():
-        value = fields.get(key)
-        if value is not None and value != control.neutral:
-            values[key] = value
-    for name, factor in FACTORS.items():
-        gain, moves, clip = (fields.get(f"{name}.{what}") for what in ("strength", "live", "clip"))
-        if gain is not None and gain != 1:
-            strength[name] = gain
-        if factor.live and moves is not None and not flag(f"live.{name}", moves):
-            live[name] = False
-        if clip:
-            drivers[name] = Path(clip)
-        second, t, path = (fields.get(f"{name}.{what}") for what in ("to", "t", "path"))
-        if second:
-            toward[name] = Path(second)
-        if factor.blends and path not in (None, ""):
-            blend[name] = path
-        elif factor.blends and t is not None and t != BLEND:
-            blend[name] = t
-    if need_motion and not fields.get("audio") and not drivers and not toward:
-        raise AudioError("There is no voice yet: upload or record one, click an example, or give a driving clip.")
-    return {
-        "photo": Path(fields["photo"]),
-        "audio": Path(fields["audio"]) if fields.get("audio") else None,
-        "drivers": drivers,
-        "toward": toward,
-        "controls": Controls(
-            values=values,
-            strength=strength,
-            live=live,
-            motion=fields.get("motion") or MOTIONS[0],
-            others=fields.get("others") or OTHERS[0],
-            blend=blend,
-        ),
-        "method": fields.get("method"),
-        "seed": whole("seed", fields.get("seed", 0), 0, SEED_MAX),
-        "face": whole("face", fields.get("face", 0), 0, FACES_MAX),
-        "size": whole("size", fields.get("size", SIZES[-1]), 1, SIZES[-1]),
-        "paste_back": flag("paste_back", fields.get("paste_back", True)),
-        "max_side": whole("longer side", fields.get("max_side", 1080), *MAX_SIDE_RANGE),
-    }
-
-
-def recipe_fields(recipe: Recipe) -> dict[str, Any]:
-    """A recipe's settings as fields of the page; what it leaves out has its neutral value, its files stay out."""
-    c = recipe.controls
-    return {
-        **{key: c.value(key) for key in CONTROLS},
-        **{f"{name}.strength": c.gain(name) for name in FACTORS},
-        **_blends(c),
-        **{f"{name}.live": c.is_live(name) for name, factor in FACTORS.items() if factor.live},
-        **{key: getattr(recipe, key) for key in ("method", "seed", "face", "size", "paste_back", "max_side")},
-        "motion": c.motion,
-        "others": c.others,
-    }
-
-
-def _blends(controls: Controls) -> dict[str, Any]:
-    """How far between its two sources each factor lies, as the page's slider and its line of keyframes."""
-    fields: dict[str, Any] = {}
-    for name in (name for name, factor in FACTORS.items() if factor.blends):
-        path = controls.path(name)
-        constant = len(path) == 1
-        fields |= {f"{name}.t": path[0][1] if constant else BLEND, f"{name}.path": "" if constant else path_text(path)}
-    return fields
-
-
 class Session:
     """Everything the handlers of the page call. One per process; safe to call from several threads.
 
@@ -179,17 +88,13 @@ class Session:
         self._running: set[_Work] = set()
         self._closed = threading.Event()
 
-    def methods(self) -> dict[str, tuple[str, ...]]:
-        """Method name -> its factors; the first is the page's default."""
+    def methods(self) -> tuple[str, ...]:
+        """The methods whose weights are here; the first is the page's default."""
         return self.engine.methods()
 
     def absent(self) -> dict[str, str]:
         """Method name -> what to do to have it, of those whose weights are not here."""
         return self.engine.absent()
-
-    def canonical(self, method: str) -> bool:
-        """Whether zero is a canonical position of the method's factors."""
-        return self.engine.canonical(method)
 
     def example_rows(self) -> list[dict[str, Any]]:
         """Fields of each one-click example, made of the files that lie in the examples folder; [] if there are none.
@@ -211,15 +116,9 @@ class Session:
         """Fields -> a checked `Request`. Raises ThgenError; see `read_fields`."""
         read = read_fields(fields, need_motion)
         methods = self.methods()
-        read["method"] = read["method"] or next(iter(methods))
-        if not isinstance(read["method"], str) or read["method"] not in methods:
-            if isinstance(read["method"], str) and (why := self.absent().get(read["method"])):
-                raise WeightsError(why)
-            raise MethodError(f"There is no method {shown(read['method'])}; choose one of: {', '.join(methods)}.")
-        given = (*read["drivers"], *read["toward"])
-        undriven = [f for f in given if "clip" not in FACTORS[f].drivers or f not in methods[read["method"]]]
-        if undriven:
-            raise ControlError(f"{FACTORS[undriven[0]].label} cannot be driven by a clip with {read['method']}.")
+        read.setdefault("method", methods[0])
+        if why := self.absent().get(read["method"]):
+            raise WeightsError(why)
         return Request(**read)
 
     def preview(self, fields: Mapping[str, Any]) -> np.ndarray:
@@ -322,7 +221,7 @@ class Session:
             "fps": result.fps,
             "elapsed": round(result.elapsed, 2),
         }
-        return Finished(video=out, info=info, recipe=request.recipe().to_dict())
+        return Finished(video=out, info=info, recipe=recipe_of(request))
 
     def _learn_speed(self, request: Request, update: Update) -> None:
         assert update.finished is not None

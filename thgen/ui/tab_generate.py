@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ import gradio as gr
 
 from thgen import recipe as recipes
 from thgen.errors import ControlError
-from thgen.schema import CONTROLS, MOTIONS, OTHERS
+from thgen.methods import METHODS
 from thgen.ui.endpoints import wire_api
+from thgen.ui.fields import all_controls, recipe_fields
 from thgen.ui.form import Form, build_controls, build_inputs
 from thgen.ui.links import read_query, write_query
 from thgen.ui.page import told, unprobed
-from thgen.ui.session import Finished, Session, Update, recipe_fields
+from thgen.ui.session import Finished, Session, Update
 
 # Events that only move values about: at once, without a spinner, and no part of the API.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -140,7 +141,7 @@ def _wire_preview(session: Session, form: Form, result: Result) -> None:
             return None, gr.HTML(error_html(told(error).message), visible=True)
 
     # A clip drives frames, not the still, and the voice moves nothing in it: they do not trigger it.
-    names = [k for k in form.widgets if k == "photo" or k in CONTROLS or k in ("method", "face")]
+    names = [k for k in form.widgets if k in ("photo", "more_photos", "method", "face") or k in all_controls()]
     gr.on(
         [form.widgets[name].change for name in names],  # type: ignore[attr-defined]
         still,
@@ -243,31 +244,35 @@ def _wire_form(
     def from_recipe(file: str | None) -> list[Any]:
         if file is None:
             raise ControlError("There is no recipe yet: choose the JSON file of one.")
-        fields = recipe_fields(recipes.load(file))
-        unknown = fields["method"] not in session.methods()
-        return [gr.skip() if name == "method" and unknown else fields[name] for name in form.settings]
+        fields = neutral | recipe_fields(recipes.load(file))
+        return [fields[name] for name in form.settings]
 
     def from_query(request: gr.Request) -> list[Any]:
         fields = read_query(dict(request.query_params), session.methods())
         return [fields.get(name, gr.skip()) for name in form.settings]
 
-    def show_factors(method: str) -> list[Any]:
-        declared = session.methods().get(method, ())
-        canonical = bool(declared) and session.canonical(method)
-        # Latents are taken as they are: relative and absolute are questions to factors with units. What is hidden goes
-        # back to neutral: a setting that the method does not know would be refused.
-        settings = [
-            gr.Radio(visible=True) if shown else gr.Radio(visible=False, value=options[0])
-            for shown, options in ((not canonical, MOTIONS), (canonical, OTHERS))
-        ]
-        return [*(gr.Column(visible=name in declared) for name in form.blocks), *settings]
+    def show(method: str, factor: str) -> dict[Any, Any]:
+        """What the method has, and its tab, wherever the change came from."""
+        known = METHODS.get(method)
+        return {} if known is None else {form.methods: gr.Tabs(selected=method), **form.shown(known, factor)}
 
     reset.click(restore, None, settings, **QUIET)
     load.upload(from_recipe, load, settings, preprocess=False, **QUIET)
     page.load(from_query, None, settings, **QUIET)
     method = form.widgets["method"]
-    shown = [*form.blocks.values(), form.widgets["motion"], form.widgets["others"]]
-    method.change(show_factors, method, shown, **QUIET)
+    shown = [
+        form.methods,
+        form.factors,
+        form.open_factor,
+        *form.factor_tabs.values(),
+        *(fold for fold, _ in form.folds),
+        *(form.widgets[name] for name in form.varying),
+    ]
+    method.change(show, [method, form.open_factor], shown, **QUIET)
+    for name, tab in form.method_tabs.items():
+        tab.select(_saying(name), None, method, **QUIET)
+    for name, tab in form.factor_tabs.items():
+        tab.select(_saying(name), None, form.open_factor, **QUIET)
     if examples is not None:
         data, rows = examples
         nothing = dict.fromkeys(form.widgets)  # an example replaces the clips of the one before
@@ -276,6 +281,10 @@ def _wire_form(
             return list((nothing | neutral | rows[index]).values())
 
         data.click(fill, data, list(form.widgets.values()), **QUIET)
+
+
+def _saying(text: str) -> Callable[[], str]:
+    return lambda: text
 
 
 def _wire_link(form: Form, link: gr.Button, text: gr.Textbox) -> None:

@@ -15,12 +15,13 @@ import socket
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from thgen.errors import WeightsError
+from thgen.errors import ControlError, WeightsError, shown
 from thgen.weights.manifest import BUNDLED, Entry, read_manifest, update_manifest
 
 if TYPE_CHECKING:
@@ -94,6 +95,42 @@ def load_network(
         if parameter.ndim == 4:  # a fifth less time on CPUs
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return network
+
+
+def device_of(name: torch.device | str | None) -> torch.device:
+    """The device of that name; None: the best there is. Raises ControlError for one that is not here."""
+    import torch
+
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name or best)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ControlError(f"There is no device {shown(name)} here; leave it out to use {best}.") from error
+    return device
+
+
+class Networks:
+    """Networks of one device, each loaded at the first call and then shared. Safe to use from several threads."""
+
+    def __init__(self, device: torch.device | str | None = "cpu", weights_dir: Path | None = None) -> None:
+        """device: None = the best there is; looked for when it is first needed."""
+        self._named = device
+        self._folder = weights_dir
+        self._loaded: dict[str, nn.Module] = {}
+        self._lock = threading.Lock()
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Raises ControlError for a device that is not here."""
+        return device_of(self._named)
+
+    def get(self, name: str) -> nn.Module:
+        """As `load_network`. Raises WeightsError, ControlError."""
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = load_network(name, self.device, self._folder)
+            return self._loaded[name]
 
 
 def describe(name: str, weights_dir: Path | None = None, hub: Hub | None = None) -> dict[str, Any]:

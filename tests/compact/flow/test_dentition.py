@@ -1,11 +1,13 @@
-"""Drawn teeth: as wide as teeth are, in two rows that meet, where the lips of a photo say."""
+"""Drawn teeth: real widths, two rows that meet, placed by the line of the closed lips."""
 
+import doctest
 import math
 
 import pytest
 import torch
 
-from thgen.compact.flow.dentition import CROWNS, Dentition, arch_length, bite_lift, drawn_rows
+from thgen.compact.flow import dentition as dentition_module
+from thgen.compact.flow.dentition import CROWN_WIDTHS, Dentition, arch_length, bite_lift, draw_rows
 from thgen.compact.flow.teeth import ARC, HEIGHT, TEETH_LAYER, WIDTH
 from thgen.compact.keypoint_rig import KeypointRig
 from thgen.nn.geometry import rotation_matrix
@@ -16,7 +18,7 @@ SCALE = 0.08  # crop half-widths per cm
 
 @pytest.fixture
 def rig() -> KeypointRig:
-    """68 points that fix the pose, lips that meet at y = -3.4, and two rows of six teeth on an arc behind them."""
+    """68 points that define the pose, lips that meet at y = -3.4, and two rows of six teeth on an arch behind them."""
     generator = torch.Generator().manual_seed(0)
     x = torch.tensor([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5])
     rows = [torch.stack([x, torch.full((6,), y), 10.8 - ARC * x**2], 1) for y in (-3.0, -3.9)]
@@ -34,30 +36,30 @@ def pixels(size: int) -> torch.Tensor:
     return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
 
 
-def seen(rig: KeypointRig, yaw: float = 0.0) -> torch.Tensor:
+def in_crop(rig: KeypointRig, yaw: float = 0.0) -> torch.Tensor:
     turned = rig.canonical @ rotation_matrix(torch.tensor([yaw, 0.0, 0.0])).T * SCALE
     return (turned * torch.tensor([1.0, -1.0, -1.0]))[None]
 
 
-def test_length_of_an_arch():
+def test_arch_length_is_the_length_of_a_polyline():
     steps = torch.linspace(0, 2, 20001)
     points = torch.stack([steps, ARC * steps**2], 1)
-    walked = (points[1:] - points[:-1]).norm(dim=1).sum()
-    assert float(arch_length(torch.tensor(2.0))) == pytest.approx(float(walked), rel=1e-3)
+    length = (points[1:] - points[:-1]).norm(dim=1).sum()
+    assert float(arch_length(torch.tensor(2.0))) == pytest.approx(float(length), rel=1e-3)
 
 
-def test_front_teeth_are_as_wide_as_teeth_are():
-    row = drawn_rows()[0]
+def test_the_first_tooth_has_its_width():
+    row = draw_rows()[0]
     assert row.min() >= 0 and row.max() <= 1 + 1e-6
     high = round((1 - 0.5 / HEIGHT) / 2 * row.shape[1])  # half a centimetre above the edges
     line, step = row[1, high], 2 * WIDTH / row.shape[2]
     dips = [i for i in range(1, len(line) - 1) if line[i] < line[i - 1] and line[i] <= line[i + 1] and line[i] > 0.1]
     first = min(((i + 0.5) * step - WIDTH for i in dips if (i + 0.5) * step - WIDTH > 0.3), key=abs)
-    assert float(arch_length(torch.tensor(first))) == pytest.approx(CROWNS[0][0], abs=0.04)
+    assert float(arch_length(torch.tensor(first))) == pytest.approx(CROWN_WIDTHS[0][0], abs=0.04)
 
 
-def test_gums_are_redder_than_teeth_and_the_mouth_between_rows_is_free():
-    upper, lower = drawn_rows()
+def test_gums_are_redder_than_teeth_and_rows_do_not_cross_their_edges():
+    upper, lower = draw_rows()
     middle, half = upper.shape[2] // 2 + 12, upper.shape[1] // 2
     gum, tooth = upper[:, half - 44, middle], upper[:, half - 15, middle]
     assert gum[0] / gum[2] > 1.4 > 1.2 > tooth[0] / tooth[2]
@@ -65,9 +67,9 @@ def test_gums_are_redder_than_teeth_and_the_mouth_between_rows_is_free():
 
 
 @pytest.mark.parametrize("yaw", [0.0, 20.0])
-def test_edges_hang_where_the_lips_meet(rig, yaw):
-    target, dentition, size = seen(rig, yaw), Dentition(), 256
-    lift = bite_lift(rig, rig.unpose(seen(rig)), torch.zeros(1, len(COEFFICIENTS)))
+def test_the_upper_edge_lies_below_the_line_of_the_lips(rig, yaw):
+    target, dentition, size = in_crop(rig, yaw), Dentition(), 256
+    lift = bite_lift(rig, rig.unpose(in_crop(rig)), torch.zeros(1, len(COEFFICIENTS)))
     drawn = dentition(rig, target, lift, pixels(size))[0]
     assert drawn.shape == (4, size, size) and bool((drawn[:3] <= drawn[3:] + 1e-5).all())
     front = 10.8 * SCALE * math.sin(math.radians(yaw))
@@ -79,7 +81,7 @@ def test_edges_hang_where_the_lips_meet(rig, yaw):
 
 
 def test_the_upper_row_hides_the_lower_one(rig):
-    target, dentition = seen(rig), Dentition()
+    target, dentition = in_crop(rig), Dentition()
     both = dentition(rig, target, torch.zeros(1, 2), pixels(128))
     upper = dentition(rig, target, torch.tensor([[0.0, 50.0]]), pixels(128))
     covered = upper[:, 3:] > 0.999
@@ -93,3 +95,8 @@ def test_a_head_without_teeth_shows_none():
     assert Dentition()(rig, target, torch.zeros(2, 2), pixels(16)).abs().max() == 0
     posed = rig.unpose(target)
     assert bite_lift(rig, posed, torch.zeros(2, len(COEFFICIENTS))).shape == (2, 2)
+
+
+def test_examples_in_the_docstrings():
+    result = doctest.testmod(dentition_module)
+    assert result.attempted and not result.failed

@@ -1,18 +1,19 @@
-"""Flow by keypoints: what is said at a keypoint happens there, and layers cover one another."""
+"""Flow from keypoints, its layers, and the generator that corrects it and paints."""
 
 import copy
+import doctest
 import math
 
 import pytest
 import torch
 
+from thgen.compact.flow import openings
 from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
 from thgen.compact.flow.network import BASE, FLOW_SIZE, MOTION, GuidedFlow
 from thgen.compact.flow.openings import FAR, open_share, polygon_distance
 from thgen.compact.flow.teeth import ARC, TEETH_LAYER
 from thgen.nn.geometry import to_head_axes
-from thgen.nn.sampling import warp
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
 
 NO_TEETH = Bite(torch.ones(1, 3, 1, 1), torch.zeros(1, 2), torch.zeros(1), torch.zeros(1))
@@ -22,35 +23,12 @@ def square(side: float) -> torch.Tensor:
     return torch.tensor([[[-side, -side], [side, -side], [side, side], [-side, side]]])
 
 
-@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
-def test_no_flow_is_the_same_picture(mode):
-    image = torch.rand(1, 3, 32, 32)
-    assert torch.allclose(warp(image, torch.zeros(1, 2, 32, 32), mode), image, atol=1e-5)
+def test_examples_in_the_docstrings():
+    result = doctest.testmod(openings)
+    assert result.attempted and not result.failed
 
 
-def test_bicubic_keeps_detail_that_bilinear_blurs():
-    wave = torch.sin(torch.arange(64) * 1.2).expand(1, 1, 64, 64)
-    half_a_pixel = torch.full((1, 2, 64, 64), 1 / 64)
-    energy = {m: warp(wave, half_a_pixel, m)[..., 8:-8].std() for m in ("bilinear", "bicubic")}
-    assert energy["bilinear"] < 0.9 * wave.std() < energy["bicubic"]
-
-
-def test_a_window_is_a_part_of_the_whole():
-    image, flow = torch.rand(1, 3, 24, 24), 0.2 * torch.randn(1, 2, 24, 24)
-    window = slice(3, 20), slice(5, 9)
-    part = warp(image, flow[(..., *window)], "bicubic", "reflection", window)
-    assert torch.allclose(part, warp(image, flow, "bicubic", "reflection")[(..., *window)], atol=1e-6)
-
-
-def test_flow_points_from_output_to_photo():
-    image = torch.zeros(1, 1, 8, 8)
-    image[0, 0, 3, 6] = 1
-    flow = torch.zeros(1, 2, 8, 8)
-    flow[:, 0] = 2 * 2 / 8  # two pixels to the right
-    assert warp(image, flow)[0, 0, 3, 4] == pytest.approx(1)
-
-
-def test_polygon_has_its_area_and_is_empty_inside_out():
+def test_a_polygon_has_its_area_and_is_empty_when_it_is_inside_out():
     distance = polygon_distance(square(0.5), torch.tensor(1.0), 64)
     assert (distance > 0).float().mean() == pytest.approx(0.25, abs=0.01)
     assert distance[0, 0, 32, 32] == pytest.approx(0.5, abs=0.03)
@@ -59,13 +37,13 @@ def test_polygon_has_its_area_and_is_empty_inside_out():
     assert polygon_distance(square(0.5).flip(1), torch.tensor(1.0), 64).max() <= 0
 
 
-def test_keypoints_that_stay_give_no_flow(generator, keypoints):
+def test_without_motion_the_flow_is_zero(generator, keypoints):
     coarse = generator.coarse(keypoints, keypoints)
     assert coarse.flow.shape == (1, 2, FLOW_SIZE, FLOW_SIZE)
     assert coarse.flow.abs().max() < 1e-5
 
 
-def test_shifted_keypoints_carry_the_face_and_not_the_background(generator, keypoints):
+def test_a_shift_of_the_keypoints_moves_the_face_and_not_the_background(generator, keypoints):
     target = keypoints + torch.tensor([0.1, 0.0, 0.0])
     coarse = generator.coarse(keypoints, target)
     nose = ((target[0, 30, :2] + 1) / 2 * FLOW_SIZE).long()
@@ -75,7 +53,7 @@ def test_shifted_keypoints_carry_the_face_and_not_the_background(generator, keyp
 
 
 def test_places_between_keypoints_that_lie_far_apart_move_with_them(generator, keypoints):
-    """The cheek that a turned head brings into view is drawn out: no holes that stand still between its keypoints."""
+    """The cheek of a turned head stretches: between its keypoints there are no gaps without motion."""
     rig, spread = generator.rig, copy.deepcopy(generator.coarse)
     with torch.no_grad():
         spread.log_width.fill_(math.log(0.012))  # kernels much narrower than the gaps
@@ -88,8 +66,8 @@ def test_places_between_keypoints_that_lie_far_apart_move_with_them(generator, k
     assert (flow < -0.08).float().mean() > 0.97
 
 
-def test_one_keypoint_that_is_wrong_does_not_cut_out_a_disc(generator, keypoints):
-    """Even with kernels that training made needles: between neighbours on the skin the flow is their average."""
+def test_one_wrong_keypoint_does_not_move_a_disc(generator, keypoints):
+    """Even if training made the kernels very narrow, the flow between neighbours on the skin is their average."""
     net = copy.deepcopy(generator)
     with torch.no_grad():
         net.coarse.log_width.fill_(-20)
@@ -99,11 +77,11 @@ def test_one_keypoint_that_is_wrong_does_not_cut_out_a_disc(generator, keypoints
     flow = net.coarse(keypoints, target).flow[0]
     x, y = (((target[0, wrong, k] + 1) / 2 * FLOW_SIZE).long() for k in range(2))
     step = (flow[:, y, x + 2] - flow[:, y, x]).norm()
-    assert flow[0, y, x] < -0.02, "it pulls"
-    assert step < 0.35 * flow[:, y, x].norm(), "and lets go slowly"
+    assert flow[0, y, x] < -0.02, "the keypoint has an effect"
+    assert step < 0.35 * flow[:, y, x].norm(), "which falls slowly with distance"
 
 
-def test_a_closing_lid_moves_as_skin_not_as_the_still_iris(generator, keypoints):
+def test_a_closing_lid_moves_as_skin_and_not_as_the_iris(generator, keypoints):
     rig = generator.rig
     change = torch.zeros(1, len(COEFFICIENTS))
     change[:, COEFFICIENT_INDEX["eyeBlink_L"]] = 1.0
@@ -115,7 +93,7 @@ def test_a_closing_lid_moves_as_skin_not_as_the_still_iris(generator, keypoints)
     assert opened.opening[0, 0, centre[1], centre[0]] > 0.9
     assert shut.opening[0, 0, centre[1], centre[0]] < 0.6
     lid = keypoints[0, 43, 1] - closed[0, 43, 1]  # how far the lid came down: negative
-    assert shut.flow[0, 1, centre[1], centre[0]] < 0.4 * lid, "what covers the pupil comes from above"
+    assert shut.flow[0, 1, centre[1], centre[0]] < 0.4 * lid, "the skin over the pupil comes from above"
     assert torch.allclose(opened.flow, shut.flow * 0, atol=1e-5)
     other = ((keypoints[0, 69, :2] + 1) / 2 * FLOW_SIZE).long()
     assert shut.flow[0, :, other[1], other[0]].abs().max() < 0.01, "the other eye does not move"
@@ -125,11 +103,11 @@ def test_coarse_flow_hardly_depends_on_the_size_it_is_evaluated_at(generator, ke
     target = keypoints * torch.tensor([1.05, 1.0, 1.0])
     small, large = (generator.coarse(keypoints, target, s).flow for s in (128, 256))
     shrunk = torch.nn.functional.avg_pool2d(large, 2)
-    # Where a keypoint's kernel is narrower than a pixel the two differ a little.
+    # The two differ a little where a kernel is narrower than a pixel.
     assert (shrunk - small).abs().mean() < 0.002
 
 
-def test_output_has_the_size_of_the_crop_and_every_parameter_learns(generator, keypoints):
+def test_output_has_the_size_of_the_crop_and_every_parameter_gets_a_gradient(generator, keypoints):
     photo, full = torch.rand(2, 3, BASE, BASE) * 2 - 1, torch.rand(2, 3, 320, 320) * 2 - 1
     points = keypoints.expand(2, -1, -1)
     net = GuidedFlow(**{k: v for k, v in generator.config.items() if k != "class"})
@@ -137,13 +115,13 @@ def test_output_has_the_size_of_the_crop_and_every_parameter_learns(generator, k
     out = net(photo, points, points + 0.02 * torch.randn_like(points), torch.randn(2, MOTION), full)
     assert out.image.shape == full.shape and out.paint.shape == photo.shape
     net(photo, points, points + 0.02, torch.randn(2, MOTION)).image.square().mean().backward()
-    learning = {n: p for n, p in net.named_parameters() if n != "teeth.picture"}  # that head has no teeth
+    learning = {n: p for n, p in net.named_parameters() if n != "teeth.picture"}  # this head has no teeth
     dead = [n for n, p in learning.items() if p.grad is None]
     assert not dead
     assert all(torch.isfinite(p.grad).all() for p in learning.values())
 
 
-def test_the_background_is_the_photo_where_the_head_is_not(generator):
+def test_outside_of_the_head_the_photo_does_not_change(generator):
     full = torch.rand(1, 3, 64, 64)
     coarse = None
     flow = torch.full((1, 2, 64, 64), 0.3)
@@ -153,11 +131,11 @@ def test_the_background_is_the_photo_where_the_head_is_not(generator):
     assert not torch.allclose(GuidedFlow.compose(full, flow, paint, keep, here, coarse).image, full)
 
 
-def test_teeth_that_the_photo_shows_are_kept_and_the_rest_of_the_mouth_is_painted(generator, keypoints):
+def test_teeth_in_the_photo_stay_and_the_rest_of_the_mouth_is_painted(generator, keypoints):
     net = copy.deepcopy(generator)
     net.to_maps.weight.zero_()
-    net.to_maps.bias.fill_(-30.0)  # what is painted is dark
-    net.to_maps.bias[12:16] = -5.0  # and the photo's pixels are not trusted
+    net.to_maps.bias.fill_(-30.0)  # painted pixels are black
+    net.to_maps.bias[12:16] = -5.0  # the pixels of the photo are not trusted
     net.to_flow.weight.zero_()
     net.to_flow.bias.zero_()
     jaw = torch.zeros(1, len(COEFFICIENTS))
@@ -173,10 +151,10 @@ def test_teeth_that_the_photo_shows_are_kept_and_the_rest_of_the_mouth_is_painte
         scene = PhotoLayers(maps + 1, maps, mouth, photo, photo, maps, NO_TEETH, torch.zeros(1, 2, 64, 64), maps)
         out = net(photo, opened, opened, torch.zeros(1, MOTION), photo, scene=scene).image.clamp(-1, 1)
         assert (out[:, :1][inside] - expected).abs().max() < 0.05
-        assert out[0, 0, BASE // 4, BASE // 2] == -1, "a cheek is painted, whatever the mouth shows"
+        assert out[0, 0, BASE // 4, BASE // 2] == -1, "a cheek is painted in both cases"
 
 
-def test_lips_that_close_come_each_from_its_own_side(generator, keypoints):
+def test_each_closing_lip_comes_from_its_own_side(generator, keypoints):
     rig = generator.rig
     jaw, rest = torch.zeros(1, len(COEFFICIENTS)), torch.zeros(1, 3)
     jaw[:, COEFFICIENT_INDEX["jawOpen"]] = 0.6
@@ -187,11 +165,11 @@ def test_lips_that_close_come_each_from_its_own_side(generator, keypoints):
     column, row = (((line + 1) / 2 * size).long()).tolist()
     upper, lower = (float(opened[0, n, 1] - keypoints[0, n, 1]) for n in (62, 66))
     assert lower > 0.06 > 3 * abs(upper)
-    assert down[row - 2, column] < 0.25 * lower, "above the line the lower lip says nothing"
-    assert down[row + 2, column] > 0.7 * lower, "below it the upper one does not"
+    assert down[row - 2, column] < 0.25 * lower, "above the line the lower lip has no effect"
+    assert down[row + 2, column] > 0.7 * lower, "below it the upper lip has none"
 
 
-def test_what_lies_beyond_the_crop_is_its_mirror_image_not_its_last_row_drawn_out():
+def test_beyond_the_crop_lies_its_mirror_image():
     full = torch.arange(64.0).view(1, 1, 64, 1).expand(1, 3, 64, 64) / 32 - 1
     flow, maps = torch.zeros(1, 2, 64, 64), torch.full((1, 1, 64, 64), 30.0)
     flow[:, 1] = -2 * 10 / 64  # ten rows from above
@@ -199,7 +177,7 @@ def test_what_lies_beyond_the_crop_is_its_mirror_image_not_its_last_row_drawn_ou
     assert torch.allclose(picture[0, 0, :10, 5], full[0, 0, :10, 5].flip(0), atol=1e-4)
 
 
-def test_a_lid_that_closes_shows_skin_and_an_open_eye_does_not(generator, keypoints):
+def test_a_closing_lid_shows_skin_and_an_open_eye_does_not(generator, keypoints):
     net = copy.deepcopy(generator).eval()
     rest = torch.zeros(1, 2, 2), torch.zeros(1, 3)
     shut = torch.zeros(1, len(COEFFICIENTS))
@@ -214,12 +192,12 @@ def test_a_lid_that_closes_shows_skin_and_an_open_eye_does_not(generator, keypoi
         for target in (closed, keypoints)
     )
     assert (blinked[0, :, above : y - 1, x] < -0.5).any(), "skin"
-    assert (still[0] > 0.5).all(), "nobody blinks"
-    assert (blinked[0, :, 5, 5] > 0.5).all(), "a corner has no lids"
+    assert (still[0] > 0.5).all(), "the eyes are open"
+    assert (blinked[0, :, 5, 5] > 0.5).all(), "the corner of the crop has no lids"
 
 
 def with_teeth(generator, keypoints):
-    """The generator and keypoints of a head with two rows of teeth behind its lips, in the place of other keypoints."""
+    """The generator and keypoints with two rows of teeth behind the lips, which replace other keypoints."""
     net, points = copy.deepcopy(generator).eval(), keypoints.clone()
     rig = net.rig
     free = torch.ones_like(rig.layer, dtype=torch.bool)
@@ -236,10 +214,10 @@ def with_teeth(generator, keypoints):
     return net, points
 
 
-def test_a_mouth_that_opens_shows_teeth_where_the_photo_shows_none(generator, keypoints):
+def test_an_opening_mouth_shows_drawn_teeth_if_the_photo_shows_none(generator, keypoints):
     net, keypoints = with_teeth(generator, keypoints)
     net.to_maps.weight.zero_()
-    net.to_maps.bias.fill_(-30.0)  # all that is painted is black, and only that is shown
+    net.to_maps.bias.fill_(-30.0)  # painted pixels are black, and all pixels are painted
     jaw, still = torch.zeros(1, len(COEFFICIENTS)), torch.zeros(1, 3)
     posed = net.rig.unpose(keypoints)
     jaw[:, COEFFICIENT_INDEX["jawOpen"]] = 0.8
@@ -250,15 +228,15 @@ def test_a_mouth_that_opens_shows_teeth_where_the_photo_shows_none(generator, ke
     light = torch.tensor([0.9, 0.8, 0.6]).reshape(1, 3, 1, 1)
     lift = bite_lift(net.rig, posed, torch.zeros(1, len(COEFFICIENTS)))
 
-    def look(target, hidden):
+    def image_of(target, hidden):
         bite = Bite(light, lift, torch.full((1,), hidden), net.rig.lip_gap(posed.shape))
         scene = PhotoLayers(maps + 1, maps, maps, photo, photo, maps, bite, torch.zeros(1, 2, 64, 64), maps)
         return net(photo, keypoints, target, torch.zeros(1, MOTION), photo, scene=scene).image
 
-    bare, shown = look(opened, 0.0), look(opened, 1.0)
+    bare, shown = image_of(opened, 0.0), image_of(opened, 1.0)
     changed = (shown - bare).abs().amax((0, 1)) > 0.2
     assert changed.sum() > 30 and not (changed & ~torch.nn.functional.max_pool2d(
-        inside[None, None].float(), 15, 1, 7)[0, 0].bool()).any(), "teeth stay behind the lips"  # fmt: skip
+        inside[None, None].float(), 15, 1, 7)[0, 0].bool()).any(), "teeth lie behind the lips"  # fmt: skip
     brightest = shown[0, :, changed].amax(1)
-    assert brightest[0] > brightest[1] > brightest[2] > -0.2, "in the light of the photo"
-    assert (look(keypoints, 1.0) - look(keypoints, 0.0)).abs().max() < 1e-6, "a photo at rest stays itself"
+    assert brightest[0] > brightest[1] > brightest[2] > -0.2, "the teeth have the light of the photo"
+    assert (image_of(keypoints, 1.0) - image_of(keypoints, 0.0)).abs().max() < 1e-6, "a photo at rest does not change"

@@ -48,7 +48,7 @@ def test_uint8_and_float_agree(pair: tuple[np.ndarray, np.ndarray]) -> None:
     assert ssim(image, reference) == pytest.approx(ssim(image / 255, reference / 255))
 
 
-def test_a_full_mask_is_no_mask_and_others_see_only_their_part(pair: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_full_mask_is_no_mask_and_other_masks_limit_the_comparison(pair: tuple[np.ndarray, np.ndarray]) -> None:
     _, reference = pair
     image = reference.copy()
     image[:, 64:] = 255 - image[:, 64:]
@@ -61,7 +61,7 @@ def test_a_full_mask_is_no_mask_and_others_see_only_their_part(pair: tuple[np.nd
     assert psnr(image, reference, everything) == pytest.approx(psnr(image, reference))
 
 
-def test_what_cannot_be_compared_is_refused(pair: tuple[np.ndarray, np.ndarray]) -> None:
+def test_pictures_of_different_sizes_and_empty_masks_are_refused(pair: tuple[np.ndarray, np.ndarray]) -> None:
     image = pair[0]
     with pytest.raises(ValueError, match="of one size"):
         psnr(image, image[:50])

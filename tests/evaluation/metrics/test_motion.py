@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from scipy.stats import pearsonr
 
 from thgen.evaluation.metrics import motion
-from thgen.schema import ACTION_UNITS, COEFFICIENT_INDEX
+from thgen.facs import intensities_of
+from thgen.schema import ACTION_UNITS, AU_MAX, COEFFICIENT_INDEX
 
 
 @pytest.fixture
@@ -61,15 +63,34 @@ def test_gaze_error_is_the_angle_between_lines_of_sight() -> None:
     assert motion.gaze_error(np.array([[10.0, 0]]), np.array([[0.0, 0]])) == pytest.approx(10)
 
 
-def test_action_units_of_a_known_expression() -> None:
-    coefficients = np.zeros(57)
-    coefficients[COEFFICIENT_INDEX["mouthSmile_L"]] = 1
-    coefficients[COEFFICIENT_INDEX["mouthSmile_R"]] = 0.5
-    coefficients[COEFFICIENT_INDEX["mouthRollUpper"]] = 0.4
-    units = dict(zip(ACTION_UNITS, motion.action_units(coefficients), strict=True))
-    assert units[12] == pytest.approx(3.75)
-    assert units[28] == pytest.approx(1.0)
-    assert sum(units.values()) == pytest.approx(4.75)
+def test_action_unit_error_is_in_intensities() -> None:
+    true, predicted = np.zeros((3, 57)), np.zeros((3, 57))
+    predicted[:, COEFFICIENT_INDEX["mouthSmile_L"]] = 1  # one side of AU12: half of its intensity
+    errors = dict(zip(ACTION_UNITS, motion.action_unit_error(predicted, true), strict=True))
+    assert errors.pop(12) == pytest.approx(AU_MAX / 2)
+    assert not any(errors.values())
+
+
+def test_correlation_of_action_units_against_scipy() -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.uniform(0, 1, (2, 30, 57))
+    expected = [pearsonr(x, y).statistic for x, y in zip(intensities_of(a).T, intensities_of(b).T, strict=True)]
+    assert np.allclose(motion.action_unit_correlation(a, b), expected)
+    assert np.isnan(motion.action_unit_correlation(0 * a, b)).all()
+
+
+def test_lip_gap_is_in_percent_of_the_distance_between_the_eyes() -> None:
+    points = np.zeros((1, 68, 2))
+    points[0, 36], points[0, 45] = (-1, 0), (1, 0)
+    points[0, [65, 66, 67]] = (0, 0.5)
+    assert motion.lip_gap(points) == pytest.approx([25])
+
+
+def test_mean_deviation_worked_example() -> None:
+    """Two clips of two frames; each frame is 5 and 1 away from the mean of its clip."""
+    clips = [np.array([[0.0, 0.0], [6.0, 8.0]]), np.array([[1.0, 0.0], [3.0, 0.0]])]
+    assert motion.mean_deviation(clips) == pytest.approx((5 + 1) / 2)
+    assert motion.mean_deviation([np.ones((4, 3))]) == 0
 
 
 def test_flow_error_is_percent_of_the_half_width_and_obeys_its_mask() -> None:

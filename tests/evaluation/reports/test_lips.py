@@ -1,4 +1,4 @@
-"""Scores of lips."""
+"""The table of lips: held-out voices and recordings."""
 
 import json
 
@@ -12,39 +12,10 @@ from thgen.evaluation.reports import lips as L
 from thgen.schema import SAMPLE_RATE
 
 
-def test_quiet_frames_are_the_long_silences():
-    samples = 0.1 * np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE)
-    samples[8000:24000] = 0
-    samples[4000:5200] = 0  # 75 ms, as in a plosive
-    quiet = L.quiet_frames(samples, 50)
-    assert quiet[13:37].all() and quiet.sum() <= 26
-
-
-def test_opening_in_silence_is_a_share_of_the_speaking_range():
-    opening, quiet = np.tile([0.0, 10.0], 50), np.zeros(100, bool)
-    quiet[40:60] = True
-    opening[quiet] = 0.5
-    assert L.silence_opening(opening, quiet)["mean"] == pytest.approx(5.0)
-    assert np.isnan(L.silence_opening(opening, np.zeros(100, bool))["mean"])
-
-
-def test_the_judge_hears_phones_and_sees_lips():
-    pytest.importorskip("pocketsphinx")
-    pytest.importorskip("espeakng_loader")
-    from thgen.synth.voice.speech import Voice, speak
-
-    said = speak("My mother bought a big blue map. Papa may buy both of them.", Voice("en-us", rate=140))
-    judged = L.phone_judge(said.samples, said.lips())
-    assert judged["closed_closing"] > judged["closed_open_vowels"] + 0.2
-    assert judged["opening_open_vowels"] > judged["opening_closing"] + 1
-    still = L.phone_judge(said.samples, np.zeros_like(said.lips()))
-    assert still["opening_open_vowels"] == 0 and still["closed_open_vowels"] == 1
-
-
 @pytest.mark.parametrize(("voices", "splits"), [("espeak", 2), ("all", 3)])
 @pytest.mark.parametrize("installed", [True, False])
 def test_held_out_sets_are_those_of_the_voices_asked_for(voices, splits, installed, monkeypatch):
-    """Whatever is installed: rows do not come and go with the machine."""
+    """The rows do not depend on what this machine has installed."""
     asked = []
 
     def clip(seed, seconds, split, clean, voices):
@@ -63,18 +34,32 @@ def test_held_out_sets_are_those_of_the_voices_asked_for(voices, splits, install
 def test_voices_that_are_missing_are_told_before_anything_is_measured(tmp_path, capsys):
     with recorded_voices(False):
         assert main(["evaluate", "lips", "--voices", "all", "--out", str(tmp_path)]) == 2
-    told = capsys.readouterr().err
-    assert told.count("package-of-") == 15, "all of the set, not the first that is drawn"
+    said = capsys.readouterr().err
+    assert said.count("package-of-") == 15, "all of the set, not the first that is drawn"
     assert not list(tmp_path.iterdir())
 
 
-def test_the_report_says_which_voices_were_heard(tmp_path, monkeypatch):
-    monkeypatch.setattr(L, "held_out", lambda model, clips, voices: {"heard": {voices: 1.0}})
-    for words, told in (([], "espeak"), (["--voices", "all"], "all")):
-        with recorded_voices(True):
-            assert main(["evaluate", "lips", "--out", str(tmp_path), *words]) == 0
-        report = json.loads((tmp_path / "lips.json").read_text())
-        assert report["voices"] == told and report["held_out"] == {"heard": {told: 1.0}}
+@pytest.mark.weights
+@pytest.mark.parametrize(("words", "voices"), [([], "espeak"), (["--voices", "all"], "all")])
+def test_the_report_says_which_voices_were_measured(words, voices, tmp_path, monkeypatch):
+    scores = {"opening": 0.8, "closed_recall": 0.9, "closed_false": 0.1, "opening_error": 1.5, "jawOpen": 0.7}
+    monkeypatch.setattr(L, "held_out", lambda model, clips, voices: {voices: scores})
+    with recorded_voices(True):
+        assert main(["evaluate", "lips", "--out", str(tmp_path), *words]) == 0
+    report = json.loads((tmp_path / "lips.json").read_text())
+    assert report["settings"]["voices"] == voices
+    assert report["rows"][0] == {"held-out set": voices, "opening, r": 0.8, "closures found, %": 90,
+                                 "open taken for closed, %": 10, "opening error, %": 1.5}  # fmt: skip
+    assert report["details"]["held_out"] == {voices: scores}, "the JSON holds every score"
+
+
+def test_recordings_have_a_table_of_their_own():
+    phones = {f"opening_{kind}": 1.0 for kind in ("open_vowels", "narrow_vowels", "other_consonants", "closing",
+                                                  "silence")}  # fmt: skip
+    scores = {"silence_opening_%": {"mean": 3.0, "worst": 7.0}, "phones": {**phones, "closed_closing": 0.75}}
+    text = L.report_of({}, {"a.wav": scores}, 0, "espeak").markdown()
+    assert "| a.wav | 3.00 | 7.00 | 1.00 | 1.00 | 1.00 | 1.00 | 1.00 | 75.00 |" in text
+    assert not L.report_of({}, {}, 0, "espeak").parts
 
 
 def test_a_plot_is_written(tmp_path):

@@ -1,11 +1,11 @@
-"""Overlaps against a worked example; what is drawn lies where it was seen."""
+"""Overlaps against a worked example; colours lie where the segments are."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from thgen.evaluation.reports.segments import COLOURS, drawn, measure, rows_of, segments
+from thgen.evaluation.reports.segments import COLOURS, TINT, measure, rows_of, segments, tinted
 from thgen.schema import SEGMENTS
 from thgen.synth.head.ellipsoid import ellipsoid_head
 
@@ -36,9 +36,9 @@ def test_segments_lie_where_the_crop_shows_them():
     crop[:, :100, :100] = 255
     classes = segments(Threshold(), crop, torch.device("cpu"))[0]
     assert (classes[:31, :31] == SEGMENTS.index("hair")).all() and (classes[33:] == 0).all()
-    tinted = drawn(crop[0], classes)
-    assert (tinted[120:, 120:] == 0).all(), "the background stays as it is"
-    assert np.allclose(tinted[50, 50], 255 * 0.55 + COLOURS[SEGMENTS.index("hair")] * 0.45, atol=1)
+    shown = tinted(crop[0], classes)
+    assert (shown[120:, 120:] == 0).all(), "the background is not tinted"
+    assert np.allclose(shown[50, 50], 255 * (1 - TINT) + COLOURS[SEGMENTS.index("hair")] * TINT, atol=1)
 
 
 def test_renders_are_measured_pixel_by_pixel():

@@ -1,4 +1,4 @@
-"""Every stage of PD-FGC on a few small clips: what it moves, what it leaves, what its losses see."""
+"""Every stage of PD-FGC on a few small clips: the modules that it updates, its exports, its losses and its data."""
 
 import argparse
 from dataclasses import replace
@@ -11,21 +11,22 @@ from safetensors.torch import load_file
 
 from thgen.audio.mel import mel_spectrogram, mel_windows
 from thgen.cli import render as cli
-from thgen.compact import frozen_generator as pictures
+from thgen.compact import frozen_generator
 from thgen.compact.frozen_generator import FrozenGenerator
 from thgen.compact.generator import targets
 from thgen.compact.motion_head import GAZE, PLACE, SHAPE, TURN, FaceState, MotionHead
+from thgen.methods.pd_fgc import encoder_stages, stages
 from thgen.methods.pd_fgc.encoder_stages import VIEWS
 from thgen.methods.pd_fgc.networks import AudioLip, Motion
-from thgen.methods.pd_fgc.stages import Expression
+from thgen.methods.pd_fgc.stage_presets import Codes, CompactStage, PaperStage
 from thgen.nn.coefficients import place
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS
 from thgen.training import checkpoint as ckpt
 from thgen.training.config import load_stage, preset_of, read_stages
-from thgen.training.data.samples import moments
+from thgen.training.data.samples import Clip
 from thgen.training.data.store import ClipStore
 from thgen.training.loop import RunOptions, Trainer, train
-from thgen.training.task import build_task, players_of
+from thgen.training.task import build_task, imported, optimizers_of
 from thgen.weights.manifest import read_manifest
 
 pytest.importorskip("espeakng_loader")
@@ -38,7 +39,7 @@ MODEL = {
 }  # fmt: skip
 HEAD = {"head": {"hidden": 16, "layers": 1}}
 STYLE = {"style": {"channels": [8, 8, 8, 8, 8, 4], "start": 4}}  # 4 -> 128
-MOVED = {
+UPDATED = {
     "1": {"appearance", "motion", "painter0", "discriminator"},
     "2a": {"lip", "audio"},
     "2b": {"eye"},
@@ -74,7 +75,7 @@ def config(talk, stage: str, preset: str = "compact", **changes):
 
 
 @pytest.mark.parametrize("preset", ["compact", "paper"])
-@pytest.mark.parametrize("stage", MOVED)
+@pytest.mark.parametrize("stage", UPDATED)
 def test_two_steps_change_exactly_the_modules_of_the_stage(talk, tmp_path, stage, preset):
     chosen = config(talk, stage, preset)
     chosen = replace(chosen, losses={n: replace(w, start=0, weight=w.weight or 1.0) for n, w in chosen.losses.items()})
@@ -82,10 +83,10 @@ def test_two_steps_change_exactly_the_modules_of_the_stage(talk, tmp_path, stage
     after = ckpt.read_tensors(outcome.checkpoint / "modules.safetensors", torch.device("cpu"))
     before = _before(chosen)
     changed = {key.partition("/")[0] for key, value in after.items() if not torch.equal(value, before[key])}
-    assert changed == MOVED[stage]
+    assert changed == UPDATED[stage]
 
 
-def test_before_pictures_are_drawn_the_discriminator_rests(talk, tmp_path):
+def test_before_pictures_are_generated_the_discriminator_stays(talk, tmp_path):
     chosen = config(talk, "1", **{"data.pictures_from": 100})
     outcome = train(chosen, RunOptions(runs=tmp_path / "runs", weights=tmp_path / "weights", export=False, cpu=True))
     after = ckpt.read_tensors(outcome.checkpoint / "modules.safetensors", torch.device("cpu"))
@@ -105,14 +106,14 @@ def test_a_config_names_the_stages_of_the_paper_in_order():
     for preset in ("compact", "paper"):
         name = preset_of("pd_fgc", preset)
         stages = read_stages(name)
-        assert list(stages) == ["1", "2a", "2b", "2c", "3", "3b"] == list(MOVED)
+        assert list(stages) == ["1", "2a", "2b", "2c", "3", "3b"] == list(UPDATED)
         starts = [stage.get("init", "") for stage in stages.values()]
         assert starts == ["", "1", "2a", "2b", "2c", "3"], "each goes on from the one before"
     assert preset_of("pd_fgc") == "pd_fgc.compact" and preset_of("rig") == "rig"
 
 
 def test_rates_of_the_paper():
-    stages = {s: load_stage("pd_fgc.paper", s) for s in MOVED}
+    stages = {s: load_stage("pd_fgc.paper", s) for s in UPDATED}
     assert stages["1"].lr == {"generator": 5e-5, "discriminator": 5e-6} and stages["1"].batch_size == 24
     assert stages["1"].schedule == {"every": 80000, "factor": 0.5}
     assert stages["2a"].lr == 1e-5 and stages["2a"].schedule == {"every": 200000, "factor": 0.93}
@@ -128,7 +129,7 @@ EXPORTED = {"1": {"appearance", "motion"}, "2a": {"motion", "audio"}, "2b": {"mo
 
 
 @pytest.mark.parametrize("preset", ["compact", "paper"])
-@pytest.mark.parametrize("stage", MOVED)
+@pytest.mark.parametrize("stage", UPDATED)
 def test_a_stage_exports_only_networks_that_it_trains(talk, stage, preset):
     task = build_task(config(talk, stage, preset))
     painter = "head" if preset == "compact" else "generator"
@@ -188,27 +189,27 @@ class Poisoned(ClipStore):
 
 def terms_of(task, store, monkeypatch) -> dict[str, torch.Tensor]:
     """All losses of a stage on one batch of these clips."""
-    if task.kept:  # its labels of single frames, as if they were not kept
-        monkeypatch.setattr(task.kept, "truth", moments)
+    if task.cache:  # labels of single frames, as if there were no cache
+        monkeypatch.setattr(task.cache, "truth", Clip.moments)
     batch = task.batch(store, np.random.default_rng(0), True, 1)
     torch.manual_seed(0)
-    return {f"{p}.{n}": v for p in players_of(task) for n, v in task.losses(p, batch).items()}
+    return {f"{p}.{n}": v for p in optimizers_of(task) for n, v in task.losses(p, batch).items()}
 
 
-@pytest.mark.parametrize(("preset", "keep"), [("compact", 0), ("compact", 2), ("paper", 0)])
-@pytest.mark.parametrize("stage", MOVED)
-def test_no_loss_reads_a_true_factor_but_pose(talk, stage, preset, keep, monkeypatch):
+@pytest.mark.parametrize(("preset", "cached"), [("compact", 0), ("compact", 2), ("paper", 0)])
+@pytest.mark.parametrize("stage", UPDATED)
+def test_no_loss_reads_a_true_factor_but_pose(talk, stage, preset, cached, monkeypatch):
     """With every other factor of the truth destroyed, all losses have the values that they have with it."""
-    if stage == "1" and keep:
-        pytest.skip("stage 1 keeps nothing: it moves what sees")
+    if stage == "1" and cached:
+        pytest.skip("stage 1 trains the encoders, so it caches nothing")
     torch.manual_seed(0)
-    task = build_task(config(talk, stage, preset, **({} if stage == "1" else {"data.keep": keep})))
+    task = build_task(config(talk, stage, preset, **({} if stage == "1" else {"data.cached_views": cached})))
     for module in task.modules.values():
         module.eval()
     store = Poisoned(talk)
     store.photo = stage in ("1", "3", "3b")
     clean, poisoned = terms_of(task, ClipStore(talk), monkeypatch), terms_of(task, store, monkeypatch)
-    assert clean and clean.keys() == poisoned.keys() and clean.keys() >= {f"{next(iter(players_of(task)))}.{n}"
+    assert clean and clean.keys() == poisoned.keys() and clean.keys() >= {f"{next(iter(optimizers_of(task)))}.{n}"
                                                                           for n in task.config.losses
                                                                           if n != "discriminator"}  # fmt: skip
     for name, value in clean.items():
@@ -219,7 +220,7 @@ def test_the_poison_is_felt(talk, monkeypatch):
     """A stage that did read the target's coefficients or gaze would be caught."""
     store = Poisoned(talk)
     store.photo = True
-    found = moments(store, 0, [3, 5])
+    found = Clip(store, 0).moments([3, 5])
     assert np.isnan(found.coefficients[1]).all() and np.isnan(found.gaze[1]).all()
     assert np.isfinite(found.coefficients[0]).all() and np.isfinite(found.keypoints).all()
     assert all(np.isnan(v).all() for n, v in store.truth(0, ("pose", "openness", "gaze")).items())
@@ -228,8 +229,8 @@ def test_the_poison_is_felt(talk, monkeypatch):
         honest = task.pairs
 
         def cheating(found, pictures, name=name, honest=honest):
-            told = torch.from_numpy(np.stack([getattr(m, name)[1] for m in found])).float()
-            return honest(found, pictures) | {f"{name}_s": told}
+            label = torch.from_numpy(np.stack([getattr(m, name)[1] for m in found])).float()
+            return honest(found, pictures) | {f"{name}_s": label}
 
         monkeypatch.setattr(task, "pairs", cheating)
         assert any(torch.isnan(v) for v in terms_of(task, store, monkeypatch).values()), name
@@ -240,9 +241,9 @@ def test_equal_latents_leave_the_photo_alone(talk):
     batch = task.batch(task.store, np.random.default_rng(0), False, 1)
     latent = torch.randn(2, task.latents.size)
     batch["keypoints_t"] = batch["keypoints_s"]
-    drawn = task.draw(task.modules["painter"], latent, latent, torch.zeros(2, 8, 4, 4), batch)
-    assert drawn["keypoints"] < 1e-3
-    assert drawn["made"].shape == batch["full_s"].shape
+    drawn = task.draw(task.modules["painter"], latent, latent, batch)
+    assert drawn.terms["keypoints"] < 1e-3
+    assert drawn.picture.shape == batch["full_s"].shape
 
 
 def test_painter_learns_keypoints_through_the_latents(talk):
@@ -264,8 +265,8 @@ def test_painter_learns_keypoints_through_the_latents(talk):
 def test_losses_without_their_prior_are_off_and_the_manifest_says_so(talk):
     chosen = config(talk, "3", **{"data.prior": "analyser", "data.motion_prior": "emoca"})
     task = build_task(chosen)
-    assert "eq. 1 and 8 off, the prior could not be had" in task.data_summary
-    assert "eq. 7 on analyser" in task.data_summary
+    assert "eq. 1 and 8 off, the prior is not available" in task.data_summary
+    assert "perceptual loss on analyser" in task.data_summary
     batch = task.batch(task.store, np.random.default_rng(0), True, 1)
     for module in task.modules.values():
         module.eval()
@@ -283,74 +284,87 @@ def test_the_window_shapes_what_is_averaged(talk):
         task.batch(task.store, np.random.default_rng(0), True, 0)
 
 
-def test_players_name_only_what_moves(talk):
-    for stage, moved in MOVED.items():
+def test_optimizers_name_only_modules_that_change(talk):
+    for stage, updated in UPDATED.items():
         task = build_task(config(talk, stage))
-        named = {m for names in players_of(task).values() for m in names}
-        assert named == moved - {"bank"}
-    assert issubclass(type(task), Expression)
+        named = {m for names in optimizers_of(task).values() for m in names}
+        assert named == updated - {"bank"}
+    assert isinstance(task, stages.Expression)
+
+
+@pytest.mark.parametrize("stage", UPDATED)
+def test_each_preset_has_its_own_class_of_every_stage(stage):
+    """No stage asks which preset it is: the config names the class."""
+    for preset, base in (("compact", CompactStage), ("paper", PaperStage)):
+        task = imported(load_stage(f"pd_fgc.{preset}", stage))
+        assert issubclass(task, base) and task.__module__ in (stages.__name__, encoder_stages.__name__)
+        other = PaperStage if base is CompactStage else CompactStage
+        assert not issubclass(task, other)
 
 
 @pytest.mark.parametrize("stage", ["2a", "2b", "2c"])
-def test_kept_features_are_those_of_the_frames(talk, stage):
-    """Unaugmented, a stage that keeps what it saw has the losses of one that looks again."""
-    terms = []
-    for keep in (0, 2):
+def test_cached_features_are_those_of_the_frames(talk, stage):
+    """Without augmentation, losses are the same with and without a cache, and so are the names in batches."""
+    terms, names = [], []
+    for cached in (0, 2):
         torch.manual_seed(0)
-        task = build_task(config(talk, stage, **{"data.keep": keep}))
+        task = build_task(config(talk, stage, **{"data.cached_views": cached}))
         for module in task.modules.values():
             module.eval()
         batch = task.batch(task.store, np.random.default_rng(3), False)
-        pictures = any(v.ndim == 4 for k, v in batch.items() if k != "mel")
-        assert pictures == (keep == 0), "features in their place"
+        training = task.batch(task.store, np.random.default_rng(3), True)
+        pictures = any(v.ndim == 4 for k, v in training.items() if k != "mel")
+        assert pictures == (cached == 0), "features in their place"
+        names.append(list(batch))
         with torch.no_grad():
             terms.append(task.losses("main", batch))
+    assert names[0] == names[1]
     for name, value in terms[0].items():
         assert float(value) == pytest.approx(float(terms[1][name]), rel=2e-2, abs=1e-3), name
 
 
 def test_each_kept_view_of_a_clip_is_its_own(talk, monkeypatch):
-    task = build_task(config(talk, "3", **{"data.keep": 2}))
-    # Pixels in the place of features: of small untrained encoders half are dead and see the same in every view.
-    monkeypatch.setattr(task.kept, "see", lambda views: F.avg_pool2d(views, 8).flatten(1))
-    first, again, other, plain = (task.kept.clip(task.store, 0, v) for v in (1, 1, 2, 0))
+    task = build_task(config(talk, "3", **{"data.cached_views": 2}))
+    # Pixels in the place of features: half of small untrained encoders are dead, with equal features for every view.
+    monkeypatch.setattr(task.cache, "encode", lambda views: F.avg_pool2d(views, 8).flatten(1))
+    clip = Clip(task.store, 0)
+    first, again, other, plain = (task.cache.clip(clip, v) for v in (1, 1, 2, 0))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other) and not torch.allclose(first, plain)
     few = [3, 7]
-    assert np.array_equal(task.kept.truth(task.store, 0, few).keypoints,
-                          task.store.load(0, few)[1]["keypoints"][few])  # fmt: skip
+    assert np.array_equal(task.cache.truth(clip, few).keypoints, task.store.load(0, few)[1]["keypoints"][few])
 
 
-def test_the_paper_preset_looks_at_every_photo_again(talk):
-    with pytest.raises(Exception, match="keeps no appearance maps"):
-        build_task(config(talk, "3", "paper", **{"data.keep": 2}))
+def test_the_paper_preset_encodes_every_photo_again(talk):
+    with pytest.raises(Exception, match="caches no appearance maps"):
+        build_task(config(talk, "3", "paper", **{"data.cached_views": 2}))
 
 
 def test_lids_and_lips_count_whatever_the_pose(talk, monkeypatch):
     """The error of shapes is zero where lids, irises, lips and brows are right, and does not see where the head is."""
-    monkeypatch.setattr(pictures, "SHARES", {})  # all groups alike, or what moves little else hides the one that does
+    monkeypatch.setattr(frozen_generator, "SHARES", {})  # equal weights, so that one group shows among all
     task = build_task(config(talk, "1"))
     batch = task.batch(task.store, np.random.default_rng(2), False, 0)
-    stand, rows = task.stand, len(batch["keypoints_s"])
+    frozen, rows = task.frozen, len(batch["keypoints_s"])
     # An error of 1 mm counts as 1 in each group. Two short clips may move one of them by almost nothing, and the whole
     # error in units of their own spread is then that group's.
-    stand.spread.fill_(0.1)
-    photo = stand.photo(torch.zeros(rows, 3, 8, 8), batch["keypoints_s"], batch["coefficients_s"], batch["gaze_s"])
+    frozen.spread.fill_(0.1)
+    photo = frozen.photo(torch.zeros(rows, 3, 8, 8), batch["keypoints_s"], batch["coefficients_s"], batch["gaze_s"])
     rest = FaceState(batch["coefficients_s"], batch["gaze_s"], torch.zeros(rows, 3), torch.zeros(rows, 3))
     for name, group in (("jawOpen", "mouth"), ("mouthSmile_L", "corners"), ("eyeBlink_L", "lids_L")):
-        told = rest.coefficients.clone()
-        told[:, COEFFICIENT_INDEX[name]] += 0.5
+        raised = rest.coefficients.clone()
+        raised[:, COEFFICIENT_INDEX[name]] += 0.5
         turned = torch.tensor([[20.0, 10.0, 5.0]]).expand(rows, -1)
-        moved = stand.move(photo, rest, replace(rest, coefficients=told, turn=turned))
-        true = targets(stand.net.rig, photo, moved)
-        still = stand.move(photo, rest, replace(rest, turn=turned))
-        unturned = stand.move(photo, rest, replace(rest, coefficients=told))
-        wrong = stand.group_errors(photo, still, true)[group]
+        moved = frozen.move(photo, rest, replace(rest, coefficients=raised, turn=turned))
+        true = targets(frozen.net.rig, photo, moved)
+        still = frozen.move(photo, rest, replace(rest, turn=turned))
+        unturned = frozen.move(photo, rest, replace(rest, coefficients=raised))
+        wrong = frozen.group_errors(photo, still, true)[group]
         assert wrong > 0.3, name
-        assert stand.shape_error(photo, still, true) > 0.1, name
+        assert frozen.shape_error(photo, still, true) > 0.1, name
         for right in (moved, unturned):
-            assert stand.shape_error(photo, right, true) < 0.25 * stand.shape_error(photo, still, true), name
-            assert stand.group_errors(photo, right, true)[group] < 0.25 * wrong, name
+            assert frozen.shape_error(photo, right, true) < 0.25 * frozen.shape_error(photo, still, true), name
+            assert frozen.group_errors(photo, right, true)[group] < 0.25 * wrong, name
 
 
 def test_an_iris_counts_beside_lids_and_lips():
@@ -376,33 +390,34 @@ class Painter(torch.nn.Module):
         return FaceState(lids, gaze[:, None].expand(-1, 2, -1), TURN * (pose[:, :3] + leak), PLACE * pose[:, 3:])
 
 
-def test_steady_sees_what_others_latents_do_to_pose_and_eyes(talk):
+def test_swap_consistency_measures_what_other_latents_do_to_pose_and_eyes(talk):
     task = build_task(config(talk, "3"))
     size = task.latents
     sizes = (size.appearance, size.lip, size.expression, size.eye, size.pose)
     codes = [torch.randn(2, n) for n in sizes]
     task.modules["painter"] = Painter(size, 0.0)
     here = task.modules["painter"](size.join(*codes))
-    assert task.steady(here, *codes).item() == pytest.approx(0, abs=1e-5), "each from its own latent"
+    assert task.swap_consistency(here, *codes).item() == pytest.approx(0, abs=1e-5), "each from its own latent"
     task.modules["painter"] = Painter(size, 0.5)
-    loss = task.steady(task.modules["painter"](size.join(*codes)), *codes)
+    loss = task.swap_consistency(task.modules["painter"](size.join(*codes)), *codes)
     # Two rows that exchange theirs: turn, gaze and lids each differ by half the difference of the two expressions.
     assert loss.item() == pytest.approx(3 * 0.5 * float((codes[2][0, 0] - codes[2][1, 0]).abs()), rel=1e-4)
     loss.backward()
     assert task.modules["painter"].leak.grad.abs() > 0
 
 
-def test_plain_is_the_mean_square_of_what_coefficients_move(talk):
-    """Keypoints tell some coefficients apart badly: without this, heads moved them by many times their range."""
+def test_coefficient_l2_is_the_mean_square_of_the_change_of_coefficients(talk):
+    """Several changes explain the same keypoints: without this, changes were many times a coefficient's range."""
     task = build_task(config(talk, "3"))
     painter, size = Painter(task.latents, 0.0), task.latents
     batch = task.batch(task.store, np.random.default_rng(0), False, 0)
     own, latent = torch.zeros(2, size.size), torch.zeros(2, size.size)
-    assert task.draw(painter, own, latent, None, batch)["plain"].item() == 0
+    assert task.draw(painter, own, latent, batch).terms["coefficient_l2"].item() == 0
     latent[:, -12:-10] = 0.5  # lids, the first two of the eye's entries
-    drawn = task.draw(painter, own, latent, None, batch)
-    assert drawn["plain"].item() == pytest.approx(2 * (0.5 * SHAPE) ** 2 / len(COEFFICIENTS), rel=1e-4)
-    assert task.picture_losses(drawn, batch)["plain"] == drawn["plain"]
+    drawn = task.decode(painter, Codes(photo=own, target=latent, start=None), batch)
+    l2 = drawn.terms["coefficient_l2"]
+    assert l2.item() == pytest.approx(2 * (0.5 * SHAPE) ** 2 / len(COEFFICIENTS), rel=1e-4)
+    assert task.picture_losses(drawn, batch)["coefficient_l2"] == l2
 
 
 def test_lengths_of_gaze_and_lids_count(talk, monkeypatch):
@@ -410,21 +425,21 @@ def test_lengths_of_gaze_and_lids_count(talk, monkeypatch):
     task = build_task(config(talk, "2b"))
     short, long = torch.full((3, 6), 0.2), torch.full((3, 6), 2.0)
     views = dict.fromkeys(VIEWS, long) | {"first": short, "anchor": short}
-    monkeypatch.setattr(task, "latents_of", lambda batch: views)
+    monkeypatch.setattr(task, "eye_latents", lambda batch: views)
     terms = task.losses("main", {})
     assert float(terms["eye"]) == pytest.approx(np.log(2), abs=1e-4)
-    assert float(terms["looks"]) < 0.5
-    monkeypatch.setattr(task, "latents_of", lambda batch: views | {"turned": short})
+    assert float(terms["gaze"]) < 0.5
+    monkeypatch.setattr(task, "eye_latents", lambda batch: views | {"mirrored": short})
     assert float(task.losses("main", {})["lids"]) < 0.3
-    monkeypatch.setattr(task, "latents_of", lambda batch: dict.fromkeys(VIEWS, short))
-    assert float(task.losses("main", {})["looks"]) == pytest.approx(np.log(6), abs=1e-4), "one of six that look alike"
+    monkeypatch.setattr(task, "eye_latents", lambda batch: dict.fromkeys(VIEWS, short))
+    assert float(task.losses("main", {})["gaze"]) == pytest.approx(np.log(6), abs=1e-4), "one of six that look alike"
 
 
 @torch.no_grad()
 def test_exported_latents_have_a_zero_that_means_rest(talk):
     """The networks make the same of a face as in training, but zero is silence and the mean of clips."""
     torch.manual_seed(0)
-    task = build_task(config(talk, "3", **{"data.keep": 1}))
+    task = build_task(config(talk, "3", **{"data.cached_views": 1}))
     for module in task.modules.values():
         module.eval()
     nets = task.export()
@@ -433,17 +448,17 @@ def test_exported_latents_have_a_zero_that_means_rest(talk):
     for net, name in ((faces, "motion"), (voice, "audio"), (head, "head")):
         net.load_state_dict(nets[f"pd_fgc_{name}"][0])
         net.eval()
-    seen = torch.cat([task.kept.clip(task.store, n, 0) for n in range(len(task.store))])
-    assert faces.eye(seen).mean(0).abs().max() < 1e-4 and faces.expression(seen).mean(0).abs().max() < 1e-4
+    features = torch.cat([task.cache.clip(Clip(task.store, n), 0) for n in range(len(task.store))])
+    assert faces.eye(features).mean(0).abs().max() < 1e-4 and faces.expression(features).mean(0).abs().max() < 1e-4
     silence = torch.from_numpy(mel_windows(mel_spectrogram(np.zeros(16000, np.float32)), 25)[12:13])
     assert voice(silence)[1].abs().max() < 1e-4
-    vector = torch.randn(len(seen), task.latents.appearance)
+    x, vector = features, torch.randn(len(features), task.latents.appearance)
     states = [
-        painter(task.latents.join(vector, v.embed(f.lip_feature(seen)), f.expression(seen), f.eye(seen), f.pose(seen)))
+        painter(task.latents.join(vector, v.embed(f.lip_feature(x)), f.expression(x), f.eye(x), f.pose(x)))
         for painter, v, f in ((head, voice, faces), (task.modules["painter"], task.voice, task.faces))
     ]
     torch.testing.assert_close(states[0].coefficients, states[1].coefficients, atol=1e-4, rtol=1e-3)
-    assert task.faces.eye(seen).mean(0).abs().max() > 1e-3, "those in training are not moved"
+    assert task.faces.eye(features).mean(0).abs().max() > 1e-3, "those in training are not moved"
 
 
 def _arguments(nets, name: str) -> dict:

@@ -6,6 +6,7 @@ import soxr
 import torch
 
 from thgen.audio import log_mel as audio
+from thgen.audio import voice_activity
 from thgen.errors import AudioError
 from thgen.methods.rig.audio_network import FOLD, AudioToLip
 from thgen.methods.rig.voice import encode_lips
@@ -52,7 +53,7 @@ def test_context_is_what_an_output_depends_on(model):
 
 @pytest.mark.parametrize("chunk", [5, 40])
 def test_chunks_give_the_answer_of_one_pass(tiny, monkeypatch, chunk):
-    monkeypatch.setattr(audio, "speech_mask", lambda samples, frames: np.ones(frames, bool))
+    monkeypatch.setattr(voice_activity, "speech_mask", lambda samples, frames: np.ones(frames, bool))
     samples = np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE).astype(np.float32) * 0.1
     whole = encode_lips(tiny, samples, 75, chunk=1000)
     assert whole.std() > 0.005

@@ -10,13 +10,15 @@ from thgen.compact.generator import lid_skin
 from thgen.compact.generator_stage import fill_rig
 from thgen.compact.keypoint_rig import PARTING
 from thgen.compact.slider_motion import apart, pressed, unit_movement
+from thgen.evaluation.scenes.crops import clip_crops, photo_crop
+from thgen.face.look import Looker
 from thgen.methods.rig.audio_network import AudioToLip
 from thgen.methods.rig.method import Rig
 from thgen.nn.coefficients import place
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, FACTORS, LIP_COEFFICIENTS, SEGMENTS
 from thgen.synth.head.ellipsoid import ellipsoid_head
 from thgen.synth.head.keypoints import build_layout
-from thgen.synth.head.model import neck_weight
+from thgen.synth.head.performer import neck_weight
 
 SIZE = 192
 
@@ -52,7 +54,7 @@ def photo():
 
 @pytest.fixture(scope="module")
 def identity(rig, photo):
-    return rig.encode_photo(photo)
+    return rig.encode_photos([photo_crop(Looker(rig.guide.analyser, rig.device), photo)])
 
 
 def factors(identity, frames=1, **changed):
@@ -63,7 +65,7 @@ def factors(identity, frames=1, **changed):
 
 
 def test_own_factors_have_the_dimensions_of_the_schema(rig, identity):
-    assert {n: v.shape[1] for n, v in identity.own.items()} == {n: FACTORS[n].size for n in rig.factors}
+    assert {n: v.shape[1] for n, v in identity.own.items()} == {n: FACTORS[n].size for n in FACTORS}
 
 
 def test_the_photos_own_factors_give_the_photo_back(rig, identity, photo):
@@ -80,7 +82,7 @@ def test_what_the_network_answers_at_rest_is_taken_for_its_error(rig, photo):
         with torch.no_grad():
             biases[0].fill_(0.2)  # everything a twentieth of a half-width off
             biases[1][:12], biases[1][12:16] = 0.0, -3.0  # and no pixel of the photo to be trusted
-        identity = rig.encode_photo(photo)
+        identity = rig.encode_photos([photo_crop(Looker(rig.guide.analyser, rig.device), photo)])
         still = rig.decode(identity, factors(identity)).frames
         turned = rig.decode(identity, factors(identity, pose=[20, 0, 0, 0, 0, 0])).frames
     finally:
@@ -89,7 +91,7 @@ def test_what_the_network_answers_at_rest_is_taken_for_its_error(rig, photo):
                 bias.copy_(values)
     assert identity.state["photo"].scene.drift.mean() > 0.04 and identity.state["photo"].scene.doubt.min() > 1
     assert (still - identity.image).abs().max() < 0.02
-    clean = rig.encode_photo(photo)
+    clean = rig.encode_photos([photo_crop(Looker(rig.guide.analyser, rig.device), photo)])
     assert (turned - rig.decode(clean, factors(clean, pose=[20, 0, 0, 0, 0, 0])).frames).abs().mean() < 0.01
 
 
@@ -105,7 +107,7 @@ def test_body_and_background_stay_while_the_head_turns(rig, photo):
     with torch.no_grad():
         bias.copy_(20.0 * torch.eye(len(SEGMENTS))[SEGMENTS.index("body")])
     try:
-        identity = rig.encode_photo(photo)
+        identity = rig.encode_photos([photo_crop(Looker(rig.guide.analyser, rig.device), photo)])
         out = rig.decode(identity, factors(identity, pose=[20, 0, 0, 0, 0, 0]))
     finally:
         with torch.no_grad():
@@ -157,9 +159,9 @@ def test_the_skin_of_a_closing_lid_comes_from_above_the_lashes_and_nothing_else_
 
 
 def test_clips_give_every_factor_per_frame(rig, photo):
-    crops = [np.roll(photo, k, 1) for k in range(5)]
-    found = rig.encode_clip(crops)
-    assert {n: tuple(v.shape) for n, v in found.items()} == {n: (5, FACTORS[n].size) for n in rig.factors}
+    frames = [np.roll(photo, k, 1) for k in range(5)]
+    found = rig.encode_clip(clip_crops(Looker(rig.guide.analyser, rig.device), frames, 128))
+    assert {n: tuple(v.shape) for n, v in found.items()} == {n: (5, FACTORS[n].size) for n in FACTORS}
 
 
 def test_silence_keeps_the_mouth_shut(rig):

@@ -1,4 +1,4 @@
-"""Where the head is looked for, what is said when it is absent, and how its OBJ files become one file."""
+"""Path of the head file, the error if it is missing, and conversion of its OBJ files."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_objs_become_offsets_and_quads_two_triangles(folder, tmp_path):
+def test_objs_become_offsets_and_quads_become_triangles(folder, tmp_path):
     convert(folder, tmp_path / "out.npz", identities=2)
     with np.load(tmp_path / "out.npz", allow_pickle=False) as file:
         assert file["v"].tolist() == [list(map(float, p)) for p in QUAD]
@@ -34,7 +34,7 @@ def test_objs_become_offsets_and_quads_two_triangles(folder, tmp_path):
         assert (file["expression"][3, :, 0] == 5).all() and not file["expression"][..., 1:].any()
 
 
-def test_missing_and_misfitting_objs_are_told(folder, tmp_path, capsys):
+def test_missing_and_different_objs_are_errors(folder, tmp_path, capsys):
     write_obj(folder / "jawOpen.obj", QUAD[:3])
     with pytest.raises(AssetError, match=r"jawOpen\.obj has another number"):
         convert(folder, tmp_path / "out.npz", identities=2)
@@ -44,7 +44,7 @@ def test_missing_and_misfitting_objs_are_told(folder, tmp_path, capsys):
     assert "give the folder FaceXModel" in capsys.readouterr().err
 
 
-def test_an_absent_head_says_where_to_get_it(tmp_path, monkeypatch):
+def test_the_error_of_a_missing_head_says_where_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("THGEN_FACEKIT", str(tmp_path))
     with pytest.raises(AssetError, match="ICT-FaceKit"):
         facekit_path()
@@ -58,7 +58,7 @@ def test_the_variable_names_a_file_or_its_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.facekit
-def test_the_real_head_has_what_the_renderer_needs():
+def test_facekit_has_the_geometry_that_the_renderer_expects():
     try:
         head = load_facekit()
     except AssetError as error:

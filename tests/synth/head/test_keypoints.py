@@ -4,8 +4,8 @@ import numpy as np
 
 from thgen.schema import COEFFICIENT_INDEX
 from thgen.synth.head.facekit import EYE_L, FACE
-from thgen.synth.head.keypoints import EYE_L_LAYER, SKIN_LAYER, boundary_loops, build_layout, farthest
-from thgen.synth.head.model import neck_weight
+from thgen.synth.head.keypoints import EYE_L_LAYER, SKIN_LAYER, boundary_loops, build_layout, farthest_points
+from thgen.synth.head.performer import neck_weight
 
 
 def test_layout_begins_with_the_landmarks_and_the_pupils(mesh):
@@ -14,7 +14,7 @@ def test_layout_begins_with_the_landmarks_and_the_pupils(mesh):
     assert mesh.part[layout.index[68]] == EYE_L and layout.layer[68] == EYE_L_LAYER
     assert layout.canonical.shape == (len(layout.index), 3) and layout.basis.shape[1:] == layout.canonical.shape
     assert (layout.width > 0).all()
-    assert layout.rigid[layout.layer != SKIN_LAYER].max() == 0, "eyeballs never fix the pose"
+    assert layout.rigid[layout.layer != SKIN_LAYER].max() == 0, "eyeballs have no weight in the pose"
 
 
 def test_loops_lie_around_their_openings(mesh):
@@ -27,7 +27,7 @@ def test_loops_lie_around_their_openings(mesh):
     assert -1.3 * (upper - lower) < drop < -0.7 * (upper - lower), "a blink brings the upper lid to the lower one"
 
 
-def test_the_jaw_opens_the_mouths_loop(mesh):
+def test_the_jaw_opens_the_loop_of_the_mouth(mesh):
     layout = build_layout(mesh, neck_weight)
     shut = layout.canonical[layout.loops[2], 1]
     wide = shut + layout.basis[COEFFICIENT_INDEX["jawOpen"], layout.loops[2], 1]
@@ -36,7 +36,7 @@ def test_the_jaw_opens_the_mouths_loop(mesh):
 
 def test_farthest_points_are_spread():
     points = np.random.default_rng(0).random((500, 3))
-    chosen = farthest(points, np.arange(500), 20)
+    chosen = farthest_points(points, np.arange(500), 20)
     assert len(set(chosen.tolist())) == 20
     gaps = np.linalg.norm(points[chosen][:, None] - points[chosen][None], axis=2) + 9 * np.eye(20)
     assert gaps.min() > 0.15

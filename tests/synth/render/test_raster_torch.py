@@ -1,4 +1,4 @@
-"""Two rasterisers, one picture: numba for CPUs, batched torch for GPUs."""
+"""The two rasterisers, numba and batched torch, give the same images."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from thgen.synth.clip import ClipSource
-from thgen.synth.head.model import Performer
+from thgen.synth.head.performer import Performer
 from thgen.synth.motion import random_states
 from thgen.synth.render import raster, raster_torch
 from thgen.synth.render.renderer import Camera, frame_window, render
@@ -39,7 +39,7 @@ def test_z_buffers_agree_on_random_triangles_of_all_sizes(seed):
     assert np.allclose(weight[same], ours[2][0].numpy()[same], atol=2e-3)
 
 
-def test_frames_of_a_batch_do_not_mix():
+def test_frames_of_a_batch_are_independent():
     points, triangles, two_sided = triangles_at_random(1, 40)
     both = torch.tensor(np.stack([points, points + np.float32([20, 0, 0])]))
     args = torch.tensor(triangles).long(), torch.tensor(two_sided), 64
@@ -55,7 +55,7 @@ def test_normals_agree(mesh):
 
 
 @pytest.mark.parametrize("cast", [0.0, 0.8])
-def test_pictures_agree_with_and_without_shadows(mesh, cast):
+def test_images_agree_with_and_without_shadows(mesh, cast):
     performer = Performer(mesh, 6)
     performer.look = dataclasses.replace(performer.look, light=dataclasses.replace(performer.look.light, cast=cast))
     states = random_states(np.random.default_rng(0), 3)
@@ -70,7 +70,7 @@ def test_pictures_agree_with_and_without_shadows(mesh, cast):
 
 def test_a_clip_of_the_other_rasteriser_has_the_same_truth(mesh):
     states = random_states(np.random.default_rng(3), 2)
-    ours, theirs = clip(mesh, states, "cpu"), clip(mesh, states, "cpu:0")  # a name that means torch
+    ours, theirs = clip(mesh, states, "cpu"), clip(mesh, states, "cpu:0")  # this name selects torch
     assert np.array_equal(ours.keypoints, theirs.keypoints) and np.array_equal(ours.pose, theirs.pose)
     assert np.abs(ours.flow - theirs.flow).max(-1).mean() < 1e-3
     assert (ours.visible == theirs.visible).mean() > 0.99

@@ -1,4 +1,4 @@
-"""Recordings made of clean voices."""
+"""Augmentation of clean voices."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_silence_stays_finite():
     assert np.isfinite(out).all()
 
 
-def test_a_room_keeps_the_time_of_events_and_adds_a_tail():
+def test_a_room_keeps_times_and_adds_a_tail():
     dry, wet = clicks(), aug.room(clicks(), np.random.default_rng(1))
     assert np.abs(wet).argmax() == 4000
     assert np.abs(wet[:4000]).max() < 1e-5
@@ -47,7 +47,7 @@ def test_a_room_keeps_the_time_of_events_and_adds_a_tail():
     assert (wet[tail] ** 2).sum() > 1e-4 > (dry[tail] ** 2).sum()
 
 
-def test_a_telephone_loses_its_highs():
+def test_a_telephone_has_no_high_frequencies():
     white = np.random.default_rng(0).standard_normal(SAMPLE_RATE * 2).astype(np.float32)
     for seed in range(5):
         out = aug.band_limit(white, np.random.default_rng(seed))
@@ -55,36 +55,36 @@ def test_a_telephone_loses_its_highs():
         assert band_db(out, 500, 2500) - band_db(out, 0, 20) > 20
 
 
-def test_noise_is_as_far_below_the_voice_as_asked():
+def test_noise_has_the_requested_ratio():
     voice = tone(2.0)
     for snr in (10.0, 30.0):
         rest = aug.noise(voice, np.random.default_rng(4), (snr, snr)) - voice
         assert 20 * np.log10(np.std(voice) / np.std(rest)) == pytest.approx(snr, abs=3)
 
 
-def test_music_lies_under_the_voice_as_far_as_asked_and_has_tones():
+def test_music_has_the_requested_ratio_and_consists_of_tones():
     voice = tone(3.0)
     for snr in (10.0, 30.0):
         rest = aug.music(voice, np.random.default_rng(4), (snr, snr)) - voice
         assert 20 * np.log10(np.std(voice) / np.std(rest)) == pytest.approx(snr, abs=3)
     spectrum = np.abs(np.fft.rfft(rest)) ** 2
-    assert np.sort(spectrum)[-200:].sum() > 0.3 * spectrum.sum(), "its energy lies at few frequencies"
+    assert np.sort(spectrum)[-200:].sum() > 0.3 * spectrum.sum(), "a few frequencies have most of the energy"
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_codec_is_close_to_the_sound_but_not_equal(seed):
+def test_a_codec_changes_the_sound_a_little(seed):
     voice = tone() + tone(hertz=1700.0)
     error = aug.codec(voice, np.random.default_rng(seed)) - voice
     assert 0 < np.std(error) < 0.25 * np.std(voice)
 
 
 def test_speed_shortens_and_raises_the_pitch():
-    fast = aug.at_speed(tone(1.0, 400.0), 1.25)
+    fast = aug.change_speed(tone(1.0, 400.0), 1.25)
     assert abs(len(fast) - SAMPLE_RATE / 1.25) < 4
     assert np.abs(np.fft.rfft(fast)).argmax() * SAMPLE_RATE / len(fast) == pytest.approx(500, abs=3)
 
 
-def test_switched_off_only_the_level_changes():
+def test_without_any_step_only_the_level_changes():
     still = aug.Augment(room=0, equaliser=0, band=0, noise=0, codec=0, clip=0, drift=0, music=0)
     out = aug.augment(tone(), np.random.default_rng(0), still)
     ratio = out / np.where(tone() == 0, 1, tone())
@@ -92,7 +92,7 @@ def test_switched_off_only_the_level_changes():
 
 
 def vowel(formant: float = 1000.0, pitch: float = 125.0) -> np.ndarray:
-    """Pulses of one pitch through a throat with one formant."""
+    """Pulses of one pitch through a vocal tract with one formant."""
     pulses = np.zeros(2 * SAMPLE_RATE)
     pulses[:: round(SAMPLE_RATE / pitch)] = 1
     decay = np.exp(-np.pi * 80 / SAMPLE_RATE)
@@ -101,10 +101,10 @@ def vowel(formant: float = 1000.0, pitch: float = 125.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("ratio", [0.8, 1.25])
-def test_formants_move_and_pitch_and_time_stay(ratio):
+def test_formants_move_but_pitch_and_time_do_not(ratio):
     out = aug.shift_formants(vowel(), ratio)
     spectrum = np.abs(np.fft.rfft(out))
-    harmonics = spectrum[250::250]  # two seconds: 125 Hz are 250 bins
+    harmonics = spectrum[250::250]  # two seconds: 125 Hz is bin 250
     assert abs(125 * (harmonics[:24].argmax() + 1) - 1000 * ratio) <= 125
     # All the energy lies on harmonics of the same pitch.
     assert (harmonics**2).sum() > 0.98 * (spectrum**2).sum()

@@ -1,4 +1,6 @@
-"""Voices built from recordings where festival is installed; everywhere its phone tables, and names of what it lacks."""
+"""Phone tables and missing packages of festival and flite; speech where festival is installed."""
+
+import doctest
 
 import numpy as np
 import pytest
@@ -19,7 +21,12 @@ def test_every_phone_of_every_table_has_a_viseme(name):
     assert recorded.language in texts.SENTENCES and recorded.language in texts.SPELLINGS
     for sentence in texts.SENTENCES[recorded.language]:
         if recorded.language != "en":
-            assert sentence.encode(recorded.encoding), "the voice can read its language's texts"
+            assert sentence.encode(recorded.encoding), "the encoding of the voice has the letters of the language"
+
+
+def test_examples_in_the_docstrings():
+    result = doctest.testmod(festival)
+    assert result.attempted and not result.failed
 
 
 def test_lines_become_phones_with_pauses_and_bursts():
@@ -31,12 +38,12 @@ def test_lines_become_phones_with_pauses_and_bursts():
 
 
 @pytest.mark.parametrize("engine", [festival, flite])
-def test_a_voice_that_nobody_knows_is_refused_with_its_name(engine):
+def test_an_unknown_voice_is_an_error_with_its_name(engine):
     with pytest.raises(AssetError, match="no voice 'no_such_voice'; it has: "):
         engine.synthesise("Hello.", "no_such_voice")
 
 
-def test_what_a_voice_lacks_is_named_by_its_packages(tmp_path, monkeypatch):
+def test_missing_packages_of_a_voice_are_named(tmp_path, monkeypatch):
     programs, voices = tmp_path / "bin", tmp_path / "voices"
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
@@ -51,7 +58,7 @@ def test_what_a_voice_lacks_is_named_by_its_packages(tmp_path, monkeypatch):
     assert festival.lacking("pc_diphone") == ("festvox-itapc16k",)
 
 
-def test_flite_that_cannot_be_loaded_is_named_by_its_package(monkeypatch):
+def test_the_error_of_a_missing_flite_names_its_package(monkeypatch):
     flite._library.cache_clear()  # an earlier test may have loaded it
     flite._voice.cache_clear()
     monkeypatch.setattr("ctypes.CDLL", loader_without(("libflite",)))
@@ -62,7 +69,7 @@ def test_flite_that_cannot_be_loaded_is_named_by_its_package(monkeypatch):
 
 @pytest.mark.skipif(not VOICES, reason="needs Debian's festival and a voice")
 @pytest.mark.parametrize("name", VOICES)
-def test_recorded_voices_speak_and_close_their_lips(name):
+def test_recorded_voices_speak_and_close_the_lips(name):
     language = festival.VOICES[name].language
     voice = speech.Voice(name, language, "festival")
     said = speech.speak(texts.SENTENCES[language][0], voice)
@@ -86,8 +93,8 @@ def test_the_same_text_gives_the_same_samples_and_a_text_cannot_leave_its_quotes
 
 
 @pytest.mark.parametrize(("split", "share"), [("train", 0.35), ("new_recorded", 1.0), ("new_voices", 0.0)])
-def test_random_voices_of_a_split_are_of_that_split(split, share):
-    """Of all its recorded voices, each as often as the others, and no more of them than its share."""
+def test_random_voices_belong_to_their_split(split, share):
+    """All recorded voices of the split occur, about equally often, and together with the share of the split."""
     drawn = [speech.random_voice(np.random.default_rng(seed), split, "all") for seed in range(600)]
     recorded = [voice for voice in drawn if voice.engine != "espeak"]
     known = speech.SPLITS[split][2]

@@ -1,7 +1,8 @@
-"""Synthetic voices, and the mouths that go with them."""
+"""Synthetic voices and their lip motion."""
 
+import ctypes
+import doctest
 import sys
-import time
 from dataclasses import astuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.hidden import recorded_voices
 from thgen.errors import AssetError
 from thgen.schema import COEFFICIENT_INDEX, EMOTIONS, LIP_COEFFICIENTS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from thgen.synth.head import facekit as fk
-from thgen.synth.voice import flite, speech, texts
+from thgen.synth.voice import espeak, flite, speech, texts, visemes
 from thgen.synth.voice.visemes import (
     BILABIALS,
     NEUTRAL_GAP,
@@ -32,7 +33,7 @@ def column(lips: np.ndarray, name: str) -> np.ndarray:
 
 
 def word(*sounds: tuple[str, float]) -> list[Phone]:
-    """Phones of given lengths in seconds, after 0.4 s of silence and before as much."""
+    """Phones of given lengths in seconds, with 0.4 s of silence before and after them."""
     phones, at = [Phone("", 0.0, 0.4)], 0.4
     for symbol, length in sounds:
         phones.append(Phone(symbol, at, at + length))
@@ -45,6 +46,11 @@ def inside(phone: Phone, frames: int) -> np.ndarray:
     return (times >= phone.start) & (times < phone.end)
 
 
+def test_examples_in_the_docstrings():
+    result = doctest.testmod(visemes)
+    assert result.attempted and not result.failed
+
+
 @pytest.mark.parametrize("symbol", ["p", "b", "m"])
 @pytest.mark.parametrize("vowel", ["ɑː", "i", "u", "ɔ"])
 def test_bilabials_close_the_lips_between_any_vowels(symbol, vowel):
@@ -54,7 +60,7 @@ def test_bilabials_close_the_lips_between_any_vowels(symbol, vowel):
     assert mouth_opening(lips)[inside(phones[1], 30)].max() > 1.5
 
 
-def test_a_short_closure_is_seen_at_25_fps_wherever_it_falls():
+def test_a_short_closure_is_visible_at_25_fps_at_any_time():
     for shift in np.linspace(0, 0.04, 9):
         phones = [Phone("ɑ", 0.2 + shift, 0.4 + shift), Phone("b", 0.4 + shift, 0.42 + shift)]
         phones += [Phone("ɑ", 0.42 + shift, 0.6 + shift)]
@@ -69,14 +75,14 @@ def test_labiodentals_bring_the_lower_lip_to_the_teeth_without_closing_the_mouth
     assert 1.0 < mouth_opening(lips)[held].min() < 5.0
 
 
-def test_rounding_is_ahead_of_the_rounded_vowel():
+def test_rounding_begins_before_the_rounded_vowel():
     rounded = lip_track(word(("s", 0.12), ("t", 0.08), ("uː", 0.2)), 30)
     spread = lip_track(word(("s", 0.12), ("t", 0.08), ("iː", 0.2)), 30)
     during_s = (frame_times(30) > 0.42) & (frame_times(30) < 0.5)
     assert column(rounded, "mouthPucker")[during_s].mean() > column(spread, "mouthPucker")[during_s].mean() + 0.15
 
 
-def test_vowels_open_by_their_height_and_in_natural_size():
+def test_low_vowels_open_the_jaw_more_than_high_ones():
     jaw = {v: column(lip_track(word((v, 0.3)), 28), "jawOpen").max() for v in ("ˈɑː", "ˈɛ", "ˈiː")}
     assert 0.45 >= jaw["ˈɑː"] - 0.2 > 0.1 and jaw["ˈɑː"] > jaw["ˈɛ"] > jaw["ˈiː"] > 0.03
 
@@ -87,13 +93,13 @@ def test_silence_is_the_neutral_mouth():
     assert not lip_track([Phone("", 0, 1)], 25).any()
 
 
-def test_unknown_marks_neither_open_nor_close():
+def test_unknown_marks_have_no_effect():
     plain = word(("ɑ", 0.2), ("n", 0.1))
     marked = [*plain[:2], Phone("ʲ", plain[1].end, plain[1].end + 0.001), *plain[2:]]
     np.testing.assert_array_equal(lip_track(plain, 25), lip_track(marked, 25))
 
 
-def test_every_letter_that_the_languages_speak_has_a_viseme():
+def test_every_phone_of_the_languages_has_a_viseme():
     rng = np.random.default_rng(0)
     for name, language in {**speech._LANGUAGES, **speech._HELD_LANGUAGES}.items():
         said = speech.speak(texts.random_text(language, rng), speech.Voice(name, language))
@@ -102,7 +108,7 @@ def test_every_letter_that_the_languages_speak_has_a_viseme():
         assert np.abs(said.samples).max() > 0.05
 
 
-def test_phones_lie_where_the_sound_says():
+def test_times_of_phones_agree_with_the_sound():
     said = speech.speak("Papa, mama, baby.", ENGLISH)
     samples, level = said.samples, np.abs(said.samples).max()
     for phone in said.phones:
@@ -113,8 +119,8 @@ def test_phones_lie_where_the_sound_says():
             assert np.sqrt((part**2).mean()) > 0.05 * level
 
 
-def test_equal_seeds_give_equal_speech_whatever_was_said_before():
-    speech.require("espeak")  # must not leave the library loaded, which would remember what was said
+def test_equal_seeds_give_equal_speech_after_any_other_speech():
+    speech.require("espeak")  # must not leave the library loaded: it would keep its state
     first = speech.random_speech(np.random.default_rng(5), 3.0)
     speech.speak("Something else in between.", speech.Voice("de+klatt2"))
     second = speech.random_speech(np.random.default_rng(5), 3.0)
@@ -124,13 +130,35 @@ def test_equal_seeds_give_equal_speech_whatever_was_said_before():
     assert len(other.samples) != len(first.samples) or not np.array_equal(other.samples, first.samples)
 
 
-def test_breathy_voices_do_not_take_their_hiss_from_the_clock():
+def other_clock(monkeypatch: pytest.MonkeyPatch, moment: int) -> None:
+    """Seed the noise of the synthesiser with `moment`, as if the clock had given this number."""
+    load = espeak._library
+
+    def library():
+        loaded, data = load()
+        start = loaded.espeak_Initialize
+
+        def initialise(*arguments):
+            rate = start(*arguments)
+            loaded.espeak_ng_SetRandSeed(ctypes.c_long(moment))
+            ctypes.CDLL(None).srand(moment)
+            return rate
+
+        loaded.espeak_Initialize = initialise
+        return loaded, data
+
+    monkeypatch.setattr(espeak, "_library", library)
+
+
+def test_the_noise_of_breathy_voices_does_not_depend_on_the_clock(monkeypatch):
     first = speech.speak("Hush.", speech.Voice("en-us+whisper")).samples
-    time.sleep(1.1)
-    np.testing.assert_array_equal(first, speech.speak("Hush.", speech.Voice("en-us+whisper")).samples)
+    for moment in (2, 3):
+        with monkeypatch.context() as patch:
+            other_clock(patch, moment)
+            np.testing.assert_array_equal(first, speech.speak("Hush.", speech.Voice("en-us+whisper")).samples)
 
 
-def test_speech_fills_the_time_asked_for_and_stays_in_range():
+def test_random_speech_has_the_requested_length_and_range():
     said = speech.random_speech(np.random.default_rng(1), 4.0)
     assert len(said.samples) >= 4.0 * SAMPLE_RATE and np.abs(said.samples).max() <= 1.0
     assert said.frames * SAMPLES_PER_FRAME >= len(said.samples) > (said.frames - 1) * SAMPLES_PER_FRAME
@@ -139,14 +167,14 @@ def test_speech_fills_the_time_asked_for_and_stays_in_range():
     assert lips.min() >= 0 and lips.max() <= 1
 
 
-def test_tempo_moves_sound_and_phones_together():
+def test_tempo_changes_sound_and_phones_alike():
     said = speech.speak("Bob.", ENGLISH)
-    fast = speech.at_tempo(said, 2.0)
+    fast = speech.change_tempo(said, 2.0)
     assert abs(len(fast.samples) - len(said.samples) / 2) < 4
     assert fast.phones[-1].end == pytest.approx(said.phones[-1].end / 2)
 
 
-def test_feelings_colour_a_voice():
+def test_emotions_change_rate_spectrum_and_jaw():
     said = {
         name: speech.random_speech(np.random.default_rng(3), 4.0, emotion=name) for name in ("sad", "neutral", "angry")
     }
@@ -163,7 +191,7 @@ def share_above(samples: np.ndarray, hertz: float) -> float:
     return float(power[np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE) > hertz].sum() / power.sum())
 
 
-def test_tones_are_those_of_the_emotions_and_half_of_one_lies_between():
+def test_every_emotion_has_a_tone_which_strength_scales():
     assert list(speech.TONES) == list(EMOTIONS)
     assert speech.TONES["neutral"] == speech.Tone() == speech.TONES["angry"].at(0)
     assert speech.TONES["angry"].at(1) == speech.TONES["angry"]
@@ -171,7 +199,7 @@ def test_tones_are_those_of_the_emotions_and_half_of_one_lies_between():
     assert astuple(speech.TONES["sad"].at(0.5)) == pytest.approx(half)
 
 
-def test_held_out_voices_are_not_trained_on():
+def test_held_out_voices_are_not_in_the_training_split():
     trained = speech.SPLITS["train"]
     for name in ("new_voices", "new_languages", "new_recorded"):
         _, variants, recorded, _ = speech.SPLITS[name]
@@ -179,19 +207,19 @@ def test_held_out_voices_are_not_trained_on():
     assert not set(speech.SPLITS["new_languages"][0]) & set(trained[0])
 
 
-def test_an_unknown_voice_is_refused_with_its_name():
+def test_an_unknown_voice_is_an_error_with_its_name():
     with pytest.raises(AssetError, match="no voice"):
         speech.speak("Hello.", speech.Voice("xx-klingon"))
 
 
-def test_a_seed_gives_the_same_speech_whatever_is_installed():
-    """The voices of the wheel are on every machine: with them, nothing else may change what a seed says."""
+def test_speech_of_a_seed_does_not_depend_on_installed_voices():
+    """In the set "espeak" other installed voices must not change the result of a seed."""
     found = []
     for installed in (True, False):
         with recorded_voices(installed):
             seeds = [np.random.default_rng(seed) for seed in range(60)]
             found.append([speech.random_voice(rng) for rng in seeds])
-            found.append([rng.integers(2**31) for rng in seeds])  # the streams go on alike
+            found.append([rng.integers(2**31) for rng in seeds])  # the generators have the same state
             found.append(speech.random_speech(np.random.default_rng(5), 2.0))
     np.testing.assert_array_equal(found[2].samples, found[5].samples)
     assert found[2].phones == found[5].phones
@@ -199,7 +227,7 @@ def test_a_seed_gives_the_same_speech_whatever_is_installed():
     assert {voice.engine for voice in found[0]} == {"espeak"}
 
 
-def test_a_voice_of_the_whole_set_is_drawn_whether_or_not_it_is_installed():
+def test_voices_of_the_set_all_are_drawn_even_if_not_installed():
     found = []
     for installed in (True, False):
         with recorded_voices(installed):
@@ -207,15 +235,15 @@ def test_a_voice_of_the_whole_set_is_drawn_whether_or_not_it_is_installed():
     assert found[0] == found[1]
     for engine in ("flite", "festival"):
         drawn = next(voice for voice in found[1] if voice.engine == engine)
-        told = rf"{drawn.name}.*apt install package-of-{drawn.name}`.*--voices espeak"
-        with recorded_voices(False), pytest.raises(AssetError, match=told) as error:
+        message = rf"{drawn.name}.*apt install package-of-{drawn.name}`.*--voices espeak"
+        with recorded_voices(False), pytest.raises(AssetError, match=message) as error:
             speech.speak("Hello.", drawn)
-        assert ". " not in str(error.value), "one sentence"
+        assert ". " not in str(error.value), "the message is one sentence"
         with recorded_voices(True):
             assert len(speech.speak("Hello.", drawn).samples) > 0
 
 
-def test_what_a_set_lacks_is_named_at_once_and_in_full():
+def test_require_names_all_missing_voices():
     with recorded_voices(False):
         speech.require("espeak")
         with pytest.raises(AssetError) as error:
@@ -231,14 +259,14 @@ def test_what_a_set_lacks_is_named_at_once_and_in_full():
             speech.require("all")
 
 
-def test_without_the_wheel_every_set_is_refused(monkeypatch):
+def test_without_the_wheel_every_set_is_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(AssetError, match="espeakng-loader"):
         speech.require("espeak")
 
 
 @pytest.mark.parametrize("installed", [True, False])
-def test_a_set_has_its_splits_by_rule(installed):
+def test_splits_of_a_set_do_not_depend_on_installed_voices(installed):
     rng = np.random.default_rng(0)
     with recorded_voices(installed):
         assert speech.held_out_splits("espeak") == ("new_voices", "new_languages")
@@ -250,7 +278,7 @@ def test_a_set_has_its_splits_by_rule(installed):
 
 
 @pytest.mark.skipif(bool(flite.lacking("rms")), reason="needs Debian's libflite1")
-def test_recorded_voice_closes_its_lips_too():
+def test_a_recorded_voice_closes_the_lips():
     said = speech.speak("A big baby boy.", speech.Voice("rms", engine="flite"))
     lips = said.lips()
     opening = mouth_opening(lips)
@@ -264,12 +292,12 @@ def _facekit():
     try:
         return fk.load_facekit()
     except AssetError:
-        pytest.skip("FaceKit is not here")
+        pytest.skip("the FaceKit file is missing")
 
 
 @pytest.mark.facekit
-def test_opening_weights_are_those_of_the_head():
-    """The linear table against FaceKit itself, and a closed b against its lips."""
+def test_opening_weights_agree_with_the_head():
+    """The linear table, and the lips of a closed b, measured on FaceKit."""
     kit = _facekit()
     vertices, landmarks = kit.vertices.astype(float), kit.landmarks
     width = np.linalg.norm(vertices[landmarks[36]] - vertices[landmarks[45]])
@@ -296,7 +324,7 @@ def test_the_lower_lip_of_an_f_reaches_the_upper_teeth():
     jaw = kit.expression[COEFFICIENT_INDEX["jawOpen"]]
     teeth = (kit.part == fk.TEETH) & (np.linalg.norm(jaw, axis=1) < 0.05) & (np.abs(vertices[:, 0]) < 0.5)
     upper = vertices[teeth]
-    edge = upper[upper[:, 1] < upper[:, 1].min() + 0.2]  # of the upper incisors, which no shape moves
+    edge = upper[upper[:, 1] < upper[:, 1].min() + 0.2]  # of the upper incisors, which jawOpen does not move
     phones = word(("ɑː", 0.15), ("f", 0.12), ("ɑː", 0.15))
     lips = lip_track(phones, 30)
 

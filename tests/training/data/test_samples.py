@@ -1,11 +1,11 @@
-"""Frames as encoders see them: moved, turned, coloured, drawn apart in time."""
+"""Frames for encoders: warped, with other colours, and with gaps in time."""
 
 import numpy as np
 import pytest
 
 from thgen.errors import TrainingError
 from thgen.face.crop import resized
-from thgen.training.data.samples import apart, jittered, perspective, tensor, turned
+from thgen.training.data.samples import jittered, perspective, rotate_scale, spaced_frames, tensor
 
 SIDE = 64
 
@@ -32,9 +32,9 @@ def test_perspective_enlarges_a_little_and_leaves_a_tenth_alone():
     assert 0.03 < (areas == 1).mean() < 0.35, "some are left alone, or hardly moved"
 
 
-def test_turning_keeps_the_middle_and_moves_the_rest():
+def test_rotation_and_scale_keep_the_centre_and_move_the_rest():
     rng = np.random.default_rng(1)
-    moved = np.stack([turned(rng, picture()) for _ in range(50)])
+    moved = np.stack([rotate_scale(rng, picture()) for _ in range(50)])
     assert (moved[:, 32, 32] == 255).all() and moved.std(0).max() > 20
     areas = (moved[..., 0] > 127).sum((1, 2)) / 256
     assert 0.7 < areas.min() < 1 < areas.max() < 1.4
@@ -46,22 +46,22 @@ def test_each_picture_gets_its_own_colours_the_same_for_a_seed():
     assert (one == again).all() and not (one[0] == one[1]).all()
 
 
-@pytest.mark.parametrize(("frames", "count", "least"), [(75, 9, 3), (16, 9, 3), (9, 9, 3), (25, 9, 3)])
-def test_moments_are_apart_where_the_clip_is_long_enough(frames, count, least):
+@pytest.mark.parametrize(("total", "count", "min_gap"), [(75, 9, 3), (16, 9, 3), (9, 9, 3), (25, 9, 3)])
+def test_frames_keep_their_gap_where_the_clip_is_long_enough(total, count, min_gap):
     rng = np.random.default_rng(0)
     for _ in range(50):
-        chosen = apart(rng, frames, count, least)
+        chosen = spaced_frames(rng, total, count, min_gap)
         gaps = np.diff(chosen)
-        assert len(chosen) == count and chosen[0] >= 0 and chosen[-1] < frames
-        assert gaps.min() >= min(least, (frames - 1) // (count - 1))
+        assert len(chosen) == count and chosen[0] >= 0 and chosen[-1] < total
+        assert gaps.min() >= min(min_gap, (total - 1) // (count - 1))
 
 
-def test_a_clip_with_fewer_frames_than_moments_is_told_of():
+def test_a_clip_with_too_few_frames_is_refused():
     with pytest.raises(TrainingError, match="has 7 frames, of which 9 are wanted: render longer ones"):
-        apart(np.random.default_rng(0), 7, 9, 3)
+        spaced_frames(np.random.default_rng(0), 7, 9, 3)
 
 
-def test_moments_reach_all_of_a_clip():
+def test_every_frame_of_a_clip_is_drawn():
     rng = np.random.default_rng(0)
-    seen = {t for _ in range(300) for t in apart(rng, 40, 9, 3)}
-    assert seen == set(range(40))
+    drawn = {t for _ in range(300) for t in spaced_frames(rng, 40, 9, 3)}
+    assert drawn == set(range(40))

@@ -1,4 +1,7 @@
-"""The head before its background: what a moving head uncovers is background, and only the head ever moves."""
+"""The moving head in front of the background of its photo.
+
+Only the head moves. Where it uncovers a place, the background (`plate`) shows.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,24 @@ from torch import Tensor
 from thgen.compact.flow.dentition import Bite
 from thgen.nn.sampling import resize, smoothstep, warp
 
-STRAY = 3  # places of a 64 x 64 map by which the plate reaches beyond the head: stray hair
-EDGE = (0.3, 0.7)  # probabilities between which the head's outline is soft
-STIR = (0.004, 0.02)  # half-widths of motion from which the plate begins to show behind the head, and does
+STRAY = 3  # pixels of a 64 x 64 map: stray hair reaches this far beyond the head
+EDGE = (0.3, 0.7)  # probability of "head" from which the head begins to cover a place, and covers it fully
+MOTION_RANGE = (0.004, 0.02)  # half-widths of motion from which the plate begins to show, and shows fully
 
 
 @dataclass(frozen=True)
 class PhotoLayers:
-    """What a photo shows besides keypoints, each map [B 1 H W] from 0 to 1: moving, how sure it is that a place moves
-    with the head; hair, that it is hair or worn; mouth, how far it lies inside the parted lips. plate [B 3 S S] in
-    [-1, 1]: what stands behind the head, in the size of the crop. lids [B 3 S S]: the photo with skin where its eyes
-    are, and eyes [B 1 H W]: where that is. bite: how teeth would look that the photo does not show. drift [B 2 H W],
-    doubt [B 1 H W]: the flow and the lack of trust in the photo's pixels with which the network answers when nothing
-    moves: its error on this photo."""
+    """What a photo shows besides its keypoints. Maps [B 1 H W] lie in [0, 1], images in [-1, 1].
+
+    moving [B 1 H W]: probability that a place moves with the head.
+    hair [B 1 H W]: probability that it is hair or something worn.
+    mouth [B 1 H W]: how open the mouth of the photo is there, 1 inside the parted lips.
+    plate [B 3 S S]: the background behind the head, at the size of the crop.
+    lids [B 3 S S]: the photo with skin in the place of the eyes; eyes [B 1 H W]: where that skin is.
+    bite: how the drawn teeth look, for a photo that shows none.
+    drift [B 2 H W], doubt [B 1 H W]: error of the network on this photo, measured without motion. drift is the flow
+    that it then outputs (it should be 0); doubt is what its logit of trust in the photo's pixels then lacks.
+    """
 
     moving: Tensor
     hair: Tensor
@@ -37,47 +45,56 @@ class PhotoLayers:
     doubt: Tensor
 
     def expand(self, count: int) -> PhotoLayers:
-        """The same for `count` frames."""
+        """The same layers for `count` frames."""
         maps = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "bite"}
         return PhotoLayers(**{n: m.expand(count, -1, -1, -1) for n, m in maps.items()}, bite=self.bite.expand(count))
 
 
 @dataclass(frozen=True)
-class Layers:
-    """How a moved head lies over its background, each [B 1 S S] from 0 to 1: there, the head covers this place; gone,
-    it has left it. plate [B 3 S S]: what stands behind it."""
+class MovedLayers:
+    """The head after its motion, in front of the background.
 
-    there: Tensor
-    gone: Tensor
+    head [B 1 S S], 0 to 1: how much the head covers a place. uncovered [B 1 S S], 0 to 1: how much it has left it.
+    plate [B 3 S S]: the background behind the head, in [-1, 1].
+    """
+
+    head: Tensor
+    uncovered: Tensor
     plate: Tensor
 
     @cached_property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns that hold all of the head: elsewhere nothing needs to be warped."""
-        seen = self.there.amax((0, 1)) > 0
+        """Rows and columns that contain the head. Outside of them nothing needs to be warped."""
+        covered = self.head.amax((0, 1)) > 0
         spans = []
         for axis in (1, 0):
-            held = seen.any(axis).nonzero()
-            spans.append(slice(int(held[0]), int(held[-1]) + 1) if len(held) else slice(0, 1))
+            used = covered.any(axis).nonzero()
+            spans.append(slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1))
         return spans[0], spans[1]
 
-    def lay(self, photo: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
-        """photo [B 3 S S]; head [B 3 h w]: warped and painted, as if all of `window` were head. Returns the picture
-        [B 3 S S] and where it may differ from the photo [B 1 S S]. Without motion the photo stays as it is."""
+    def composite(self, photo: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Put the head over photo and plate. Without motion the photo does not change.
+
+        photo [B 3 S S]. pixels [B 3 h w]: pixels of the head, for the whole of `window`. Returns the image [B 3 S S]
+        and a mask [B 1 S S] of where it may differ from the photo.
+        """
         rows, columns = self.window
-        picture = torch.lerp(photo, self.plate, self.gone)
-        inner = picture[..., rows, columns]
-        picture[..., rows, columns] = torch.lerp(inner, head, self.there[..., rows, columns])
-        return picture, torch.maximum(self.there, self.gone)
+        image = torch.lerp(photo, self.plate, self.uncovered)
+        inner = image[..., rows, columns]
+        image[..., rows, columns] = torch.lerp(inner, pixels, self.head[..., rows, columns])
+        return image, torch.maximum(self.head, self.uncovered)
 
 
-def place(scene: PhotoLayers, turned: Tensor, flow: Tensor, size: int) -> Layers:
-    """Where the head is now, and where it was: turned [B 2 g g], flow of the head as a whole; flow [B 2 G G] with which
-    the photo is warped; size: S of the result."""
-    # A strand that a flow between head and background leaves behind is nowhere near where the head takes its hair.
-    near = F.max_pool2d(warp(scene.hair, turned), 2 * STRAY + 1, 1, STRAY)
-    strands = warp(scene.hair, flow) * (1 - resize(near, flow.shape[-1]))
-    there = smoothstep(resize(warp(scene.moving, flow) - strands, size), *EDGE)
-    stirred = smoothstep(turned.norm(dim=1, keepdim=True), *STIR)
-    left = F.max_pool2d(scene.moving, 2 * STRAY + 1, 1, STRAY)
-    return Layers(there, resize(left * resize(stirred, left.shape[-1]), size), scene.plate)
+def move_layers(layers: PhotoLayers, rigid: Tensor, flow: Tensor, size: int) -> MovedLayers:
+    """Layers after a motion: where the head is now, and which places it has left.
+
+    rigid [B 2 g g]: flow of the head as a rigid body. flow [B 2 G G]: the flow that warps the photo. size: S.
+    """
+    # A flow between head and background can leave strands of hair behind. Remove hair that lies far from every place to
+    # which the rigid motion brings hair.
+    near = F.max_pool2d(warp(layers.hair, rigid), 2 * STRAY + 1, 1, STRAY)
+    strands = warp(layers.hair, flow) * (1 - resize(near, flow.shape[-1]))
+    head = smoothstep(resize(warp(layers.moving, flow) - strands, size), *EDGE)
+    in_motion = smoothstep(rigid.norm(dim=1, keepdim=True), *MOTION_RANGE)
+    former = F.max_pool2d(layers.moving, 2 * STRAY + 1, 1, STRAY)
+    return MovedLayers(head, resize(former * resize(in_motion, former.shape[-1]), size), layers.plate)

@@ -1,4 +1,4 @@
-"""Openings of a face, eyes and mouth, as maps over the crop: how far each place lies inside an outline."""
+"""Openings of a face (left eye, right eye, mouth) as maps over the crop: signed distance to an outline."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from torch import Tensor
 
 from thgen.nn.sampling import grid
 
-EDGE = 0.006  # half-widths over which the edge of an opening is softened
-MARGIN, FAR = 0.08, -1.0  # half-widths around an opening in which its distance is measured; what it is elsewhere
+EDGE = 0.006  # half-widths: width of the soft edge of an opening
+MARGIN = 0.08  # half-widths: the distance is computed up to this far from an outline
+FAR = -1.0  # value of the map beyond MARGIN
 
 
-def polygon_distance(points: Tensor, sense: Tensor, size: int) -> Tensor:
+def polygon_distance(points: Tensor, orientation: Tensor, size: int) -> Tensor:
     """Signed distance in half-widths to a closed polygon [B n 2] (crop coordinates), [B 1 size size]; inside positive.
 
-    sense: sign of the polygon's area where it counts as open. One that has collapsed or turned inside out is empty,
-    which is what closed lids and pressed lips are. Distances, unlike masks, can be enlarged and keep a sharp edge.
-    Measured only near the polygon; further than MARGIN from it the map says FAR.
+    orientation: sign of the polygon's area while the opening is open. A polygon of the other orientation, or without
+    area, has no inside: the lids or lips are closed. The map is a distance and not a mask, since a distance keeps a
+    sharp edge when it is enlarged. Further than MARGIN from the polygon it is FAR.
+
+    >>> square = torch.tensor([[[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]])
+    >>> (polygon_distance(square, torch.tensor(1.0), 64) > 0).float().mean().item()  # share of the crop inside
+    0.25
     """
     low, high = points.amin(1), points.amax(1)
     side = min(size, math.ceil((float((high - low).max()) / 2 + MARGIN) * size))
@@ -32,8 +37,8 @@ def polygon_distance(points: Tensor, sense: Tensor, size: int) -> Tensor:
     ax, ay, bx, by = a[..., 0], a[..., 1], b[..., 0], b[..., 1]
     crosses = ((ay > py) != (by > py)) & (px < (bx - ax) * (py - ay) / (by - ay + 1e-12) + ax)
     winding = (crosses * (by - ay).sign()).sum(1)
-    # In y-down coordinates a ray to the right crosses a loop of positive area upwards in y.
-    inside = (winding * sense > 0).to(points.dtype) * 2 - 1
+    # y grows downwards: a ray to the right crosses a loop of positive area where the loop goes towards larger y.
+    inside = (winding * orientation > 0).to(points.dtype) * 2 - 1
     dx, dy = bx - ax, by - ay
     t = (((px - ax) * dx + (py - ay) * dy) / (dx * dx + dy * dy + 1e-12)).clamp(0, 1)
     distance = ((px - ax - t * dx) ** 2 + (py - ay - t * dy) ** 2).amin(1).sqrt()
@@ -44,8 +49,8 @@ def polygon_distance(points: Tensor, sense: Tensor, size: int) -> Tensor:
 
 
 def open_share(distance: Tensor) -> Tensor:
-    """Signed distance to an opening's outline -> how far it is open there, 0 to 1.
+    """Signed distance to an outline, half-widths, any shape -> how open the opening is there, 0 to 1, same shape.
 
-    Lids and lips have a rim: the opening begins an edge's width inside it, and a shut one is empty.
+    The opening begins EDGE inside the outline, so that the rim of lids and lips stays and a closed opening is empty.
     """
     return torch.sigmoid((distance - EDGE) / (EDGE / 2))

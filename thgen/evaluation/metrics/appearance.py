@@ -1,6 +1,6 @@
-"""How alike two pictures are: PSNR and SSIM, of the whole picture or of a part of the face.
+"""Similarity of two pictures: PSNR and SSIM, over the whole picture or a part of the face; and sharpness.
 
-Pictures are uint8 RGB [H W 3], or float in [0, 1]. Both metrics are scikit-image's; only the masks are ours.
+Pictures are uint8 RGB [H W 3], or float in [0, 1]. PSNR and SSIM are scikit-image's; only the masks are ours.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ import cv2
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-# Landmarks (Multi-PIE) around each region; each group is one convex patch.
+# Landmarks (Multi-PIE numbering) around each region. Each group is one convex patch.
 REGIONS = {
     "mouth": (range(48, 60),),
     "eyes": ((17, 18, 19, 20, 21, *range(36, 42)), (22, 23, 24, 25, 26, *range(42, 48))),
 }
-MARGIN = 0.12  # of the inter-ocular distance: how far a region reaches beyond its landmarks
+MARGIN = 0.12  # of the inter-ocular distance: a region reaches this far beyond its landmarks
+LUMA = np.array([0.299, 0.587, 0.114])  # weights of R, G, B by ITU-R BT.601
 
 
 def psnr(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Peak signal-to-noise ratio in dB, 10 log10(1 / MSE); infinite for equal pictures.
 
-    mask bool [H W]: only these pixels count. Raises ValueError on shapes that differ or an empty mask.
+    mask: bool [H W], only these pixels count. Raises ValueError for different shapes or an empty mask.
     """
     image, reference = _pair(image, reference)
     if mask is None:
@@ -34,7 +35,8 @@ def psnr(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = Non
 def ssim(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Structural similarity (Wang et al. 2004: Gaussian window, sigma 1.5), -1 to 1; 1 for equal pictures.
 
-    mask bool [H W]: the mean of the SSIM map over these pixels. Raises ValueError as `psnr`, and below 11 px.
+    mask: bool [H W], the result is the mean of the SSIM map over these pixels. Raises ValueError as `psnr`, and for
+    pictures below 11 px.
     """
     image, reference = _pair(image, reference)
     mean, full = structural_similarity(
@@ -51,17 +53,17 @@ def ssim(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = Non
 
 
 def gradient_energy(image: np.ndarray, mask: np.ndarray) -> float:
-    """Mean squared gradient of the luma (BT.601, range 0-1) over the mask bool [H W]: how much fine structure there is.
+    """Mean squared gradient of the luma (range 0 to 1) over the mask bool [H W]: the amount of fine structure.
 
-    image uint8 or float RGB [H W 3]. The ratio of a result's to its photo's tells blur (below 1) from texture.
+    image: uint8 or float RGB [H W 3]. A result with less than its photo's energy is blurred.
     """
-    grey = _unit(image) @ np.array([0.299, 0.587, 0.114])
+    grey = _unit(image) @ LUMA
     down, right = np.gradient(grey)
     return float((down**2 + right**2)[_chosen(mask, image)].mean())
 
 
 def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """bool [size size]: inside the jaw line and brows of landmarks [68 2+] in normalised coordinates."""
+    """bool [size size]: inside the jaw line and the brows of landmarks [68 2+] in crop coordinates."""
     points = (np.asarray(landmarks, np.float64)[:27, :2] + 1) / 2 * size
     mask = np.zeros((size, size), np.uint8)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points).astype(np.int32)), 1)
@@ -69,13 +71,13 @@ def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
 
 
 def skin_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """bool [size size]: the face without eyes, brows and mouth, which lose their edges when they close."""
+    """bool [size size]: the face without eyes, brows and mouth; those lose their edges when they close."""
     eyes, mouth = (region_mask(landmarks, region, size) for region in ("eyes", "mouth"))
     return face_mask(landmarks, size) & ~eyes & ~mouth
 
 
 def region_mask(landmarks: np.ndarray, region: str, size: int) -> np.ndarray:
-    """bool [size size]: the mouth or the eyes (with brows) of landmarks [68 2+] in normalised coordinates."""
+    """bool [size size]: the mouth or the eyes (with brows) of landmarks [68 2+] in crop coordinates."""
     points = (np.asarray(landmarks, np.float64)[:, :2] + 1) / 2 * size
     mask = np.zeros((size, size), np.uint8)
     for group in REGIONS[region]:
@@ -92,12 +94,12 @@ def _unit(image: np.ndarray) -> np.ndarray:
 
 def _pair(image: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if image.shape != reference.shape or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"two pictures [H W 3] of one size are compared, not {image.shape} and {reference.shape}")
+        raise ValueError(f"both pictures must be [H W 3] and of one size, not {image.shape} and {reference.shape}")
     return _unit(image), _unit(reference)
 
 
 def _chosen(mask: np.ndarray, image: np.ndarray) -> np.ndarray:
     chosen = np.asarray(mask, bool)
     if chosen.shape != image.shape[:2] or not chosen.any():
-        raise ValueError(f"the mask must be bool {image.shape[:2]} and hold a pixel, not {chosen.shape}")
+        raise ValueError(f"the mask must be bool {image.shape[:2]} with at least one pixel, not {chosen.shape}")
     return chosen

@@ -1,17 +1,22 @@
-"""How alike two motions are: landmarks, pose, gaze, eye openness, action units, flow. Units as in `schema`.
+"""Errors between two motions: landmarks, pose, gaze, eye openness, action units, flow. Units as in `schema`.
 
-All are means of absolute errors over the frames, zero for equal motions. Distances between landmarks are percent of
-the true inter-ocular distance (outer corners of the eyes), so they do not depend on how large the face is.
+Errors are mean absolute errors over the frames; equal motions have an error of 0. Landmark distances are percent of the
+true inter-ocular distance (between the outer corners of the eyes), so they do not depend on the size of the face.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from thgen.schema import ACTION_UNITS, AU_MAX, COEFFICIENTS
+from thgen.evaluation.metrics.statistics import correlation
+from thgen.facs import intensities_of
 
-MOUTH = slice(48, 68)
-EYE_CORNERS = (36, 45)
+MOUTH = slice(48, 68)  # of the 68 landmarks
+EYE_CORNERS = (36, 45)  # landmarks at the outer corners of the eyes
+OPEN_EYE = 30.0  # % of the open eye: the iris of an eye that is further closed is hidden, so its gaze is not judged
+INNER_UPPER_LIP, INNER_LOWER_LIP = (61, 62, 63), (67, 66, 65)  # landmarks; each stands opposite the one below it
 
 
 def inter_ocular(landmarks: np.ndarray) -> np.ndarray:
@@ -20,16 +25,19 @@ def inter_ocular(landmarks: np.ndarray) -> np.ndarray:
 
 
 def landmark_distance(predicted: np.ndarray, true: np.ndarray, points: slice = slice(0, 68)) -> float:
-    """LMD: mean distance of landmarks [T 68 2+], percent of the true inter-ocular distance. `points`: which of them."""
+    """LMD: mean distance of landmarks [T 68 2+], in percent of the true inter-ocular distance.
+
+    points: which of the 68 landmarks count. Raises ValueError for different shapes.
+    """
     _same(predicted, true)
     distance = np.linalg.norm(predicted[:, points, :2] - true[:, points, :2], axis=-1)
     return float(100 * (distance.mean(1) / inter_ocular(true)).mean())
 
 
 def mouth_distance(predicted: np.ndarray, true: np.ndarray) -> float:
-    """LMD_m: as `landmark_distance`, over the mouth, after both mouths were moved to the same centre.
+    """LMD of the mouth: as `landmark_distance`, over the mouth's 20 landmarks, both mouths moved to one centre.
 
-    So it judges the mouth's shape; where the mouth stands is the pose's business.
+    It measures the shape of the mouth; its place depends on the pose, which has a measure of its own.
     """
     _same(predicted, true)
     a, b = predicted[:, MOUTH, :2], true[:, MOUTH, :2]
@@ -38,13 +46,13 @@ def mouth_distance(predicted: np.ndarray, true: np.ndarray) -> float:
 
 
 def pose_error(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Mean absolute error of yaw, pitch, roll, degrees [3]; angles [T 3]. 359 degrees and -1 are the same angle."""
+    """Mean absolute error of yaw, pitch and roll in degrees, [3]; angles [T 3]. 359° and -1° are the same angle."""
     _same(predicted, true)
     return np.abs((predicted - true + 180) % 360 - 180).mean(0)
 
 
 def gaze_error(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Mean angle between lines of sight, degrees; yaw and pitch [... 2] in degrees."""
+    """Mean angle between two lines of sight in degrees; each is yaw and pitch [... 2] in degrees."""
     _same(predicted, true)
     cosine = (_line_of_sight(predicted) * _line_of_sight(true)).sum(-1)
     return float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))).mean())
@@ -56,24 +64,42 @@ def openness_error(predicted: np.ndarray, true: np.ndarray) -> float:
     return float(np.abs(predicted - true).mean())
 
 
-def action_units(coefficients: np.ndarray) -> np.ndarray:
-    """Coefficients [... 57] -> intensities [... 23] of `schema.ACTION_UNITS` in order, 0 to 5: the mean of the unit's
-    shapes, both sides, times 5."""
-    columns = []
-    for _, stems in ACTION_UNITS.values():
-        own = [i for i, name in enumerate(COEFFICIENTS) if name.removesuffix("_L").removesuffix("_R") in stems]
-        columns.append(np.clip(coefficients[..., own].mean(-1), 0, 1) * AU_MAX)
-    return np.stack(columns, -1)
-
-
 def action_unit_error(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Mean absolute error of each action unit's intensity (0 to 5), [23]; takes coefficients [T 57]."""
     _same(predicted, true)
-    return np.abs(action_units(predicted) - action_units(true)).mean(0)
+    return np.asarray(np.abs(intensities_of(predicted) - intensities_of(true)).mean(0))
+
+
+def action_unit_correlation(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Pearson's r of each action unit's intensity, [23]; takes coefficients [N 57].
+
+    NaN for a unit that is constant. Most faces show few units, so a small mean error alone proves little.
+    """
+    _same(predicted, true)
+    pairs = zip(intensities_of(predicted).T, intensities_of(true).T, strict=True)
+    return np.array([correlation(a, b) for a, b in pairs])
+
+
+def lip_gap(landmarks: np.ndarray) -> np.ndarray:
+    """Mean gap between the inner lips of landmarks [T 68 2+], percent of the inter-ocular distance, [T]."""
+    upper, lower = landmarks[:, INNER_UPPER_LIP, :2], landmarks[:, INNER_LOWER_LIP, :2]
+    return np.asarray(100 * np.linalg.norm(upper - lower, axis=-1).mean(1) / inter_ocular(landmarks))
+
+
+def mean_deviation(clips: Sequence[np.ndarray]) -> float:
+    """How far features of clips [T D] move: mean distance from their mean over the clip, in the features' unit.
+
+    Eq. I of PD-FGC (Wang et al., CVPR 2023), (1 / N) sum_i (1 / T_i) sum_t || f_it - mean_t f_it ||_2. The paper calls
+    it a variance, but it takes the norm, not its square.
+    """
+    return float(np.mean([np.linalg.norm(clip - clip.mean(0), axis=1).mean() for clip in clips]))
 
 
 def flow_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Mean end-point error of flow [... H W 2] (crop half-widths), percent of the half-width; over mask [... H W]."""
+    """EPE: mean distance of two flows [... H W 2] in crop half-widths, as percent of the half-width.
+
+    mask: bool [... H W], only these pixels count.
+    """
     _same(predicted, true)
     error = np.linalg.norm(predicted - true, axis=-1)
     chosen = error if mask is None else error[np.asarray(mask, bool)]
@@ -87,4 +113,4 @@ def _line_of_sight(gaze: np.ndarray) -> np.ndarray:
 
 def _same(predicted: np.ndarray, true: np.ndarray) -> None:
     if predicted.shape != true.shape:
-        raise ValueError(f"two motions of one shape are compared, not {predicted.shape} and {true.shape}")
+        raise ValueError(f"both motions must have one shape, not {predicted.shape} and {true.shape}")

@@ -1,27 +1,26 @@
-"""What each part of Rig's generator gives: the same people, driven the same way, with one part switched off at a time.
+"""What each part of Rig's generator contributes: the same people, driven alike, with one part switched off at a time.
 
-Only inference is ablated: the rest of the network was trained beside the part that is missing.
+Parts are switched off at inference only. The rest of the network was trained together with the missing part.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
 from thgen.compact.flow.network import GuidedFlow
+from thgen.evaluation.metrics.reenactment import frame_scores, means_of
 from thgen.evaluation.report import Report, Value
-from thgen.evaluation.reports import reenact as rig_report
-from thgen.evaluation.scenes.held_out import held_out
-from thgen.face.look import Looker
+from thgen.evaluation.scenes.held_out import flow_size, held_out
+from thgen.evaluation.subject import Subject, load
 from thgen.methods.rig.method import Rig
 from thgen.synth.head.facekit import HeadMesh
 
-SURE = 100.0  # a logit beyond doubt
+SURE = 100.0  # logit: a probability that float32 cannot tell from 1
 PAINT, KEEP, HEAD = slice(0, 12), slice(12, 16), slice(16, 20)  # channels of GuidedFlow.to_maps before the shuffle
 
 
@@ -48,7 +47,7 @@ def _only_paint(net: GuidedFlow) -> None:
     net.to_maps.bias[KEEP] = -SURE
 
 
-# what is missing -> how to switch it off in a copy of the network
+# Row -> how to switch the part off, in a copy of the network.
 PARTS: dict[str, Callable[[GuidedFlow], None]] = {
     "everything in place": _nothing,
     "without the keypoints' flow": _no_keypoints,
@@ -56,7 +55,7 @@ PARTS: dict[str, Callable[[GuidedFlow], None]] = {
     "without paint": _no_paint,
     "paint alone": _only_paint,
 }
-NO_SCENE = "without the photo's segments"  # the network alone says where head and hair are
+NO_LAYERS = "without the photo's segments"  # the network alone decides where head and hair are
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,13 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Raises AssetError, WeightsError."""
-    rig = Rig.load(torch.device("cpu"))
-    return measure(rig, Looker(rig.guide.analyser, torch.device("cpu")), args.identities, args.frames, args.size)
+    (subject,) = load(["rig"], "cpu")
+    return measure(subject, args.identities, args.frames, args.size)
 
 
 @torch.no_grad()
 def variants(rig: Rig) -> dict[str, Rig]:
-    """One Rig per row of PARTS; they share analyser and audio encoder."""
+    """One Rig per row of PARTS; they share the analyser and the audio encoder."""
     out = {}
     for name, switch_off in PARTS.items():
         net = copy.deepcopy(rig.guide.generator)
@@ -82,27 +81,27 @@ def variants(rig: Rig) -> dict[str, Rig]:
     return out
 
 
-def measure(rig: Rig, looker: Looker, identities: int, frames: int, size: int, mesh: HeadMesh | None = None) -> Report:
-    """Each person's own frames drive, absolutely, as in `evaluate rig`."""
-    scores: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in (*PARTS, NO_SCENE)}
+def measure(subject: Subject, identities: int, frames: int, size: int, mesh: HeadMesh | None = None) -> Report:
+    """Each person's own frames drive, by their values, as the self-driven row of `evaluate reenact`."""
+    rig, looker = subject.method, subject.looker
+    assert isinstance(rig, Rig)
     ablated = variants(rig)
-    for person in held_out(identities, frames, size, rig_report.FLOW_SIZE, drivers=False, mesh=mesh):
-        identity = rig.encode_photo(person.clip.frames[0])
-        target = rig_report.self_target(identity.own, rig_report.single_frames(rig, person.clip.frames))
+    scores: dict[str, list[dict[str, float]]] = {name: [] for name in (*PARTS, NO_LAYERS)}
+    for person in held_out(identities, frames, size, flow_size(size), drivers=False, mesh=mesh):
+        clip = person.clip
+        identity = subject.photo(clip.frames[0])
+        target = subject.reenact(identity, subject.states(clip.frames), "absolute")
         photo = identity.state["photo"]
         photos = {name: (method, method.guide.settled(photo)) for name, method in ablated.items()}
-        photos[NO_SCENE] = rig, replace(photo, scene=None)
-        tried = [(n, m, replace(identity, state={**identity.state, "photo": p})) for n, (m, p) in photos.items()]
-        for name, method, seen in tried:
-            images, flow = rig_report.decode(method, seen, target, rig_report.FLOW_SIZE)
-            rig_report.score(scores[name], images, flow, person, looker)
-    rows: list[dict[str, Value]] = []
-    for name, values in scores.items():
-        means: dict[str, Value] = {k: rig_report.mean(v) for k, v in values.items()}
-        rows.append({"": name, **means})
+        photos[NO_LAYERS] = rig, replace(photo, scene=None)
+        for name, (method, settled) in photos.items():
+            own = replace(identity, state={**identity.state, "photo": settled})
+            images, flow = Subject(method, looker).pictures_and_flow(own, target, flow_size(size))
+            scores[name] += frame_scores(images, flow, clip, looker)
+    rows: list[dict[str, Value]] = [{"": name, **means_of(values)} for name, values in scores.items()]
     return Report(
         "ablation", "Rig with one part switched off", rows,
-        f"{identities} rendered people that no training saw × {frames} independent states, self-driven; measures as in "
-        "`evaluate rig`. Only inference is ablated: the rest was trained beside the part that is missing.",
-        {"size": size, "frames": identities * frames},
+        f"{identities} rendered people that no training used × {frames} independent states, self-driven; measures as "
+        "in `evaluate reenact`. Parts are switched off at inference only; the rest was trained with the missing part.",
+        {"size": size, "frames": identities * frames}, weights=subject.weights,
     )  # fmt: skip

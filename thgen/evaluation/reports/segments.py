@@ -1,4 +1,4 @@
-"""How well the analyser tells hair, face, neck, body and the rest apart: against renders, and drawn over portraits."""
+"""How well the analyser segments hair, face, neck, body and the rest: against renders, and drawn over portraits."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ import torch
 from thgen.analyser.network import INPUT_SIZE, Analyser, to_input
 from thgen.evaluation.report import Report, Value
 from thgen.evaluation.scenes.held_out import held_out
-from thgen.evaluation.sheets.contact import read_portrait, save_sheet
+from thgen.evaluation.sheets.grid import read_portrait, save_grid
+from thgen.evaluation.subject import load_looker
 from thgen.face.finder import FaceFinder
 from thgen.schema import SEGMENTS
 from thgen.synth.head.facekit import SEGMENT_OF_PART, HeadMesh
 
 SIZE = 2 * INPUT_SIZE  # px of the renders
-GRID = INPUT_SIZE // 2
-CELL, PER_ROW = 320, 8
-# Matplotlib's "tab10", in the order of SEGMENTS; the background stays as it is.
+GRID = INPUT_SIZE // 2  # px of the segmentation
+STATES = 4  # of each person
+CELL, PER_ROW = 320, 8  # px of a portrait on the sheet; portraits in a row
+TINT = 0.45  # opacity of the segments' colours over a portrait
+# Matplotlib's "tab10", in the order of SEGMENTS. The background is not tinted.
 COLOURS = np.array([
     (0, 0, 0), (255, 127, 14), (148, 103, 189), (44, 160, 44), (214, 39, 40), (23, 190, 207), (188, 189, 34),
     (31, 119, 180), (227, 119, 194),
@@ -36,58 +39,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Raises AssetError, WeightsError, PhotoError, FaceError, OutputError."""
-    from thgen.weights import hub
-
-    device = torch.device(args.device)
-    analyser = hub.load_network("analyser", device)
+    looker = load_looker(args.device)
+    analyser, device = looker.analyser, looker.device
     assert isinstance(analyser, Analyser)
     report = measure(analyser, args.identities, device)
     if args.photos:
         finder = FaceFinder(analyser, device)
-        cells = []
-        for photo in args.photos:
-            image = finder.crop(read_portrait(photo)[1], size=CELL).image
-            cells.append(drawn(image, segments(analyser, image[None], device)[0]))
-        cells += [np.full((CELL, CELL, 3), 255, np.uint8)] * (-len(cells) % min(PER_ROW, len(cells)))
-        width = min(PER_ROW, len(cells))
-        rows = [cells[i : i + width] for i in range(0, len(cells), width)]
-        save_sheet(rows, [""] * width, CELL, Path(args.sheet))
+        crops = [finder.crop(read_portrait(photo)[1], size=CELL).image for photo in args.photos]
+        cells = [tinted(crop, segments(analyser, crop[None], device)[0]) for crop in crops]
+        save_grid(cells, CELL, PER_ROW, Path(args.sheet))
     return report
 
 
 @torch.inference_mode()
 def segments(analyser: Analyser, crops: np.ndarray, device: torch.device) -> np.ndarray:
-    """Classes uint8 [N 64 64] of crops uint8 [N S S 3] as face.finder frames them."""
+    """Classes uint8 [N 64 64], as in SEGMENTS, of crops uint8 [N S S 3] that are framed by face.crop.CROP."""
     small = np.stack([cv2.resize(c, (INPUT_SIZE, INPUT_SIZE), interpolation=cv2.INTER_AREA) for c in crops])
     return analyser.segment(to_input(torch.from_numpy(small)).to(device)).argmax(1).byte().cpu().numpy()
 
 
 def measure(analyser: Analyser, identities: int, device: torch.device, mesh: HeadMesh | None = None) -> Report:
-    """Over every pixel of four states of each person."""
+    """Over all pixels of STATES renders of each person."""
     confusion = np.zeros((len(SEGMENTS), len(SEGMENTS)), np.int64)
-    for person in held_out(identities, 3, SIZE, GRID, drivers=False, mesh=mesh):
+    for person in held_out(identities, STATES - 1, SIZE, GRID, drivers=False, mesh=mesh):
         true = SEGMENT_OF_PART[person.clip.segmentation]
-        seen = segments(analyser, person.clip.frames, device)
-        np.add.at(confusion, (true.ravel(), seen.ravel()), 1)
+        read = segments(analyser, person.clip.frames, device)
+        np.add.at(confusion, (true.ravel(), read.ravel()), 1)
     return Report(
-        "segments", "Parts told apart on held-out renders", rows_of(confusion),
-        f"Over the pixels (64 x 64) of {4 * identities} renders of {identities} people that no training saw.",
+        "segments", "Segments on held-out renders", rows_of(confusion),
+        f"Over the pixels ({GRID} x {GRID}) of {STATES * identities} renders of {identities} people that no training "
+        "used.", weights=("analyser",),
     )  # fmt: skip
 
 
 def rows_of(confusion: np.ndarray) -> list[dict[str, Value]]:
-    """Confusion counts [P P] (true, seen) as a row per segment, and the mean over those that occur."""
+    """Confusion counts [P P] (true, read) as a row per segment, and the mean over the segments that occur."""
     rows: list[dict[str, Value]] = []
     overlaps = []
     for i, name in enumerate(SEGMENTS):
         union = confusion[i].sum() + confusion[:, i].sum() - confusion[i, i]
         overlap = 100 * float(confusion[i, i] / union) if union else float("nan")
-        others = confusion[i].copy()
-        others[i] = 0
+        wrong = confusion[i].copy()
+        wrong[i] = 0
         share = 100 * float(confusion[i].sum() / confusion.sum())
         rows.append({
             "segment": name, "IoU, %": overlap, "share of the pixels, %": share,
-            "most taken for": SEGMENTS[int(others.argmax())] if others.any() else "–",
+            "most taken for": SEGMENTS[int(wrong.argmax())] if wrong.any() else "–",
         })  # fmt: skip
         overlaps.append(overlap)
     right = 100 * float(np.trace(confusion) / confusion.sum())
@@ -96,9 +93,9 @@ def rows_of(confusion: np.ndarray) -> list[dict[str, Value]]:
     return rows
 
 
-def drawn(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The crop uint8 [S S 3] tinted by its segments [64 64]."""
+def tinted(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The crop uint8 [S S 3] with its segments [64 64] as colours over it."""
     size = image.shape[:2]
     tint = cv2.resize(COLOURS[classes], size[::-1], interpolation=cv2.INTER_NEAREST)
-    cover = cv2.resize((classes > 0).astype(np.float32), size[::-1], interpolation=cv2.INTER_NEAREST)[..., None] * 0.45
-    return (image * (1 - cover) + tint * cover).round().astype(np.uint8)
+    cover = cv2.resize((classes > 0).astype(np.float32), size[::-1], interpolation=cv2.INTER_NEAREST)[..., None] * TINT
+    return np.asarray((image * (1 - cover) + tint * cover).round().astype(np.uint8))

@@ -1,4 +1,4 @@
-"""What photos suffer on their way to us, one thing at a time: for telling which of them costs how much."""
+"""Flaws of photos, one at a time, to measure how much each costs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _grey(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _covered(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A flat patch, a third of the side wide and high, with its corner somewhere in the middle of the picture."""
+    """A patch of one colour, a third of the side wide and high, with its corner near the middle of the picture."""
     size = image.shape[0]
     x, y = rng.integers(size // 4, size // 2, 2)
     out = image.copy()
@@ -40,7 +40,7 @@ def _covered(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return out
 
 
-# name -> picture uint8 RGB [S S 3] and generator -> picture of the same shape
+# Name -> function of a picture uint8 RGB [S S 3] and a random generator to a picture of the same shape.
 CONDITIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "a sixth of the size": _small,
     "noise of 25 levels": _noise,

@@ -1,4 +1,4 @@
-"""Rendered people that no training has seen, with their truth. Needs the FaceKit head (AssetError says where from)."""
+"""Rendered people that no training used, with their truth. Needs the FaceKit head; AssetError says where to get it."""
 
 from __future__ import annotations
 
@@ -8,45 +8,51 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from thgen.schema import SAMPLES_PER_FRAME
 from thgen.synth.clip import ClipSource, ClipTruth
 from thgen.synth.head.facekit import HeadMesh, load_facekit
 from thgen.synth.motion import random_states
-from thgen.synth.voice.speech import Speech
 
-# `thgen render --seed S` draws identity i from S * 1000003 + i: no plausible S comes near these.
+# Number of the first person: `thgen render --seed S` numbers its person i by S * 1000003 + i, and nobody takes such a
+# seed that this number would be reached.
 FIRST_IDENTITY = 1_900_000_000
-PARTNER = 50_000_000  # distance to the identity that drives in cross-driving
-
-
-def spoken(speech: Speech, frames: int) -> np.ndarray:
-    """What is said in so many frames, float32 [L] at 16 kHz; silence where speech ends earlier."""
-    samples = speech.samples[: frames * SAMPLES_PER_FRAME]
-    return np.pad(samples, (0, frames * SAMPLES_PER_FRAME - len(samples))).astype(np.float32)
+FLOW_SIZE = 128  # px of the true flow
+PARTNER = 50_000_000  # people: distance of a person's number to that of the person who drives it
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """One unseen person (`clip`; frame 0 is the source photo) and another one in the same states (`driver`)."""
+    """One unseen person (`clip`, whose frame 0 is the photo) and another one in the same states (`driver`)."""
 
     identity: int
     clip: ClipTruth
     driver: ClipTruth | None
 
 
+def clip_source(size: int, flow_size: int, mesh: HeadMesh | None = None) -> ClipSource:
+    """Renders clips in crops of `size` px, without the flaws of cameras. mesh: another head than FaceKit's.
+
+    Limits OpenCV to one thread. Raises AssetError.
+    """
+    cv2.setNumThreads(1)
+    return ClipSource(mesh or load_facekit(), size, flow_size, imaging=False)
+
+
 def held_out(
     count: int, frames: int, size: int, flow_size: int, drivers: bool = True, mesh: HeadMesh | None = None
 ) -> Iterator[HeldOut]:
-    """`count` people in 1 + `frames` independent states each, crops of `size` px; always the same ones.
+    """`count` people in 1 + `frames` independent states each, crops of `size` px; the same ones at every call.
 
-    With `drivers` each comes with a second person in the same states, seen by another camera. mesh: another head than
-    FaceKit's. Raises AssetError.
+    drivers: each comes with a second person in the same states, through another camera. Raises AssetError.
     """
-    cv2.setNumThreads(1)
-    source = ClipSource(mesh or load_facekit(), size, flow_size, imaging=False)
+    source = clip_source(size, flow_size, mesh)
     for i in range(count):
         rng = np.random.default_rng((FIRST_IDENTITY, i))
         states = random_states(rng, 1 + frames)
         clip = source.clip(source.performer(FIRST_IDENTITY + i), states, rng)
         driver = source.clip(source.performer(FIRST_IDENTITY + PARTNER + i), states, rng) if drivers else None
         yield HeldOut(i, clip, driver)
+
+
+def flow_size(size: int) -> int:
+    """px of the true flow for renders of `size` px, which must be a multiple of it."""
+    return FLOW_SIZE if size % FLOW_SIZE == 0 else size

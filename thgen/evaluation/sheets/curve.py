@@ -1,4 +1,4 @@
-"""Quality against training time, from a run's TensorBoard files: what the hours gave, and what more of them would."""
+"""Quality against training time, from a run's TensorBoard files, with a forecast for longer training."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from thgen.errors import AssetError, OutputError
 from thgen.evaluation.report import Report, Value
 
-PAUSE = 900.0  # seconds; a longer silence between two records is a pause, not training
-FURTHER = (2.0, 5.0, 10.0)  # times the training time for which a forecast is made
+PAUSE = 900.0  # s: a longer gap between two records is a pause, not training
+FURTHER = (2.0, 5.0, 10.0)  # the forecast is made for so many times the training time
+LEAST_POINTS = 4  # validations: with fewer no curve is fitted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +40,12 @@ def run(args: argparse.Namespace) -> Report:
     return Report(
         "curve", f"Quality against training time, {args.run}", rows,
         "Validation scores of the averaged weights. The last rows are a forecast: a power law with a floor, fitted to "
-        "the rows above where they suffice; it knows nothing of the schedule of the learning rate.",
+        "the rows above where there are enough of them. It ignores the schedule of the learning rate.",
     )  # fmt: skip
 
 
 def read(folder: Path) -> tuple[dict[int, float], dict[str, np.ndarray]]:
-    """step -> hours of training until then, and name -> validation scores at these steps. Raises AssetError."""
+    """Step -> hours of training until then, and name -> validation scores at these steps. Raises AssetError."""
     try:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     except ImportError as error:
@@ -67,7 +68,7 @@ def read(folder: Path) -> tuple[dict[int, float], dict[str, np.ndarray]]:
 
 
 def _records(path: Path, reader: type) -> list[tuple[str, int, float, float]]:
-    """(tag, step, wall time, value) of every scalar of one file."""
+    """(tag, step, wall time in s, value) of every scalar of one file."""
     accumulator = reader(str(path), size_guidance={"scalars": 0})
     accumulator.Reload()
     return [
@@ -76,7 +77,7 @@ def _records(path: Path, reader: type) -> list[tuple[str, int, float, float]]:
 
 
 def _spent(stamps: list[tuple[float, int]]) -> dict[int, float]:
-    """Hours of training until each step, pauses left out."""
+    """Hours of training until each step, without pauses."""
     out, total, before = {}, 0.0, None
     for time, step in sorted(stamps):
         if before is not None and time - before < PAUSE:
@@ -87,25 +88,28 @@ def _spent(stamps: list[tuple[float, int]]) -> dict[int, float]:
 
 
 def forecast(hours: np.ndarray, values: np.ndarray, at: float) -> float | None:
-    """A power law with a floor through (hours, values) [n], at a later time; None where the points do not carry it."""
+    """Value at a later time, in hours, of a power law with a floor that is fitted to (hours, values) [n].
+
+    None with fewer than LEAST_POINTS points, or where no curve fits.
+    """
     from scipy.optimize import curve_fit
 
     known = hours > 0
-    if known.sum() < 4:
+    if known.sum() < LEAST_POINTS:
         return None
     law = lambda t, floor, size, power: floor + size * t**-power  # noqa: E731
     x, y = hours[known] / hours[-1], values[known]
     try:
-        found, _ = curve_fit(
+        fitted, _ = curve_fit(
             law, x, y, (y[-1], y[0] - y[-1], 0.5), bounds=([-np.inf, -np.inf, 0.05], [np.inf, np.inf, 3])
         )
     except RuntimeError:
         return None
-    return float(law(at / hours[-1], *found))
+    return float(law(at / hours[-1], *fitted))
 
 
 def draw(path: Path, hours: dict[int, float], scores: dict[str, np.ndarray]) -> None:
-    """One small plot per score. Raises OutputError."""
+    """One small plot per score into one picture. Raises OutputError."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,29 +1,32 @@
-"""A sheet of stills: each factor alone from a driving clip, and an expression on its way between two. To be looked at.
+"""A sheet of stills to look at: each factor driven alone by a clip, and an expression between two.
 
-For each factor the clip's moment is taken that is furthest from its usual one; the first row shows these moments,
-unless who is in the clip may not be shown.
+Of each factor the frame is taken in which it is furthest from its median. The first row shows these frames of the clip,
+unless the person in it may not be shown.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from thgen import controls
+from thgen.declare import CLIP
 from thgen.evaluation.report import Report, Value
-from thgen.evaluation.sheets.contact import ASTRONAUT, LIVE_OFF, read_portrait, save_sheet
+from thgen.evaluation.sheets.grid import ASTRONAUT, read_portrait, save_sheet
+from thgen.evaluation.subject import networks_of, without_idle
 from thgen.io.clip import read_clip
+from thgen.methods import declaration_of
 from thgen.methods.base import Factors, Identity, Method
-from thgen.pipeline import Session
-from thgen.plan import CLIP_SIZE, plan
+from thgen.pipeline import Session, targets
+from thgen.plan import plan
 from thgen.request import Request
-from thgen.schema import FACTORS, FPS, Controls
+from thgen.schema import FPS
 
-STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # t between two expressions
+STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # blend between two expressions
 SWEEP = (0.5, 1.0, 1.5, 2.0)  # strengths of each factor
 SECONDS = 8  # of the driving clip
 
@@ -40,36 +43,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu")
 
 
+@dataclass(frozen=True)
+class Still:
+    """One column. driven, second: sources of one frame or more; the still is frame `frame` of the video that they make.
+
+    shown: frame of the driving clip that stands above it; None where no single frame does
+    """
+
+    label: str
+    driven: Factors
+    frame: int
+    shown: int | None
+    second: Factors | None = None
+    blend: float = 0.0
+    strength: float = 1.0
+
+
 def run(args: argparse.Namespace) -> Report:
-    """Raises WeightsError, ClipError, PhotoError, FaceError, OutputError."""
+    """Raises MethodError, WeightsError, ClipError, PhotoError, FaceError, OutputError."""
     session = Session.load(args.method, args.device)
     frames = list(islice(read_clip(args.driver), SECONDS * FPS))
+    portraits = [read_portrait(photo) for photo in args.photos or [ASTRONAUT]]
+    requests = [_request(image, args) for _, image in portraits]
+    driven = {name: track[: len(frames)] for name, track in plan(requests[0], session).driven.items()}
+    columns = sweep_of(driven) if args.sweep else columns_of(driven, session.method)
     pictures: list[list[np.ndarray]] = []
     rows: list[dict[str, Value]] = []
-    shown: list[int | None] = []
-    for photo in args.photos or [ASTRONAUT]:
-        name, image = read_portrait(photo)
-        request = Request(image, drivers=dict.fromkeys(session.method.factors, args.driver), method=args.method,
-                          size=args.size, paste_back=False, controls=Controls(live=LIVE_OFF))  # fmt: skip
-        work = plan(request, session)
-        driven = {n: track[: len(frames)] for n, track in work.driven.items()}
-        moments = {n: furthest(track) for n, track in driven.items()}
-        if args.sweep:
-            shown = [moments[n] for n in driven for _ in SWEEP]
-            stills = swept(session.method, work.prepared.identity, driven, moments)
-            labels = [f"{n} x{g:g}" for n in driven for g in SWEEP]
-        else:
-            shown = shown or moments_shown(driven, moments)
-            stills = columns(session.method, work.prepared.identity, driven, moments)
-            labels = [*driven, "all", *(f"t {t:g}" for t in STEPS)]
-        pictures.append([work.prepared.crop.image, *stills])
-        changed = [float(np.abs(s.astype(float) - work.prepared.crop.image).mean()) for s in stills]
-        rows.append({"photo": name, **dict(zip(labels, changed, strict=True))})
+    for (name, _), request in zip(portraits, requests, strict=True):
+        prepared = session.prepare(request)
+        stills = [picture(session.method, prepared.identity, column) for column in columns]
+        pictures.append([prepared.crop.image, *stills])
+        changed = [float(np.abs(still.astype(float) - prepared.crop.image).mean()) for still in stills]
+        rows.append({"photo": name, **{c.label: value for c, value in zip(columns, changed, strict=True)}})
     if not args.hide_driver:
-        pictures.insert(0, _shown(session, frames, [None, *shown], pictures[0][0].shape[0]))
-    path = save_sheet(pictures, ["photo", *list(rows[0])[1:]], args.cell, Path(args.sheet))
+        pictures.insert(0, _driver_row(session, frames, [None, *(c.shown for c in columns)], pictures[0][0].shape[0]))
+    path = save_sheet(pictures, ["photo", *(c.label for c in columns)], args.cell, Path(args.sheet))
     note = f"Written to {path}. Mean difference of each still from the photo, in levels of 255."
-    return Report("drives", f"Method {args.method}, each factor driven alone", rows, note, {"size": args.size})
+    name = "_".join(("drives", args.method, *(("sweep",) if args.sweep else ())))
+    return Report(name, f"Method {args.method}, each factor driven alone", rows, note, {"size": args.size},
+                  weights=networks_of(session.method.declaration))  # fmt: skip
+
+
+def _request(image: np.ndarray, args: argparse.Namespace) -> Request:
+    method = declaration_of(args.method)
+    drivers = {factor.name: args.driver for factor in method.factors if CLIP in factor.sources}
+    return Request(photo=image, drivers=drivers, method=args.method, size=args.size, paste_back=False)
 
 
 def furthest(track: torch.Tensor) -> int:
@@ -77,50 +95,52 @@ def furthest(track: torch.Tensor) -> int:
     return int((track - track.median(0).values).norm(dim=1).argmax())
 
 
-def apart(track: torch.Tensor) -> tuple[int, int]:
-    """Two frames of a track [N D] that are furthest from each other."""
+def most_different(track: torch.Tensor) -> tuple[int, int]:
+    """The two frames of a track [N D] that differ most."""
     where = torch.cdist(track.float(), track.float()).argmax()
     return divmod(int(where), len(track))
 
 
-def columns(method: Method, identity: Identity, driven: Factors, moments: dict[str, int]) -> list[np.ndarray]:
-    """Stills uint8 [S S 3]: each factor alone at its moment, all at that of the pose, and what blends at STEPS."""
-    out = [_still(method, identity, {n: driven[n]}, moments[n]) for n in driven]
-    out.append(_still(method, identity, driven, moments.get("pose", 0)))
-    for name in (n for n in driven if FACTORS[n].blends):
-        first, second = (driven[name][k : k + 1] for k in apart(driven[name]))
-        out += [_still(method, identity, {name: first}, 0, {name: second}, t) for t in STEPS]
+def columns_of(driven: Factors, method: Method) -> list[Still]:
+    """Each factor alone, all of them at the pose's frame, and what can lie between two sources at STEPS."""
+    moments = {name: furthest(track) for name, track in driven.items()}
+    out = [Still(name, {name: track}, moments[name], moments[name]) for name, track in driven.items()]
+    together = moments.get("pose", 0)
+    out.append(Still("all", driven, together, together))
+    for name in (n for n in driven if method.declaration.factor(n).blends):
+        first, second = most_different(driven[name])
+        sources = [{name: driven[name][k : k + 1]} for k in (first, second)]
+        ends = {STEPS[0]: first, STEPS[-1]: second}
+        out += [Still(f"t {t:g}", sources[0], 0, ends.get(t), sources[1], blend=t) for t in STEPS]
     return out
 
 
-def swept(method: Method, identity: Identity, driven: Factors, moments: dict[str, int]) -> list[np.ndarray]:
-    """Stills uint8 [S S 3]: each factor alone at its moment, at each strength of SWEEP."""
-    return [_still(method, identity, {n: driven[n]}, moments[n], strength=g) for n in driven for g in SWEEP]
+def sweep_of(driven: Factors) -> list[Still]:
+    """Each factor alone at each strength of SWEEP."""
+    moments = {name: furthest(track) for name, track in driven.items()}
+    return [
+        Still(f"{name} x{strength:g}", {name: track}, moments[name], moments[name], strength=strength)
+        for name, track in driven.items()
+        for strength in SWEEP
+    ]
 
 
 @torch.inference_mode()
-def _still(
-    method: Method, identity: Identity, driven: Factors, frame: int, toward: Factors | None = None, t: float = 0.5,
-    strength: float = 1.0,
-) -> np.ndarray:  # fmt: skip
-    blend = {name: t for name in toward or {}}
-    settings = Controls(live=LIVE_OFF, motion="absolute", blend=blend, strength=dict.fromkeys(driven, strength))
-    target = controls.targets(method.canonical, identity.own, driven, settings, 0, 1, start=frame, toward=toward)
-    return method.decode(identity, target).images()[0]
+def picture(method: Method, identity: Identity, still: Still) -> np.ndarray:
+    """The still, uint8 [S S 3]; a driver's own values count."""
+    controls = without_idle(
+        method.declaration, "absolute", strength=dict.fromkeys(still.driven, still.strength),
+        blend=dict.fromkeys(still.second or {}, still.blend),
+    )  # fmt: skip
+    whole = targets(method, identity, controls, frames=still.frame + 1, driven=still.driven, second=still.second)
+    one = whole.part(still.frame, still.frame + 1)
+    return method.decode(identity, one.factors, one.sliders).images()[0]
 
 
-def moments_shown(driven: Factors, moments: dict[str, int]) -> list[int | None]:
-    """The driver's frame behind each of `columns`; None for mixtures."""
-    out: list[int | None] = [*moments.values(), moments.get("pose", 0)]
-    for name in (n for n in driven if FACTORS[n].blends):
-        first, second = apart(driven[name])
-        out += [first, *[None] * (len(STEPS) - 2), second]
-    return out
-
-
-def _shown(session: Session, frames: list[np.ndarray], wanted: list[int | None], size: int) -> list[np.ndarray]:
-    """The driver's face in each of the wanted frames; blank where there is none."""
-    crops = [crop.image if crop else None for crop in session.finder.track(frames, CLIP_SIZE)]
+def _driver_row(session: Session, frames: list[np.ndarray], wanted: list[int | None], size: int) -> list[np.ndarray]:
+    """The driver's face in each of the wanted frames; a blank picture where there is none."""
+    found = session.finder.track(frames, session.method.declaration.clip_size)
+    crops = [None if crop is None else crop.image for crop in found]
     blank = np.full((size, size, 3), 255, np.uint8)
     images = [None if k is None else crops[k] for k in wanted]
     return [blank if image is None else image for image in images]

@@ -1,4 +1,4 @@
-"""Portraits with what the face front end found drawn on them: faces, landmarks, pupils, pose. Made to be looked at."""
+"""Portraits to look at, with the landmarks and pupils that the face front end found, and a table of pose and gaze."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from thgen.errors import FaceError
 from thgen.evaluation.report import Report, Value
-from thgen.evaluation.sheets.contact import ASTRONAUT, read_portrait, save_sheet
+from thgen.evaluation.sheets.grid import ASTRONAUT, read_portrait, save_grid
+from thgen.evaluation.subject import load_looker
 from thgen.face.crop import Square, limit_side, sample_square
 from thgen.face.finder import LANDMARKS, FaceCrop, FaceFinder
 
 CELL = 420  # px of each picture
-SHIFT = 4  # binary digits of sub-pixel precision in cv2's drawing
-PER_ROW = 4
+PER_ROW = 4  # pictures in a row
+SHIFT = 4  # bits after the binary point of coordinates in cv2's drawing
+GREEN, RED, YELLOW = (60, 255, 60), (255, 40, 40), (255, 230, 60)  # RGB
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Raises WeightsError, OutputError, PhotoError; a photo without a usable face is told in its row."""
-    from thgen.weights import hub
-
-    device = torch.device(args.device)
-    finder = FaceFinder(hub.load_network("analyser", device), device, args.landmarks)
+    """Raises WeightsError, OutputError, PhotoError. The row of a photo without a usable face says why."""
+    looker = load_looker(args.device)
+    finder = FaceFinder(looker.analyser, looker.device, args.landmarks)
     rows: list[dict[str, Value]] = []
     pictures: list[np.ndarray] = []
     for photo in args.photos or [ASTRONAUT]:
@@ -51,12 +50,8 @@ def run(args: argparse.Namespace) -> Report:
             "gaze pitch": _gaze(crop, 1), "result": " ".join(crop.warnings) or "found",
         })  # fmt: skip
         pictures.append(drawn(crop))
-    blank = np.full((CELL, CELL, 3), 255, np.uint8)
-    pictures += [blank] * (-len(pictures) % min(PER_ROW, len(pictures)))
-    width = min(PER_ROW, len(pictures))
-    grid = [pictures[i : i + width] for i in range(0, len(pictures), width)]
-    path = save_sheet(grid, [""] * width, CELL, Path(args.sheet))
-    return Report("landmarks", "Faces found", rows, f"Drawn in {path}.")
+    path = save_grid(pictures, CELL, PER_ROW, Path(args.sheet))
+    return Report("landmarks", "Faces found", rows, f"Drawn in {path}.", weights=("analyser",))
 
 
 def _gaze(crop: FaceCrop, axis: int) -> float:
@@ -66,16 +61,17 @@ def _gaze(crop: FaceCrop, axis: int) -> float:
 def drawn(crop: FaceCrop) -> np.ndarray:
     """The crop uint8 [S S 3] with its keypoints: dense ones small and yellow, landmarks green, pupils red."""
     image = crop.image.copy()
-    # cv2 counts from the centre of the first pixel.
+    # cv2 puts 0 at the centre of the first pixel, thgen at its edge.
     points = (((crop.keypoints[:, :2] + 1) / 2 * crop.size - 0.5) * 2**SHIFT).round().astype(int)
     for i in [*range(70, len(points)), *range(68), *range(68, min(70, len(points)))]:
-        radius, colour = (1.6, (60, 255, 60)) if i < 68 else (2.2, (255, 40, 40)) if i < 70 else (0.7, (255, 230, 60))
+        radius, colour = (1.6, GREEN) if i < 68 else (2.2, RED) if i < 70 else (0.7, YELLOW)
         at = (int(points[i, 0]), int(points[i, 1]))
         cv2.circle(image, at, round(radius * 2**SHIFT), colour, -1, cv2.LINE_AA, SHIFT)
     return image
 
 
 def _whole(image: np.ndarray) -> np.ndarray:
+    """The photo uint8 [H W 3] in a square of CELL px; its border is repeated around it."""
     height, width = image.shape[:2]
     small, scale = limit_side(image, CELL)
     return sample_square(small, Square(width * scale / 2, height * scale / 2, max(height, width) * scale), CELL)

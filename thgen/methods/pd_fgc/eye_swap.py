@@ -5,15 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-EYES = (range(36, 42), range(42, 48))  # Multi-PIE contours; brows are left alone
-REACH = 0.35  # of an eye's width: how far beyond its contour the patch reaches
-FEATHER = 5 / 224  # of the picture's side
+EYES = (range(36, 42), range(42, 48))  # landmarks (Multi-PIE): contours of the right and the left eye
+REACH = 0.35  # of an eye's width: margin of the patch around the contour
+FEATHER = 5 / 224  # of the picture's side: width of the patch's soft edge
 
 
 def eye_patch(landmarks: np.ndarray, eye: range, size: int) -> np.ndarray:
-    """Weight float32 [size size] of the region of one eye: its contour, dilated and feathered.
+    """Weight [size size], float32 in [0, 1], of the region of one eye: its contour, dilated and feathered.
 
-    landmarks [68 2+] in crop coordinates.
+    landmarks [68 2+] in crop coordinates; eye: numbers of its landmarks; size: px.
     """
     points = (np.asarray(landmarks, np.float64)[list(eye), :2] + 1) / 2 * size
     width = float(np.linalg.norm(points[3] - points[0]))
@@ -25,14 +25,17 @@ def eye_patch(landmarks: np.ndarray, eye: range, size: int) -> np.ndarray:
 
 
 def corner_transform(source: np.ndarray, target: np.ndarray, eye: range, size: int, mirror: bool) -> np.ndarray:
-    """Similarity [2 3] (for cv2.warpAffine) that takes an eye's corners in `source` to those in `target`, in pixels.
-    mirror: the other way round, so that the eye looks to the other side."""
+    """Similarity [2 3] for cv2.warpAffine, in px, that maps an eye's corners in `source` to those in `target`.
+
+    source, target: landmarks [68 2+] in crop coordinates. mirror: it also exchanges the corners, so that the eye looks
+    to the other side.
+    """
     corners = [eye[0], eye[3]]
     a, b = ((np.asarray(p, np.float64)[corners, :2] + 1) / 2 * size for p in (source, target))
     if mirror:
         a = a[::-1]
     along_a, along_b = a[1] - a[0], b[1] - b[0]
-    # As complex numbers: z -> turn * z + shift, of the conjugate where the eye is mirrored.
+    # In complex numbers: z -> turn * z + shift, or turn * conjugate(z) + shift for a mirrored eye.
     turn = complex(*along_b) / (complex(*along_a).conjugate() if mirror else complex(*along_a))
     sign = -1.0 if mirror else 1.0
     linear = np.array([[turn.real, -turn.imag * sign], [turn.imag, turn.real * sign]])
@@ -42,10 +45,10 @@ def corner_transform(source: np.ndarray, target: np.ndarray, eye: range, size: i
 def swap_eyes(
     eyes_of: np.ndarray, face_of: np.ndarray, eyes_points: np.ndarray, face_points: np.ndarray, mirror: bool = False
 ) -> np.ndarray:
-    """Both pictures uint8 RGB [S S 3], with landmarks [68 2+] in crop coordinates. The result is `face_of` with each
-    eye replaced by the one of `eyes_of`, aligned by the corners and feathered; without a difference, the same picture.
+    """The picture `face_of` with the eyes of `eyes_of`, aligned by their corners, with soft edges.
 
-    mirror: each eye mirrored in place of swapped sides, which turns its gaze and keeps its lids.
+    Pictures uint8 RGB [S S 3]; landmarks of each [68 2+] in crop coordinates. mirror: each eye is mirrored in its place,
+    which reverses its gaze and keeps its lids. Equal pictures with equal landmarks give the same picture.
     """
     size = face_of.shape[0]
     out = face_of.astype(np.float32)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
-from typing import Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -17,18 +17,18 @@ from thgen.compact.mosaic import frames_of, mosaic
 from thgen.compact.motion_head import MotionHead
 from thgen.compact.slider_motion import own_factors, unit_movement
 from thgen.face.crop import face_view
-from thgen.methods.base import UNITS, Decoded, Factors, Identity, Method
+from thgen.methods.base import Decoded, Factors, Identity, Method, Networks
+from thgen.methods.pd_fgc.declaration import PD_FGC
 from thgen.methods.pd_fgc.latents import BLINK, COMPACT, GAZE, Gains, Latents, eye_of, smooth_lips, smooth_pose
 from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
-from thgen.weights import hub
+
+if TYPE_CHECKING:
+    from thgen.face.finder import FaceCrop
 
 
 class PdFgcBase(Method):
     """Photo, voice and clips -> latents. Factors are the method's own and have no units: lip 500, pose 6, gaze 2 and
     blink 4 of the eye, expression 30. Zero is the canonical position (section B.2, figure 3)."""
-
-    factors = ("lip", "pose", "gaze", "blink", "expression")
-    canonical = True
 
     def __init__(
         self,
@@ -43,10 +43,10 @@ class PdFgcBase(Method):
         self.gains, self.device = gains, device
 
     @classmethod
-    def load(cls, device: torch.device) -> Self:
-        """Verified weights on `device`: `networks` in the order of the constructor. Raises WeightsError."""
-        analyser, rig, *own = (hub.load_network(name, device) for name in cls.networks)
-        return cls(Generator(analyser, rig, device), *own, device)  # type: ignore[arg-type,call-arg]
+    def load(cls, networks: Networks) -> Self:
+        """Verified weights: those that are declared, in the order of the constructor. Raises WeightsError."""
+        analyser, rig, *own = (networks.get(name) for name in cls.declaration.weights)
+        return cls(Generator(analyser, rig, networks.device), *own, networks.device)  # type: ignore[arg-type,call-arg]
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
         """The lips' latent of a voice, [frames D]: E_aud on windows of 0.2 s, gained, smoothed."""
@@ -56,10 +56,10 @@ class PdFgcBase(Method):
         return {"lip": smooth_lips(self.gains.lip * self.gains.heard * lips).cpu()}
 
     @torch.inference_mode()
-    def encode_clip(self, crops: Iterable[np.ndarray]) -> Factors:
+    def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
         """Every factor of a clip, [T D]; lip and pose smoothed, as the paper's authors do."""
         rows = [self._codes(frames) for frames in self._frames(crops)]
-        found = {name: torch.cat([row[name] for row in rows]).cpu() for name in self.factors}
+        found = {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
         gains = {"lip": self.gains.lip, "expression": self.gains.expression, "pose": self.gains.pose}
         found = {name: gains.get(name, self.gains.eye) * track for name, track in found.items()}
         if len(found["lip"]) == 1:  # a still: there is nothing to smooth it with
@@ -67,8 +67,8 @@ class PdFgcBase(Method):
         return found | {"lip": smooth_lips(found["lip"]), "pose": smooth_pose(found["pose"])}
 
     @abstractmethod
-    def _frames(self, crops: Iterable[np.ndarray]) -> Iterator[Tensor]:
-        """What the encoders see of a clip's crops uint8 [S S 3], in batches [B 3 side side]."""
+    def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
+        """The encoders' input for the frames of a clip, in batches [B 3 side side]."""
 
     def _codes(self, frames: Tensor) -> Factors:
         """E_lip, E_pose, E_eye, E_exp of frames [B 3 side side]."""
@@ -89,9 +89,7 @@ class PdFgcBase(Method):
 class PdFgc(PdFgcBase):
     """Latents -> motion head -> the shared generator (deviation 11)."""
 
-    name = "pd_fgc"
-    weights_name = "pd_fgc_head"
-    networks = ("analyser", "rig", "pd_fgc_appearance", "pd_fgc_motion", "pd_fgc_audio", weights_name)
+    declaration = PD_FGC
 
     def __init__(
         self, guide: Generator, appearance: Appearance, faces: Motion, voice: AudioLip, head: MotionHead,
@@ -101,18 +99,18 @@ class PdFgc(PdFgcBase):
         self.head = head
 
     @torch.inference_mode()
-    def encode_photo(self, crop: np.ndarray) -> Identity:
-        """crop uint8 RGB [S S 3], framed by face.finder."""
-        photo, seen = self.guide.read(crop)
-        vector, _ = self.appearance(self.guide.image(face_view(crop[None], self.faces.config["side"])))  # type: ignore[arg-type]
+    def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
+        """The one photo."""
+        photo, seen = self.guide.read(crops[0])
+        vector, _ = self.appearance(self.guide.image(face_view(crops[0].image[None], self.faces.config["side"])))  # type: ignore[arg-type]
         own = self._codes(self._view(photo.image, photo.keypoints))
         state = {"photo": photo, "appearance": vector, "source": self.head(self._latent(vector, own))}
         return Identity(photo.image, own, state, own_factors(seen))
 
-    def _frames(self, crops: Iterable[np.ndarray]) -> Iterator[Tensor]:
+    def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
         for part in in_batches(crops):
-            image = self.guide.image(np.stack(part))
-            yield self._view(image, self.guide.look_twice(image)[1])
+            keypoints = torch.from_numpy(np.stack([crop.keypoints for crop in part])).to(self.device)
+            yield self._view(self.guide.image(np.stack([crop.image for crop in part])), keypoints)
 
     @staticmethod
     def _view(image: Tensor, keypoints: Tensor) -> Tensor:
@@ -121,16 +119,16 @@ class PdFgc(PdFgcBase):
         return mosaic(small, frames_of(keypoints[:, :68]))
 
     @torch.inference_mode()
-    def decode(self, identity: Identity, factors: Factors) -> Decoded:
-        """Frames [T 3 S S] and mask for latents [T D] of every factor, and what sliders add to them ("units.*")."""
-        codes = {name: values.to(self.device).float() for name, values in factors.items()}
-        units = {name.removeprefix(UNITS): v for name, v in codes.items() if name.startswith(UNITS)}
+    def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
+        """Frames [T 3 S S] and mask for latents [T D] of every factor, moved further by what sliders ask for."""
+        codes = {name: values.to(self.device).float() for name, values in window.items()}
         state, photo = identity.state, identity.state["photo"]
         target = self.head(self._latent(state["appearance"], codes))
         source = state["source"].expand(len(target.turn))
         target = within_reach(source, target, photo.coefficients)
         move = movement(source, target, photo.lid_scale.expand(len(target.turn), -1))
-        if units and identity.units is not None:
-            move = move.and_then(unit_movement(self.guide.rig, photo, identity.units, units))
+        if sliders and identity.measured is not None:
+            asked = {name: values.to(self.device).float() for name, values in sliders.items()}
+            move = move.and_then(unit_movement(self.guide.rig, photo, identity.measured, asked))
         out = self.guide.render(photo, move)
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +12,14 @@ from torch import Tensor
 from thgen.compact.generator import Generator, in_batches
 from thgen.methods.base import Decoded, Factors, Identity
 from thgen.methods.pd_fgc.align import SIDE, Aligner
+from thgen.methods.pd_fgc.declaration import PD_FGC_PAPER
 from thgen.methods.pd_fgc.latents import RELEASED, Gains
 from thgen.methods.pd_fgc.method import PdFgcBase
 from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
 from thgen.nn.stylegan2 import StyleGenerator
+
+if TYPE_CHECKING:
+    from thgen.face.finder import FaceCrop
 
 EDGE = 0.12  # half-widths of the aligned frame over which it fades into the photo
 
@@ -22,11 +27,7 @@ EDGE = 0.12  # half-widths of the aligned frame over which it fades into the pho
 class PaperPdFgc(PdFgcBase):
     """The networks as released: pictures of 224 px in the aligned frame, put back into the photo's crop."""
 
-    name = "pd_fgc.paper"
-    sliders = False  # its latents have no units, and its generator shows nothing besides
-    weights_from = "convert the authors' files: python -m thgen weights convert pd_fgc FOLDER"
-    weights_name = "pd_fgc_paper_generator"
-    networks = ("analyser", "rig", "pd_fgc_paper_appearance", "pd_fgc_paper_motion", "pd_fgc_paper_audio", weights_name)
+    declaration = PD_FGC_PAPER
 
     def __init__(
         self, guide: Generator, appearance: Appearance, faces: Motion, voice: AudioLip, generator: StyleGenerator,
@@ -36,33 +37,30 @@ class PaperPdFgc(PdFgcBase):
         self.generator = generator
 
     @torch.inference_mode()
-    def encode_photo(self, crop: np.ndarray) -> Identity:
-        """crop uint8 RGB [S S 3], framed by face.finder."""
-        image = self.guide.image(crop[None])
-        points = self._landmarks(image, crop.shape[0])
-        aligned, matrix = Aligner(points).align(crop, points[0])
+    def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
+        """The one photo."""
+        crop = crops[0]
+        points = _landmarks(crop)
+        aligned, matrix = Aligner(points[None]).align(crop.image, points)
         vector, start = self.appearance(self.guide.image(aligned[None]))
         own = self._codes(self.guide.image(aligned[None]))
-        return Identity(image, own, {"appearance": vector, "start": start, "back": _inverse(matrix, crop.shape[0])})
+        state = {"appearance": vector, "start": start, "back": _inverse(matrix, crop.size)}
+        return Identity(self.guide.image(crop.image[None]), own, state)
 
-    def _frames(self, crops: Iterable[np.ndarray]) -> Iterator[Tensor]:
+    def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
         """Aligned frames in batches [B 3 224 224]. Rotation and scale are those of its first batch
         (deviation 13)."""
         aligner: Aligner | None = None
         for part in in_batches(crops):
-            points = self._landmarks(self.guide.image(np.stack(part)), part[0].shape[0])
+            points = np.stack([_landmarks(crop) for crop in part])
             aligner = aligner or Aligner(points)
-            yield self.guide.image(np.stack([aligner.align(c, p)[0] for c, p in zip(part, points, strict=True)]))
-
-    def _landmarks(self, image: Tensor, size: int) -> np.ndarray:
-        """Of crops [B 3 S S], in pixels from the middle of the first one, [B 68 2]."""
-        points = self.guide.look_twice(image)[1][:, :68, :2]
-        return ((points + 1) / 2 * size - 0.5).detach().double().cpu().numpy()
+            images = [aligner.align(crop.image, p)[0] for crop, p in zip(part, points, strict=True)]
+            yield self.guide.image(np.stack(images))
 
     @torch.inference_mode()
-    def decode(self, identity: Identity, factors: Factors) -> Decoded:
-        """Frames [T 3 S S] and mask for latents [T D] of every factor."""
-        codes = {name: values.to(self.device).float() for name, values in factors.items()}
+    def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
+        """Frames [T 3 S S] and mask for latents [T D] of every factor. Nothing is measured, so there are no sliders."""
+        codes = {name: values.to(self.device).float() for name, values in window.items()}
         latent = self._latent(identity.state["appearance"], codes)
         made = torch.tanh(self.generator(latent, identity.state["start"].expand(len(latent), -1, -1, -1)))
         where = identity.state["back"].to(made).expand(len(made), -1, -1)
@@ -72,6 +70,11 @@ class PaperPdFgc(PdFgcBase):
         edge = (1 - places.abs().amax(3)) / EDGE  # how far inside the aligned frame
         mask = edge.clamp(0, 1)[:, None]
         return Decoded(torch.lerp(photo, put, mask), mask)
+
+
+def _landmarks(crop: FaceCrop) -> np.ndarray:
+    """Of a crop, in pixels from the middle of the first one, float64 [68 2]."""
+    return (crop.keypoints[:68, :2].astype(np.float64) + 1) / 2 * crop.size - 0.5
 
 
 def _inverse(matrix: np.ndarray, size: int) -> Tensor:

@@ -1,240 +1,278 @@
-"""Stages 1 (appearance and motion) and 3 (expression) of PD-FGC, which draw pictures; 2a to 2c: pd_fgc_encoders.
+"""Stages 1 (appearance and motion) and 3 (expression) of PD-FGC, with picture losses. Stages 2a to 2c: encoder_stages.
 
-Each stage starts from the one before (`init`) and moves only the modules of its `players`; the rest is frozen. No true
-factor but pose supervises a latent: keypoints of the whole target frame teach the painter, and it teaches the encoders.
+Each stage starts from the one before (`init`) and updates only the modules of its optimizers. No true factor but pose
+supervises a latent: keypoints of the whole target frame teach the painter, and it teaches the encoders.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from thgen.compact.frozen_generator import eye_difference, pose_difference
 from thgen.compact.motion_head import FaceState
+from thgen.compact.task import CompactDrawn
 from thgen.errors import TrainingError
-from thgen.methods.pd_fgc.equations import lip_decorrelation, window_average
-from thgen.methods.pd_fgc.stage_parts import VALIDATION, PdFgcStage, mean_scores
-from thgen.methods.pd_fgc.stage_settings import ExpressionData, PictureData
+from thgen.methods.pd_fgc.equations import consistency, lip_decorrelation, motion_reconstruction, window_average
+from thgen.methods.pd_fgc.stage_presets import Codes, CompactStage, PaperStage, PdFgcStage
+from thgen.methods.pd_fgc.stage_settings import AppearanceData, ExpressionData
+from thgen.training.clip_task import ClipTask, Drawn, mean_scores
 from thgen.training.config import StageConfig
-from thgen.training.data.samples import ROTATION, Voices, joined, moments, turned
+from thgen.training.data.samples import ROTATION, Augmentation, Clip, Voices, rotate_scale
 from thgen.training.data.store import ClipStore
+from thgen.training.export import folder_of
+from thgen.training.priors import MotionPrior, choose_motion_prior, use_of
 from thgen.training.task import Batch
 
-HELD = 24  # batches of the scores with the expression held
-EDGE = 12  # frames at either end of a clip that no validation is about, so that windows of any size can be compared
-AT_REST = 0.5  # share of photos that are a clip's first frame: most photos, and the first frames, show faces at rest
-EVERY = 5  # frames of a clip from one that may be the photo to the next
+HELD_BATCHES = 24  # of the score "held", which differs more from batch to batch than the others
+EDGE = 12  # frames at each end of a clip that are no targets of a validation, so that all windows have the same targets
+AT_REST = 0.5  # share of photos that are the first frame of a clip, a face at rest, as most photos are
 
 
-class AppearanceMotion(PdFgcStage):
-    """Stage 1: E_app, E_mot and G_0 rebuild a frame from the photo's appearance and the frame's motion, whose branch
-    sees it in other colours and perspective. Losses: keypoints (compact), image, vgg, adversarial, matching, motion."""
+class PictureStage(PdFgcStage):
+    """A stage with latents of photo and target. painter: its module "painter0" or "painter"."""
 
-    trains: tuple[str, ...] = ("appearance", "motion")
-    data_type = PictureData
-    data: PictureData
+    painter: ClassVar[str]
+    picture_terms = (*ClipTask.picture_terms, "motion")
+    data_type = AppearanceData
+    data: AppearanceData
+
+    def build_helpers(self) -> dict[str, nn.Module]:
+        helpers = super().build_helpers()
+        self.motions: MotionPrior | None = None
+        if {"motion", "consistency"} & self.config.losses.keys():
+            self.motions = choose_motion_prior(self.data.motion_prior, folder_of("analyser", self.config.weights))
+            self.summary.append(f"eq. 1 and 8 {use_of(self.motions)}")
+        return helpers | ({"motions": self.motions} if self.motions else {})
+
+    @abstractmethod
+    def codes(self, batch: Batch) -> Codes:
+        """Latents of a batch."""
+
+    def drawn(self, batch: Batch) -> Drawn:
+        return self.decode(self.modules[self.painter], self.codes(batch), batch)
+
+    def compared(self, made: Tensor, true: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Also motion (eq. 1)."""
+        terms = super().compared(made, true, batch)
+        if "motion" in self.config.losses:
+            terms["motion"] = self.motion_loss(made, true, batch)
+        return terms
+
+    def motion_loss(self, made: Tensor, true: Tensor, batch: Batch) -> Tensor:
+        """Eq. 1 of pictures [P 3 S S]. The motion prior crops both by the true keypoints; without it 0."""
+        prior, where = self.motions, batch["keypoints_t"][: len(made)]
+        if prior is None:
+            return made.new_zeros(())
+        return motion_reconstruction(made, true, lambda x: prior(x, where).geometry, lambda x: prior(x, where).emotion)
+
+
+# ---- 1
+class AppearanceMotionStage(PictureStage):
+    """Stage 1: E_app, E_mot and G_0 rebuild a frame from the photo's appearance and the frame's motion. The frame is
+    augmented, so that its motion feature cannot carry appearance. Losses: those of `picture_losses`."""
+
+    trains: ClassVar[tuple[str, ...]] = ("appearance", "motion")
+    painter = "painter0"
 
     def __init__(self, config: StageConfig) -> None:
         super().__init__(config)
-        self.players = {"generator": ["appearance", "motion", "painter0"]}
-        if "discriminator" in config.losses:
-            self.players["discriminator"] = ["discriminator"]
+        self.optimizers = self.adversarial_optimizers(["appearance", "motion", "painter0"])
 
-    def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
-        found = []
-        for _ in range(self.config.batch_size):
-            number = store.draw(rng)
-            frames = len(store.clips[number].frames)
-            found.append(moments(store, number, rng.choice(frames, 2, replace=False).tolist()))
-        seen = {f"frame_{name}": self.views(rng, joined(found, k), train) for k, name in enumerate("st")}
-        return self.pairs(found, pictures) | seen
-
-    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
-        if player == "discriminator":
-            return self.judge(batch)
-        return self.picture_losses(self.drawn(batch), batch)
-
-    def drawn(self, batch: Batch) -> dict[str, Any]:
-        vector, start = self.appearance_of(batch["photo"])
-        own, moved = (self.faces(batch[name]).float() for name in ("frame_s", "frame_t"))
-        latents = [torch.cat([vector, feature], 1) for feature in (own, moved)]
-        return self.draw(self.modules["painter0"], latents[0], latents[1], start, batch)
-
-    def validate(self) -> dict[str, float]:
-        """keypoints: their error as in the loss; copy: that of the photo left as it is; mouth, iris_L and the others:
-        see FrozenGenerator.group_errors. The paper preset has no keypoints, so no score."""
-        found = []
-        for number in range(VALIDATION):
-            batch = self._held(number)
-            drawn = self.drawn(batch)
-            terms = {n: drawn[n] for n in ("keypoints", "shape", "plain") if n in drawn} | drawn.get("groups", {})
-            found.append({n: float(v) for n, v in terms.items()} | self._copy(batch))
-        return mean_scores(found)
-
-    def _held(self, number: int) -> Batch:
-        batch = self.batch(self.val_store, np.random.default_rng((7, number)), train=False)
-        return {n: v.to(self.device) if isinstance(v, Tensor) else v for n, v in batch.items()}
-
-    def _copy(self, batch: Batch) -> dict[str, float]:
-        if self.stand is None:
-            return {}
-        error = (batch["keypoints_s"] - batch["keypoints_t"]).abs() * batch["keypoints_s"].new_tensor([1.0, 1.0, 0.3])
-        return {"copy": float(100 * (error.sum(2) * self.stand.weight).mean() / self.stand.weight.mean())}
+    def codes(self, batch: Batch) -> Codes:
+        vector, start = self.appearance(batch["photo"])
+        photo, target = (self.faces(batch[name]).float() for name in ("frame_s", "frame_t"))
+        vector = vector.float()
+        return Codes(photo=torch.cat([vector, photo], 1), target=torch.cat([vector, target], 1), start=start)
 
 
-class Expression(AppearanceMotion):
+class AppearanceMotion(CompactStage, AppearanceMotionStage):
+    """Stage 1 of the compact preset."""
+
+
+class PaperAppearanceMotion(PaperStage, AppearanceMotionStage):
+    """Stage 1 of the paper preset. It has no keypoints, so no scores."""
+
+
+# ---- 3
+@dataclass(frozen=True, kw_only=True)
+class ExpressionCodes(Codes):
+    """Also of stage 3: the target's latents one by one, in the order of Latents.join; expression [B 30], averaged over
+    the window; voice [B F] and voice_lip [B lip], feature and latent of the voice."""
+
+    parts: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+    expression: Tensor
+    voice: Tensor
+    voice_lip: Tensor
+
+
+class ExpressionStage(PictureStage):
     """Stage 3: E_exp and G rebuild a frame from appearance, voice, eyes, pose and the average expression of a window.
-    Losses: keypoints (compact), image, decorrelation (eq. 6), vgg (eq. 7), adversarial, matching, consistency (eq. 8),
-    and of the compact preset: steady, what eq. 8 asks of pictures, asked of states whose other latents are exchanged;
-    plain, the least coefficients that lead to these keypoints, which do not tell all of them apart.
+    Losses: those of `picture_losses`, decorrelation (eq. 6), consistency (eq. 8).
 
-    What it writes belongs together: the zero of the latents is moved in motion, audio and painter at once, so motion is
-    written also where E_exp is frozen.
+    `_set_zero` changes motion, audio and painter together. Therefore all three are exported, motion also where E_exp
+    stays as it is.
     """
 
     trains = ("motion", "audio", "painter")
+    painter = "painter"
+    augmentation = Augmentation("turned", turn=ROTATION, warp=rotate_scale)  # of the window's frames
     data_type = ExpressionData
     data: ExpressionData
 
-    turn, distorted = ROTATION, staticmethod(turned)  # of the window's frames
-
     def __init__(self, config: StageConfig) -> None:
         super().__init__(config)
-        self.window = self.data.window
-        moved = ["painter", "embed"] if self.data.freeze else ["expression", "painter", "embed"]
-        self.players = {"generator": moved}
-        if "discriminator" in config.losses:
-            self.players["discriminator"] = ["discriminator"]
+        updated = ["painter", "embed"] if self.data.freeze else ["expression", "painter", "embed"]
+        self.optimizers = self.adversarial_optimizers(updated)
         self.voices = Voices()
-        if self.kept and not self.compact:
-            raise TrainingError("data.keep keeps no appearance maps, which the paper preset starts from: leave it out.")
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
-        found, mels = [], []
-        views: dict[str, list[Any]] = {"window": [], "seen_s": [], "seen_t": [], "appearance": []}
+        """`features` of photo, target and window, `photo_features`, "mel" [B 1 80 20] of the target, "lip_from_video"
+        [B 1], 1 where its lip latent comes from the frame, and `pairs`."""
+        found, mels, half = [], [], self.data.window // 2
+        rows: dict[str, list[Tensor]] = {"window": [], "frame_s": [], "frame_t": [], "photo": []}
         for row in range(self.config.batch_size):
-            number = store.draw(rng)
-            total, half = len(store.clips[number].frames), self.window // 2
-            if total < self.window:
-                raise TrainingError(f"The clips in {store.folder} have {total} frames, the window {self.window}.")
-            step = EVERY if self.kept else 1
-            margin = half if train else max(half, min(EDGE, (total - 1) // 2))
-            centre, photo = int(rng.integers(margin, total - margin)), step * int(rng.integers(-(-total // step)))
-            photo = 0 if train and rng.random() < AT_REST else photo
-            around = list(range(centre - half, centre + half + 1))
-            if self.kept:
-                seen = self.kept.clip(store, number, 0)
-                views["window"].append(self.kept.clip(store, number, self.version(rng, train), "turned")[around])
-                views["seen_s"].append(seen[[photo]])
-                views["seen_t"].append(seen[[centre]])
-                views["appearance"].append(self._photos(store, number)[[photo // EVERY]])
-                shown = row < pictures
-                found.append((moments if shown else self.kept.truth)(store, number, [photo, centre]))
-            else:
-                found.append(moments(store, number, [photo, centre]))
-                views["window"].append(self.views(rng, moments(store, number, around), train))
+            clip = Clip(store, store.draw(rng))
+            photo, centre = self._photo_and_target(clip, rng, train)
+            found.append(self.moments(clip, [photo, centre], pictured=row < pictures))
+            rows["window"].append(self.features(clip, list(range(centre - half, centre + half + 1)), rng, train))
+            rows["frame_s"].append(self.features(clip, [photo], rng, train=False))
+            rows["frame_t"].append(self.features(clip, [centre], rng, train=False))
+            rows["photo"].append(self.photo_features(clip, photo))
             version = int(rng.integers(self.data.versions)) if train else 0
-            mels.append(self.voices.windows(store, number, [centre], version))
-        by_sight = rng.random(len(found)) < self.data.seen
-        batch = self.pairs(found, pictures) | {
+            mels.append(self.voices.windows(clip, [centre], version))
+        from_video = rng.random(len(found)) < self.data.lip_from_video_share
+        return self.pairs(found, pictures) | {name: torch.cat(features) for name, features in rows.items()} | {
             "mel": torch.from_numpy(np.concatenate(mels)),
-            "by_sight": torch.from_numpy(by_sight.astype(np.float32))[:, None],
-        }
-        if self.kept:
-            return batch | {name: torch.cat(rows) for name, rows in views.items()}
-        frames = {f"frame_{name}": self.views(rng, joined(found, k), False) for k, name in enumerate("st")}
-        return batch | frames | {"window": torch.cat(views["window"])}
+            "lip_from_video": torch.from_numpy(from_video.astype(np.float32))[:, None],
+        }  # fmt: skip
 
-    def _photos(self, store: ClipStore, number: int) -> Tensor:
-        """Appearance vectors of every EVERY-th frame of a clip, kept."""
-        assert self.kept
-
-        def make() -> Tensor:
-            return self.small(store.load(number, names=("gaze",))[0][::EVERY])
-
-        @torch.no_grad()
-        def see(photos: Tensor) -> Tensor:
-            with self.autocast():
-                return self.appearance_of(photos.to(self.device))[0]
-
-        return self.kept.rows("appearance", store, number, 0, make, see)
-
-    def seen(self, batch: Batch) -> tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor]:
-        """What nothing of this stage moves: appearance's vector and map; features of photo, target and window."""
-        if "appearance" in batch:
-            return batch["appearance"], None, batch["seen_s"], batch["seen_t"], batch["window"]
-        with torch.no_grad():
-            vector, start = self.appearance_of(batch["photo"])
-        return vector, start, self.see(batch["frame_s"]), self.see(batch["frame_t"]), self.see(batch["window"])
+    def _photo_and_target(self, clip: Clip, rng: np.random.Generator, train: bool) -> tuple[int, int]:
+        """Random numbers of the frame that is the photo and of the target, the middle of a window."""
+        total, half = len(clip), self.data.window // 2
+        if total < self.data.window:
+            raise TrainingError(f"The clips in {clip.store.folder} have {total} frames, the window {self.data.window}.")
+        margin = half if train else max(half, min(EDGE, (total - 1) // 2))
+        centre, photos = int(rng.integers(margin, total - margin)), self.photo_frames(clip)
+        photo = photos[int(rng.integers(len(photos)))]
+        return (0 if train and rng.random() < AT_REST else photo), centre
 
     @torch.no_grad()
-    def codes(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of features [B F]: lip feature, eye and pose, none of which this stage moves."""
-        lip, eye, pose = (f(seen).float() for f in (self.faces.lip_feature, self.faces.eye, self.faces.pose))
+    def appearance_encoded(self, photo: Tensor) -> tuple[Tensor, Tensor | None]:
+        """`photo_features` -> vector [B A], and the map, which is not cached."""
+        if photo.ndim == 2:
+            return photo, None
+        vector, start = self.appearance(photo)
+        return vector.float(), start
+
+    @torch.no_grad()
+    def frozen_latents(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Lip feature, eye and pose of features [B F]; this stage trains none of them."""
+        lip, eye, pose = (f(features).float() for f in (self.faces.lip_feature, self.faces.eye, self.faces.pose))
         return lip, eye, pose
 
-    def drawn(self, batch: Batch, held: bool = False) -> dict[str, Any]:
-        """held: with the expression of the photo in the place of the window's."""
-        vector, start, seen_s, seen_t, around = self.seen(batch)
+    def codes(self, batch: Batch, held: bool = False) -> ExpressionCodes:
+        """held: the target has the expression of the photo."""
+        vector, start = self.appearance_encoded(batch["photo"])
+        photo, target, around = (self.encoded(batch[name]) for name in ("frame_s", "frame_t", "window"))
         with torch.no_grad():
-            voice, _ = self.voice(batch["mel"])
-        expression = window_average(self.faces.expression(around).float().unflatten(0, (-1, self.window)))
-        lip_s, eye_s, pose_s = self.codes(seen_s)
-        lip_t, eye_t, pose_t = self.codes(seen_t)
-        expression_s = self.faces.expression(seen_s).float()
-        by_sight = batch["by_sight"]
-        heard = by_sight * self.voice.embed(lip_t) + (1 - by_sight) * self.voice.embed(voice.float())
-        own = self.latents.join(vector, self.voice.embed(lip_s).float(), expression_s, eye_s, pose_s)
-        codes = (vector, heard.float(), expression_s if held else expression, eye_t, pose_t)
-        drawn = self.draw(self.modules["painter"], own, self.latents.join(*codes), start, batch)
-        heard_lip = self.voice.embed(voice.float())
-        return drawn | {"expression": expression, "voice": voice.float(), "lip": heard_lip, "codes": codes}
+            voice = self.voice(batch["mel"])[0].float()
+        expression = window_average(self.faces.expression(around).float().unflatten(0, (-1, self.data.window)))
+        lip_s, eye_s, pose_s = self.frozen_latents(photo)
+        lip_t, eye_t, pose_t = self.frozen_latents(target)
+        expression_s = self.faces.expression(photo).float()
+        from_video, embed = batch["lip_from_video"], self.voice.embed
+        video_lip, voice_lip = embed(lip_t), embed(voice)
+        lip = from_video * video_lip + (1 - from_video) * voice_lip
+        parts = (vector, lip.float(), expression_s if held else expression, eye_t, pose_t)
+        return ExpressionCodes(
+            photo=self.latents.join(vector, embed(lip_s).float(), expression_s, eye_s, pose_s),
+            target=self.latents.join(*parts), start=start,
+            parts=parts, expression=expression, voice=voice, voice_lip=voice_lip,
+        )  # fmt: skip
 
-    def steady(
-        self, here: FaceState, appearance: Tensor, lip: Tensor, expression: Tensor, eye: Tensor, pose: Tensor
+    def losses(self, optimizer: str, batch: Batch) -> dict[str, Tensor]:
+        if optimizer == "discriminator":
+            return self.discriminator_losses(batch)
+        codes = self.codes(batch)
+        drawn = self.decode(self.modules[self.painter], codes, batch)
+        terms = self.picture_losses(drawn, batch) | self.latent_losses(codes, drawn)
+        if "consistency" in self.config.losses:
+            made = drawn.picture
+            zero = batch["keypoints_s"].new_zeros(())
+            terms["consistency"] = zero if made is None else self.consistency_loss(made.float(), batch, codes.voice)
+        return terms
+
+    def latent_losses(self, codes: ExpressionCodes, drawn: Drawn) -> dict[str, Tensor]:
+        """decorrelation (eq. 6). Its bank gets the batch afterwards, except where E_exp stays as it is."""
+        bank = self.modules["bank"]
+        terms = {"decorrelation": lip_decorrelation(codes.expression, codes.voice_lip, bank)}  # type: ignore[arg-type]
+        if self.faces.emo_embed.training:
+            bank.push(codes.expression, codes.voice_lip)  # type: ignore[operator]
+        return terms
+
+    def consistency_loss(self, made: Tensor, batch: Batch, voice: Tensor) -> Tensor:
+        """Eq. 8 of pictures [P 3 S S] and voice features [B F]. Without the motion prior only its first term counts."""
+        where, prior = batch["keypoints_t"][: len(made)], self.motions
+        lips = self.faces.lip_feature(self.faces(self.picture_views(made, where)))
+        if prior is None:
+            zero = made.new_zeros(())
+            return consistency(lips, voice[: len(made)], zero, zero, zero)
+        true = batch["full_t"]
+        gaze = prior(made, where).gaze, prior(true, where).gaze
+        return consistency(lips, voice[: len(made)], *gaze, self.motion_loss(made, true, batch))
+
+
+class Expression(CompactStage, ExpressionStage):
+    """Stage 3 of the compact preset, with one loss more: swap_consistency (deviation 15)."""
+
+    def latent_losses(self, codes: ExpressionCodes, drawn: Drawn) -> dict[str, Tensor]:
+        terms = super().latent_losses(codes, drawn)
+        if "swap_consistency" in self.config.losses:
+            assert isinstance(drawn, CompactDrawn)
+            terms["swap_consistency"] = self.swap_consistency(drawn.state, *codes.parts)
+        return terms
+
+    def swap_consistency(
+        self, state: FaceState, appearance: Tensor, lip: Tensor, expression: Tensor, eye: Tensor, pose: Tensor
     ) -> Tensor:
-        """Latents and the state `here` that they lead to -> how far pose and eyes follow the others.
+        """How much pose and eyes [] depend on the other latents. state: what these latents lead to.
 
-        Eq. 8 wants gaze and motion of a picture to be those of what drives it. Here all latents come from one frame,
-        so it holds also if expression carries the pose. Therefore each row gets the others' latents, and its pose must
-        stay when lips, expression and eyes are another's, its eyes when lips, expression and pose are."""
-        painter, join = self.modules["painter"], self.latents.join
+        Eq. 8 compares gaze and motion of a picture with those of its driver. All latents come from one frame, so eq. 8
+        is 0 also where the expression carries the pose. Here each row gets latents of another row: its pose must stay
+        with the lips, expression and eyes of the other, its eyes with the lips, expression and pose of the other.
+        """
+        painter, join = self.modules[self.painter], self.latents.join
         other = {name: x.roll(1, 0) for name, x in (("lip", lip), ("exp", expression), ("eye", eye), ("pose", pose))}
         posed = painter(join(appearance, other["lip"], other["exp"], other["eye"], pose))
         looking = painter(join(appearance, other["lip"], other["exp"], eye, other["pose"]))
-        return pose_difference(posed, here) + eye_difference(looking, here)
+        return pose_difference(posed, state) + eye_difference(looking, state)
 
     def validate(self) -> dict[str, float]:
-        """Also the errors of mouth and brows (FrozenGenerator.group_errors), and "held": of the mouth when the
-        expression is the photo's. Told apart from the lips, it may be held without harm to them (tables 4 and 5)."""
-        scores = super().validate()
-        if self.stand is None:
-            return scores
+        """Also errors with lips of the voice alone: mouth and brows, and held, that of the mouth with the expression of
+        the photo. An expression that is independent of the lips can be held without harm to them (tables 4 and 5)."""
         found = []
-        for number in range(HELD):
-            batch = self._held(number) | {"by_sight": 0}
-            own, held = (self.drawn(batch, held)["groups"] for held in (False, True))
+        for number in range(HELD_BATCHES):
+            batch = self.validation_batch(number)
+            batch["lip_from_video"] = torch.zeros_like(batch["lip_from_video"])
+            own, held = (
+                self.decode(self.modules[self.painter], self.codes(batch, held), batch).groups for held in (False, True)
+            )
             found.append({"mouth": float(own["mouth"]), "brows": float(own["brows"]), "held": float(held["mouth"])})
-        return scores | mean_scores(found)
+        return super().validate() | mean_scores(found)
 
-    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
-        if player == "discriminator":
-            return self.judge(batch)
-        drawn = self.drawn(batch)
-        terms = self.picture_losses(drawn, batch)
-        bank = self.modules["bank"]
-        terms["decorrelation"] = lip_decorrelation(drawn["expression"], drawn["lip"], bank)  # type: ignore[arg-type]
-        if self.faces.emo_embed.training:
-            bank.push(drawn["expression"], drawn["lip"])  # type: ignore[operator]
-        if "steady" in self.config.losses:
-            terms["steady"] = self.steady(drawn["state"], *drawn["codes"])
-        if "consistency" in self.config.losses:
-            made = drawn.get("made")
-            terms["consistency"] = (
-                self.consistency_loss(made.float(), batch, drawn["voice"][: len(made)])
-                if made is not None else batch["keypoints_s"].new_zeros(())
-            )  # fmt: skip
-        return terms
+
+class PaperExpression(PaperStage, ExpressionStage):
+    """Stage 3 of the paper preset."""
+
+    def __init__(self, config: StageConfig) -> None:
+        super().__init__(config)
+        if self.cache:
+            raise TrainingError(
+                "data.cached_views caches no appearance maps, from which the paper's generator starts: leave it out."
+            )

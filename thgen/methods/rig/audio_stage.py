@@ -1,4 +1,4 @@
-"""Stage `audio` of Rig: AudioToLip learns from synthetic speech, whose lips are known."""
+"""Stage `audio` of Rig: AudioToLip is trained on synthetic speech, for which the lips are known."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ from thgen.training.data.batches import StepBatches
 from thgen.training.settings import Count, Positive, Real, Settings, arguments_of, one_of
 from thgen.training.task import Batch, Task
 
-# Spread of each coefficient in speech. Errors are counted in these units, so that a small coefficient that closes the
-# lips weighs as much as a large one; those that speech does not move only have to stay at zero.
+# Unit of each coefficient's error: its standard deviation in speech, so that a small coefficient that closes the lips
+# weighs as much as a large one. Coefficients that speech does not move have the unit 0.1.
 _SPREAD = {
     "jawForward": 0.03, "jawOpen": 0.09, "mouthClose": 0.02, "mouthFunnel": 0.05, "mouthLowerDown": 0.05,
     "mouthPress": 0.08, "mouthPucker": 0.16, "mouthRollLower": 0.09, "mouthRollUpper": 0.03, "mouthShrugLower": 0.03,
     "mouthStretch": 0.045, "mouthUpperUp": 0.04,
 }  # fmt: skip
-_OPENING_SPREAD = 3.0  # % of the outer-canthal distance
+_OPENING_SPREAD = 3.0  # % of the outer-canthal distance: unit of errors of the gap between the lips
 
 
 def _spread() -> Tensor:
+    """Units of the errors of all lip coefficients, [21]."""
     return torch.tensor([_SPREAD.get(n.removesuffix("_L").removesuffix("_R"), 0.1) for n in LIP_COEFFICIENTS])
 
 
 class AudioData(Settings):
-    """data: of the stage `audio`. Each batch draws crops from the last `pool` clips, `fresh` of which are new."""
+    """data: of the stage `audio`. A batch has crops from the last `pool` clips, of which `fresh` are new."""
 
     voices: Annotated[str, one_of(*VOICE_SETS)] = "espeak"
     pool: Positive = 1000
@@ -48,9 +49,9 @@ class AudioData(Settings):
 
 
 class _Clips:
-    """Crops from a window of clips that moves on: batch n draws from the last `pool` clips and `fresh` new ones.
+    """Crops of synthetic clips. Batch n draws from the last `pool` clips, and `fresh` of them are new in each batch.
 
-    Each clip depends on its number alone, and each batch on its number alone; clips in use are kept in memory.
+    Clips and batches depend on their numbers alone. Clips that may be drawn again stay in memory.
     """
 
     def __init__(self, data: AudioData, size: int, seed: int, rank: int) -> None:
@@ -64,6 +65,7 @@ class _Clips:
         return mel.astype(np.float16), lips
 
     def batch(self, number: int) -> Batch:
+        """mel [B 80 4T], lips [B T 21]."""
         rng = np.random.default_rng((self.seed, self.rank, number, 1))
         newest = (number + 1) * self.fresh + self.size
         for new in range(newest - self.fresh, newest):
@@ -76,14 +78,14 @@ class _Clips:
         start = int(rng.integers(0, max(1, len(lips) - self.frames + 1)))
         stop = start + self.frames
         columns = mel[:, 4 * start : 4 * stop].astype(np.float32) + np.float32(rng.normal(0, 0.08))
-        if rng.random() < 0.3:  # a band that is missing must not decide
+        if rng.random() < 0.3:  # without a random band, so that the result depends on no single one
             low = int(rng.integers(0, audio.MEL_BINS - 12))
             columns[low : low + int(rng.integers(3, 13))] = -1.0
         return columns.clip(-1.0, 1.5), lips[start:stop]
 
 
 class AudioStage(Task):
-    """Terms: lip (all coefficients), opening (the gap between the lips), velocity, silence; closures count more."""
+    """Losses: lip (all coefficients), opening (the gap between the lips), velocity, silence. Closed lips weigh more."""
 
     exports = ("audio",)
     data_type, model_type = AudioData, arguments_of(AudioToLip)
@@ -92,7 +94,7 @@ class AudioStage(Task):
 
     @classmethod
     def check(cls, config: StageConfig) -> None:
-        """Raises AssetError, which names all voices of the set that are not installed."""
+        """Raises AssetError, which names all voices of the set that this machine lacks."""
         speech.require(cls.data_of(config).voices)
 
     def __init__(self, config: StageConfig) -> None:
@@ -111,11 +113,11 @@ class AudioStage(Task):
         self.modules: dict[str, nn.Module] = {"audio": self.net}
 
     def batches(self, split: str, seed: int, rank: int, world: int) -> Iterator[Batch]:
-        """mel [B 80 4T], lips [B T 21]; a pure function of the arguments and the batch's number."""
+        """mel [B 80 4T], lips [B T 21]; a function of the arguments and the batch's number alone."""
         clips = _Clips(self.data, self.config.batch_size, seed if split == "train" else seed + 1_000_003, rank)
         return StepBatches(clips.batch, self.config.workers)
 
-    def losses(self, player: str, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, optimizer: str, batch: Batch) -> dict[str, Tensor]:
         lips = batch["lips"]
         guess = self.modules["audio"](batch["mel"])
         spread = _spread().to(lips)
@@ -123,7 +125,7 @@ class AudioStage(Task):
         error = (guess - lips) / spread
         gap, true_gap = guess @ weights / _OPENING_SPREAD, lips @ weights / _OPENING_SPREAD
         spoken = (lips.abs().sum(-1) > 0.02).to(lips)
-        # Closed lips are seen by everyone, and rare, so they count more. Not much more: at six times, lips close
+        # Closed lips weigh up to 3.25 times as much, because they are rare and conspicuous. At 6 times, lips close
         # wherever a closure is possible.
         shut = (lips[..., LIP_COEFFICIENTS.index("mouthPress_L")] / 0.25).clamp(0, 1)
         tucked = (lips[..., LIP_COEFFICIENTS.index("mouthRollLower")] / 0.36).clamp(0, 1)
@@ -137,9 +139,9 @@ class AudioStage(Task):
         }
 
     def validate(self) -> dict[str, float]:
-        """lip_scores on voices, languages and recordings that training never hears, with and without augmentation.
+        """lip_scores on voices, languages and recordings that are not in the training, with and without augmentation.
 
-        Recordings only with the voices "all": the others have none."""
+        Only the voices "all" have recordings."""
         scores: dict[str, float] = {}
         for split in speech.held_out_splits(self.voices):
             guesses, truths = [], []
@@ -149,9 +151,9 @@ class AudioStage(Task):
                     guess = self.modules["audio"](torch.from_numpy(mel)[None].to(self.device))[0]
                 guesses.append(guess.float().cpu().clamp(0, 1).numpy())
                 truths.append(lips)
-            found = lip_scores(np.concatenate(guesses), np.concatenate(truths))
+            measured = lip_scores(np.concatenate(guesses), np.concatenate(truths))
             for name in ("opening", "closed_recall", "closed_false", "opening_error", "mouthPucker"):
-                scores[f"{split}.{name}"] = found[name]
+                scores[f"{split}.{name}"] = measured[name]
         return scores
 
     def networks(self) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:

@@ -11,20 +11,24 @@ All motion is a change from the photo: factors equal to the photo's own give the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
 
-from thgen.analyser.network import Analyser
+from thgen.analyser.network import Analyser, Analysis
 from thgen.compact.flow.network import GuidedFlow
-from thgen.compact.generator import Generator, in_batches
+from thgen.compact.generator import Generator
 from thgen.compact.slider_motion import own_factors, unit_movement
 from thgen.face.track import smooth
-from thgen.methods.base import Decoded, Factors, Identity, Method
+from thgen.methods.base import Decoded, Factors, Identity, Method, Networks
 from thgen.methods.rig.audio_network import AudioToLip
+from thgen.methods.rig.declaration import RIG
 from thgen.methods.rig.voice import encode_lips
-from thgen.weights import hub
+
+if TYPE_CHECKING:
+    from thgen.face.finder import FaceCrop
 
 SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}  # seconds, symmetric
 
@@ -32,24 +36,21 @@ SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression
 class Rig(Method):
     """See the head of the file. Networks: analyser, audio, rig."""
 
-    name = "rig"
-    factors = ("lip", "pose", "gaze", "blink", "expression")
-    weights_name = "rig"
-    networks = ("analyser", "audio", "rig")
+    declaration = RIG
 
     def __init__(self, analyser: Analyser, audio: AudioToLip, generator: GuidedFlow, device: torch.device) -> None:
         self.guide, self.audio, self.device = Generator(analyser, generator, device), audio, device
 
     @classmethod
-    def load(cls, device: torch.device) -> Rig:
-        """Verified weights on `device`. Raises WeightsError."""
-        analyser, audio, generator = (hub.load_network(name, device) for name in cls.networks)
-        return cls(analyser, audio, generator, device)  # type: ignore[arg-type]
+    def load(cls, networks: Networks) -> Self:
+        """Verified weights. Raises WeightsError."""
+        analyser, audio, generator = (networks.get(name) for name in RIG.weights)
+        return cls(analyser, audio, generator, networks.device)  # type: ignore[arg-type]
 
     # ---- encode
-    def encode_photo(self, crop: np.ndarray) -> Identity:
-        """crop uint8 RGB [S S 3], framed by face.finder."""
-        photo, seen = self.guide.read(crop)
+    def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
+        """The one photo."""
+        photo, seen = self.guide.read(crops[0])
         return Identity(photo.image, own_factors(seen), {"photo": photo})
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
@@ -57,20 +58,18 @@ class Rig(Method):
         return {"lip": encode_lips(self.audio, samples, frames, self.device)}
 
     @torch.inference_mode()
-    def encode_clip(self, crops: Iterable[np.ndarray]) -> Factors:
+    def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
         """Every factor of a clip, smoothed without lag. The crop follows the head, so its shift (x, y, z) is 0."""
-        rows = [own_factors(self.guide.look_twice(self.guide.image(np.stack(part)))[0]) for part in in_batches(crops)]
-        joined = {name: torch.cat([r[name] for r in rows]) for name in self.factors}
+        found = own_factors(Analysis.cat([crop.analysis for crop in crops]))
         return {
-            name: torch.from_numpy(smooth(values.cpu().numpy(), SMOOTHING[name])).float()
-            for name, values in joined.items()
+            name: torch.from_numpy(smooth(values.numpy(), SMOOTHING[name])).float() for name, values in found.items()
         }
 
     # ---- decode
     @torch.inference_mode()
-    def decode(self, identity: Identity, factors: Factors) -> Decoded:
+    def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
         """Frames [T 3 S S] and mask for target factors, each [T D]."""
         photo = identity.state["photo"]
-        target = {name: values.to(self.device).float() for name, values in factors.items()}
+        target = {name: values.to(self.device).float() for name, values in window.items()}
         out = self.guide.render(photo, unit_movement(self.guide.rig, photo, identity.own, target))
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from thgen.audio import log_mel as audio
+from thgen.audio import log_mel, voice_activity
 from thgen.methods.rig.audio_network import AudioToLip
 from thgen.schema import LIP_COEFFICIENTS
 
@@ -19,9 +19,9 @@ def encode_lips(
     samples: float32 [L], 16 kHz mono; frames: how many at 25 fps, from the first sample on; chunk: frames per pass,
     which changes cost and memory, not the answer. Raises AudioError if the sound is empty or holds NaN.
     """
-    gate = torch.from_numpy(audio.mouth_gate(audio.speech_mask(samples, frames)))
+    gate = torch.from_numpy(voice_activity.mouth_gate(voice_activity.speech_mask(samples, frames)))
     out = torch.zeros(frames, len(LIP_COEFFICIENTS))
-    for t0, t1, mel in audio.mel_chunks(samples, frames, chunk, model.context):
+    for t0, t1, mel in log_mel.mel_chunks(samples, frames, chunk, model.context):
         if gate[t0:t1].any():
             left = t0 - max(t0 - model.context, 0)
             lips = model(torch.from_numpy(mel)[None].to(device))[0, left : left + t1 - t0]

@@ -1,7 +1,7 @@
-"""A head made of an ellipsoid: rough, built in milliseconds, and free of every file. Tests stand on it.
+"""A head made of an ellipsoid. It needs no file and takes milliseconds to build; tests use it.
 
-It has what `HeadMesh` promises (landmarks, lids that close, eyeballs that turn, a jaw that opens, identity modes), so
-everything that works on FaceKit can be tried here.
+It has all parts of a `HeadMesh`: landmarks, lids that close, eyeballs that rotate, a jaw that opens, identity modes.
+Code for FaceKit therefore works with it too.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import numpy as np
 from thgen.schema import COEFFICIENTS
 from thgen.synth.head import facekit as fk
 
-RADII = np.array([7.5, 10.5, 9.5], np.float32)
-EYES = np.array([[3.1, 3.0], [-3.1, 3.0]], np.float32)  # x, y of left and right
-EYE_OPENING = np.array([1.55, 0.85], np.float32)
-MOUTH_Y = -4.0
-ROWS, COLUMNS = 90, 120
+RADII = np.array([7.5, 10.5, 9.5], np.float32)  # cm
+EYES = np.array([[3.1, 3.0], [-3.1, 3.0]], np.float32)  # cm: x, y of the left and the right eye
+EYE_OPENING = np.array([1.55, 0.85], np.float32)  # cm: half-width and half-height
+MOUTH_Y = -4.0  # cm: height of the mouth
+ROWS, COLUMNS = 90, 120  # vertices of the skin
 
 
 def _surface(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Front of the ellipsoid above (x, y), [n 3]."""
+    """Points of the front of the ellipsoid at (x, y), float32 [n 3]."""
     z = RADII[2] * np.sqrt(np.clip(1 - (x / RADII[0]) ** 2 - (y / RADII[1]) ** 2, 0, 1))
     return np.stack([x, y, z], -1).astype(np.float32)
 
 
 def _landmarks() -> np.ndarray:
-    """Where the 68 points lie on the front, [68 3]."""
+    """Positions of the 68 landmarks on the front, [68 3]."""
     t = np.linspace(-1, 1, 17)
     jaw = np.stack([6.9 * np.sin(t * 1.45), 2.5 - 10.5 * np.cos(t * 1.3)], 1)
     brows = [
@@ -34,7 +34,7 @@ def _landmarks() -> np.ndarray:
     ]
     bridge = np.stack([np.zeros(4), np.linspace(3, -0.5, 4)], 1)
     base = np.stack([np.linspace(-1.2, 1.2, 5), [-1.4, -1.6, -1.7, -1.6, -1.4]], 1)
-    ring = np.pi - np.array([0, 1, 2, 3, 4, 5]) * np.pi / 3  # corner, over the top, corner, under
+    ring = np.pi - np.array([0, 1, 2, 3, 4, 5]) * np.pi / 3  # corner, upper lid, corner, lower lid
     eyes = [EYES[side] + np.stack([np.cos(ring), np.sin(ring)], 1) * (EYE_OPENING + 0.1) for side in (1, 0)]
     outer = np.pi - np.arange(12) * np.pi / 6
     inner = np.pi - np.arange(8) * np.pi / 4
@@ -45,6 +45,7 @@ def _landmarks() -> np.ndarray:
 
 
 def _ball(centre: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices [n 3] and triangles [m 3] of an eyeball."""
     rows, columns = 24, 32
     polar = np.linspace(0.02, np.pi - 0.02, rows)[:, None]
     around = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
@@ -64,7 +65,7 @@ def _ball(centre: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _skin() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices, triangles and parts of the ellipsoid with a neck; holes where the eyes look out."""
+    """Vertices, triangles and parts of the ellipsoid with a neck and holes for the eyes."""
     polar = np.linspace(0.05, np.pi - 0.35, ROWS)[:, None]
     around = np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)[None]
     unit = np.stack(
@@ -88,7 +89,7 @@ def _skin() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _shapes(vertices: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """[57 N 3]: every FaceKit name as a bump of displacement where that shape acts."""
+    """Expression shapes [57 N 3]: a bump of displacement at the place of each FaceKit shape."""
     skin = np.isin(part, (fk.FACE, fk.SKIN))
     front = (vertices[:, 2] > 0) & skin
 
@@ -98,7 +99,7 @@ def _shapes(vertices: np.ndarray, part: np.ndarray) -> np.ndarray:
 
     out = np.zeros((len(COEFFICIENTS), len(vertices), 3), np.float32)
     lower = (vertices[:, 1] < MOUTH_Y)[:, None]
-    motions = {  # stem -> (place relative to the side, spread, direction in cm)
+    motions = {  # name without side -> (position, width, displacement), in cm on the left side
         "browDown": ((3.2, 5.3), (1.6, 0.8), (0, -0.7, 0)), "browInnerUp": ((1.6, 5.2), (1, 0.8), (0, 0.9, 0)),
         "browOuterUp": ((4.6, 5.2), (1, 0.8), (0, 0.9, 0)), "cheekPuff": ((4.2, -2.5), (1.6, 1.6), (0.8, 0, 0.6)),
         "cheekRaiser": ((3.8, 0.5), (1.4, 1), (0, 0.5, 0.2)), "cheekSquint": ((3.4, 1.2), (1.4, 0.8), (0, 0.5, 0.1)),
@@ -115,7 +116,7 @@ def _shapes(vertices: np.ndarray, part: np.ndarray) -> np.ndarray:
             out[i] = bump(side * x, y, sx, sy) * np.array([side * move[0], move[1], move[2]])
         elif stem in ("eyeBlink", "eyeSquint", "eyeWide", "eyeLookDown"):
             eye = EYES[0 if side > 0 else 1]
-            # The upper lid comes down to the lower one at weight 1.
+            # At weight 1 of eyeBlink the upper lid reaches the lower lid.
             share = {"eyeBlink": -1.0, "eyeSquint": -0.3, "eyeWide": 0.3, "eyeLookDown": -0.25}[stem]
             drop = share * 2.3 * EYE_OPENING[1]
             upper = np.clip((vertices[:, 1] - eye[1]) / EYE_OPENING[1] + 1, 0, 2)[:, None] / 2
@@ -140,7 +141,7 @@ def _shapes(vertices: np.ndarray, part: np.ndarray) -> np.ndarray:
 
 
 def ellipsoid_head() -> fk.HeadMesh:
-    """The built-in head; takes no file and always comes out the same."""
+    """The built-in head. The result is always the same."""
     vertices, triangles, part = _skin()
     balls = []
     for side, label in enumerate((fk.EYE_L, fk.EYE_R)):
@@ -158,9 +159,9 @@ def ellipsoid_head() -> fk.HeadMesh:
     landmarks = np.array([front[np.linalg.norm(everything[front] - p, axis=1).argmin()] for p in _landmarks()])
     x, y, z = (everything / RADII).T
     identity = np.zeros((4, count, 3), np.float32)
-    identity[0, :, 0] = 0.35 * x  # wider
-    identity[1, :, 1] = 0.35 * y  # longer
-    identity[2, :, 2] = 0.35 * z  # deeper
+    identity[0, :, 0] = 0.35 * x  # width
+    identity[1, :, 1] = 0.35 * y  # height
+    identity[2, :, 2] = 0.35 * z  # depth
     identity[3, :, 1] = 0.2 * np.sin(2 * y)
     centres, angle = fk.eye_geometry(everything, part)
     uv = np.stack([0.5 + everything[:, 0] / 18, 0.5 + everything[:, 1] / 26], 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The mesh behind the renderer: ICT FaceKit Light (MIT, never committed), read from disk into a `HeadMesh`."""
+"""The head mesh of the renderer: ICT FaceKit Light (MIT licence; not in this repository), read into a `HeadMesh`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS, SEGMENTS
 FILE_NAME = "ict_facekit_light.npz"
 DEFAULT_FOLDER = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "facekit"
 
-# Parts of the head, also the classes of the segmentation (0 is the background).
+# Parts of a performer, and classes of the rendered segmentation. 0 is the background.
 BACKGROUND, FACE, SKIN, MOUTH, SOCKET, GUMS, TEETH, EYE_L, EYE_R, HAIR, BODY, WEAR, NECK = range(13)
 PART_NAMES = ("background", "face", "skin", "mouth", "eye socket", "gums and tongue", "teeth", "left eye",
               "right eye", "hair", "body", "wear", "neck")  # fmt: skip
@@ -23,8 +23,9 @@ SEGMENT_OF_PART = np.array([SEGMENTS.index(name) for name in (
     "background", "face", "head", "mouth", "eyes", "mouth", "mouth", "eyes", "eyes", "hair", "body", "worn", "neck",
 )])  # fmt: skip
 
-JAW_STILL = 0.1  # cm; what an open jaw moves less belongs to the upper one (FaceKit: less than 0.01, or more than 1)
-# One past the last vertex of each part, in the order of the file; lacrimal fluid, blends, occlusion and lashes follow.
+# cm: teeth that jawOpen moves by less than this are upper teeth. In FaceKit the motion is below 0.01 or above 1.
+JAW_STILL = 0.1
+# (one past the last vertex, part), in the order of the file. Lacrimal fluid, blends, occlusion and lashes follow.
 _RANGES = ((9409, FACE), (11248, SKIN), (13294, MOUTH), (14062, SOCKET), (17039, GUMS), (21451, TEETH),
            (23021, EYE_L), (24591, EYE_R))  # fmt: skip
 
@@ -38,12 +39,12 @@ LANDMARKS = np.array([
 
 @dataclass(frozen=True)
 class HeadMesh:
-    """A morphable head. Lengths in cm, x to the right of the image, y up, z towards the viewer.
+    """A morphable head. Lengths in cm; x to the right of the image, y up, z towards the viewer.
 
-    vertices [N 3]; uv [U 2] in the face tile (v up); triangles, triangle_uv [F 3]; identity [I N 3], one standard
-    deviation each; expression [57 N 3] at weight 1, in the order of schema.COEFFICIENTS; part [N]; landmarks [68]
-    vertex indices (Multi-PIE); eye_centre [2 3] and eye_angle [N] (radians from the eye's axis; 0 off the eyeballs),
-    both in the order left, right of the subject.
+    vertices [N 3]. uv [U 2]: texture positions in the face tile, v up. triangles, triangle_uv [F 3]: indices into
+    vertices and uv. identity [I N 3]: offsets of one standard deviation. expression [57 N 3]: offsets at weight 1, in
+    the order of schema.COEFFICIENTS. part [N]: see PART_NAMES. landmarks [68]: vertex indices (Multi-PIE).
+    eye_centre [2 3]: left, right of the subject. eye_angle [N]: angle from the axis of the eye in radians; 0 elsewhere.
     """
 
     vertices: np.ndarray
@@ -59,7 +60,7 @@ class HeadMesh:
 
     @property
     def landmark_uv(self) -> np.ndarray:
-        """[68 2] texture position of the landmarks, v down (rows of the texture)."""
+        """Texture positions of the landmarks, [68 2], v down as the rows of the texture."""
         first = np.full(len(self.vertices), -1)
         face = self.part[self.triangles[:, 0]] == FACE
         first[self.triangles[face].ravel()] = self.triangle_uv[face].ravel()
@@ -69,13 +70,13 @@ class HeadMesh:
 
     @property
     def upper_teeth(self) -> np.ndarray:
-        """[N] which vertices are teeth and gums of the upper jaw: those that an open jaw leaves where they are."""
+        """Vertices of teeth and gums that jawOpen does not move, bool [N]: those of the upper jaw."""
         moved = np.linalg.norm(self.expression[COEFFICIENT_INDEX["jawOpen"]], axis=1) > JAW_STILL
         return np.isin(self.part, (TEETH, GUMS)) & ~moved
 
 
 def facekit_path() -> Path:
-    """Where the head lies: THGEN_FACEKIT (a file or its folder), else ../shared/data/facekit. Raises AssetError."""
+    """Path of the head file: THGEN_FACEKIT (the file or its folder), or ../shared/data/facekit. Raises AssetError."""
     place = Path(os.environ.get("THGEN_FACEKIT") or DEFAULT_FOLDER)
     path = place / FILE_NAME if place.suffix != ".npz" else place
     if not path.is_file():
@@ -88,7 +89,7 @@ def facekit_path() -> Path:
 
 
 def eye_geometry(vertices: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centres [2 3] of the eyeballs and each eyeball vertex' angle [N] from the eye's forward axis, in radians."""
+    """Centres [2 3] of the eyeballs (left, right), and angles [N] of their vertices from the forward axis, radians."""
     centres, angle = np.zeros((2, 3), np.float32), np.zeros(len(vertices), np.float32)
     for side, label in enumerate((EYE_L, EYE_R)):
         ball = part == label
@@ -120,7 +121,7 @@ def _load(path: Path) -> HeadMesh:
             start = end
         centres, angle = eye_geometry(vertices, part)
         expression = file["expression"][:, :count].astype(np.float32)
-        # Eyeballs are turned by true angles, not by shapes.
+        # Eyeballs rotate by the gaze angles, not by shapes.
         expression[:, (part == EYE_L) | (part == EYE_R)] = 0
         return HeadMesh(
             vertices, file["uv"], triangles[kept].astype(np.int32), triangle_uv[kept].astype(np.int32),

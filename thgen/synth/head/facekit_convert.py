@@ -1,7 +1,7 @@
-"""`python -m thgen.synth.head.facekit_convert FaceXModel OUT.npz`: OBJ files of ICT FaceKit -> the file thgen reads.
+"""`python -m thgen.synth.head.facekit_convert FaceXModel OUT.npz`: convert the OBJ files of ICT FaceKit.
 
-FaceXModel is the folder of that name in https://github.com/ICT-VGL/ICT-FaceKit (MIT): generic_neutral_mesh.obj,
-identity000.obj ... identity099.obj and one OBJ per expression shape, all of the same topology.
+FaceXModel is the folder of that name in https://github.com/ICT-VGL/ICT-FaceKit (MIT). It has generic_neutral_mesh.obj,
+identity000.obj to identity099.obj, and one OBJ per expression shape, all with the same topology.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ IDENTITIES = 100
 
 
 def _lines(path: Path) -> list[list[str]]:
+    """Words of the lines of an OBJ that define vertices, texture positions and faces. Raises AssetError."""
     try:
         return [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line[:1] in "vf"]
     except OSError as error:
@@ -33,7 +34,7 @@ def read_vertices(path: Path) -> np.ndarray:
 
 
 def read_topology(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Texture places [U 2], triangles [F 3] and their texture corners [F 3] of an OBJ; polygons are fanned out."""
+    """Texture positions [U 2], triangles [F 3] and their texture indices [F 3] of an OBJ. Polygons become fans."""
     rows = _lines(path)
     uv = np.array([[float(x) for x in row[1:3]] for row in rows if row[0] == "vt"], np.float32)
     triangles, corners = [], []
@@ -49,9 +50,9 @@ def read_topology(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def convert(folder: Path, out: Path, identities: int = IDENTITIES) -> None:
-    """Write OUT.npz: v, uv, tri, tri_uv, identity and expression offsets in float16, expression_names.
+    """Write the npz file: v, uv, tri, tri_uv, identity and expression offsets in float16, expression_names.
 
-    Raises AssetError when a file is missing or of another topology.
+    identities: number of identity shapes. Raises AssetError if a file is missing or has another topology.
     """
     neutral = read_vertices(folder / NEUTRAL)
     uv, triangles, corners = read_topology(folder / NEUTRAL)
@@ -73,6 +74,7 @@ def convert(folder: Path, out: Path, identities: int = IDENTITIES) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Command line. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)

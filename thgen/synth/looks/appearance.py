@@ -1,6 +1,6 @@
-"""How a performer looks: skin, brows, lips, irises, hair, clothes, background and light, all drawn from one generator.
+"""Random look of a performer: skin, brows, lips, irises, hair, clothes, background and light.
 
-Everything is painted in texture or vertex space, so it moves with the head. Colours are linear RGB in [0, 1].
+The face is painted into its texture, so that the paint moves with the head. Colours are linear RGB in [0, 1].
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ from scipy.ndimage import gaussian_filter
 
 from thgen.synth.looks.background import paint_background
 from thgen.synth.looks.noise import noise
-from thgen.synth.looks.skin import weather
+from thgen.synth.looks.skin import skin_details
 from thgen.synth.render.light import Light, sample_light
 
 TEXTURE_SIZE = 512
-SHALLOW = 0.3  # share of performers whose surroundings are out of focus
-NECK_FOOT, NECK_FADE = 0.96, 0.12  # rows of the texture, as shares of it, over which the neck loses its texture
+SHALLOW = 0.3  # share of performers in front of a blurred background
+NECK_FOOT, NECK_FADE = 0.96, 0.12  # of the texture's height: row where the skin pattern ends, height of its fade
 _LIGHT_SKIN, _DARK_SKIN = np.array([0.90, 0.71, 0.60]), np.array([0.26, 0.15, 0.10])
 _IRISES = ((0.25, 0.15, 0.08), (0.28, 0.40, 0.55), (0.30, 0.38, 0.22), (0.12, 0.08, 0.05), (0.35, 0.36, 0.38))
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a performer is painted with; see the fields' names. texture [R R 3], background [R R 3]; aperture: how fast
-    the picture blurs with the distance from the face, in sides of the picture per metre (0: all of it is sharp)."""
+    """Colours [3] of a performer, and more.
+
+    texture [R R 3]: of the face, relative to the colour of the skin. background [S S 3]. gloss: strength of highlights
+    on skin. gamma: exponent of the exposure. aperture: blur radius per distance behind the face, in sides of the image
+    per metre; 0: no blur.
+    """
 
     skin: np.ndarray
     hair: np.ndarray
@@ -43,6 +47,7 @@ class Look:
 
 
 def _blob(centre: np.ndarray, sx: float, sy: float) -> np.ndarray:
+    """Gaussian [R R] around a texture position; sx, sy: standard deviations, all in [0, 1]."""
     axis = (np.arange(TEXTURE_SIZE, dtype=np.float32) + 0.5) / TEXTURE_SIZE
     gx = np.exp(-0.5 * ((axis - centre[0]) / sx) ** 2)
     gy = np.exp(-0.5 * ((axis - centre[1]) / sy) ** 2)
@@ -50,11 +55,12 @@ def _blob(centre: np.ndarray, sx: float, sy: float) -> np.ndarray:
 
 
 def _mix(image: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Image [R R 3] with a colour [3] where the mask [R R] is 1."""
     return image * (1 - mask[..., None]) + mask[..., None] * np.asarray(colour, np.float32)
 
 
 def _strokes(points: np.ndarray, rng: np.random.Generator, length: float, width: float, count: int) -> np.ndarray:
-    """Short hairs along a poly-line of texture positions [n 2]; a mask in [0, 1]."""
+    """Mask [R R] in [0, 1] of short hairs along a polyline of texture positions [n 2]."""
     mask = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.uint8)
     for _ in range(count):
         s = rng.uniform(0, len(points) - 1.001)
@@ -68,12 +74,14 @@ def _strokes(points: np.ndarray, rng: np.random.Generator, length: float, width:
 
 
 def _polygon(points: np.ndarray, blur: float) -> np.ndarray:
+    """Mask [R R] in [0, 1] of a filled polygon of texture positions [n 2]. blur: standard deviation in px."""
     mask = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.uint8)
     cv2.fillPoly(mask, [np.round(points * TEXTURE_SIZE * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     return gaussian_filter(mask.astype(np.float32) / 255, blur)
 
 
 def _contour(points: np.ndarray, thickness: int, blur: float) -> np.ndarray:
+    """Mask [R R] in [0, 1] of a polyline of texture positions [n 2]. thickness, blur: in px."""
     mask = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.uint8)
     curve = np.round(points * TEXTURE_SIZE * 16).astype(np.int32)
     cv2.polylines(mask, [curve], False, 255, thickness, cv2.LINE_AA, 4)
@@ -81,13 +89,16 @@ def _contour(points: np.ndarray, thickness: int, blur: float) -> np.ndarray:
 
 
 def paint_face(rng: np.random.Generator, luv: np.ndarray, skin: np.ndarray, hair: np.ndarray) -> np.ndarray:
-    """The face's texture [R R 3], relative to the skin's colour. luv [68 2]: the landmarks' place in it (v down)."""
+    """Texture of the face [R R 3], relative to the colour of the skin. luv [68 2]: texture positions of the landmarks.
+
+    skin, hair: colours [3]. v points down.
+    """
     size = TEXTURE_SIZE
     image: np.ndarray = np.ones((size, size, 3), np.float32) * skin.astype(np.float32)
     mottle = 0.05 * noise(rng, size, 60)[..., None] * np.array([0.5, 1, 1], np.float32)
     mottle = mottle + rng.uniform(0.01, 0.05) * noise(rng, size, 12)[..., None]
     mottle = mottle + rng.uniform(0.0, 0.035) * noise(rng, size, 2)[..., None]
-    # The texture ends at the foot of the neck; below it the skin has none.
+    # The texture ends at the foot of the neck. Skin further down has no pattern.
     foot = np.clip((NECK_FOOT - (np.arange(size, dtype=np.float32) + 0.5) / size) / NECK_FADE, 0, 1)
     image = image * (1 + mottle * foot[:, None, None])
     flush = rng.uniform(0, 0.22)
@@ -136,11 +147,11 @@ def paint_face(rng: np.random.Generator, luv: np.ndarray, skin: np.ndarray, hair
         image = _mix(image, np.clip(_contour(upper, 3, 1.0) * liner, 0, 1), hair * 0.3)
     for lid in ((36, 41, 40, 39), (42, 47, 46, 45)):
         image = _mix(image, _contour(luv[list(lid)], 2, 1.0) * liner * 0.4, hair * 0.4)
-    return (weather(rng, image, luv) / skin).astype(np.float32)
+    return (skin_details(rng, image, luv) / skin).astype(np.float32)
 
 
 def sample_look(rng: np.random.Generator, luv: np.ndarray) -> Look:
-    """Draw a look. luv [68 2]: where the landmarks lie in the face's texture."""
+    """A random look. luv [68 2]: texture positions of the landmarks of the face."""
     melanin = rng.beta(1.1, 1.2)
     skin = _LIGHT_SKIN * (1 - melanin) + _DARK_SKIN * melanin
     skin = np.clip(skin * (1 + 0.08 * rng.standard_normal()) * (1 + 0.03 * rng.standard_normal(3)), 0.05, 1)
@@ -156,7 +167,7 @@ def sample_look(rng: np.random.Generator, luv: np.ndarray) -> Look:
     iris = np.array(_IRISES[rng.integers(len(_IRISES))]) * rng.uniform(0.7, 1.4)
     teeth = np.array([0.86, 0.82, 0.73]) * rng.uniform(0.8, 1.05)
     cloth = rng.uniform(0.03, 0.9, 3)
-    camera = rng.spawn(1)[0]  # of its own, so that what it draws moves nothing else of this performer
+    camera = rng.spawn(1)[0]  # a separate generator: its draws do not change the rest of this performer
     aperture = float(camera.uniform(0.01, 0.12)) if camera.random() < SHALLOW else 0.0
     return Look(
         skin, hair, iris, teeth, cloth, np.clip(cloth * rng.uniform(0.3, 1.6), 0, 1), paint_face(rng, luv, skin, hair),

@@ -1,4 +1,4 @@
-"""What stands behind a performer: gradients, shapes, rooms, foliage, lamps, people out of focus, writing."""
+"""Random backgrounds: gradients, shapes, rooms, foliage, lamps, people and writing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
 
 
 def paint_background(rng: np.random.Generator, size: int = 384) -> np.ndarray:
-    """A background with structure: gradients, soft shapes, bars and grain, [size size 3]."""
+    """A random background, float32 [size size 3], linear RGB in [0, 1]."""
     saturation = rng.beta(1, 2.5)
     top, bottom = (c.mean() + saturation * (c - c.mean()) for c in rng.uniform(0.02, 0.9, (2, 3)))
     if rng.random() < 0.5:
@@ -59,7 +59,7 @@ def paint_background(rng: np.random.Generator, size: int = 384) -> np.ndarray:
 
 
 def _room(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Shelves, frames or a window: rows of upright boxes in a wall, and a darker floor."""
+    """Shelves, frames or windows: rows of upright boxes on the wall, with a dark line below each row."""
     size = len(image)
     for shelf in range(int(rng.integers(1, 5))):
         y, height, x = int(rng.uniform(0, 0.9) * size), int(rng.uniform(0.06, 0.3) * size), 0
@@ -75,7 +75,7 @@ def _room(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 
 def _foliage(rng: np.random.Generator, image: np.ndarray, saturation: float) -> np.ndarray:
-    """Noise with structure at every scale, as leaves, rocks and crowds have it."""
+    """Noise with structure at several scales, like that of leaves, rocks and crowds."""
     size = len(image)
     scales = ((90, 1.0), (35, 0.8), (12, 0.6), (4, 0.4))
     field = np.sum([noise(rng, size, grain) * weight for grain, weight in scales], 0)
@@ -85,7 +85,7 @@ def _foliage(rng: np.random.Generator, image: np.ndarray, saturation: float) -> 
 
 
 def _lamps(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Discs of light that are out of focus."""
+    """Lamps out of focus: discs of light."""
     glow = np.zeros_like(image)
     radius = int(rng.integers(4, 26))
     for _ in range(int(rng.integers(3, 25))):
@@ -98,7 +98,7 @@ def _lamps(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 
 def _people(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Heads on shoulders, without faces."""
+    """People without faces: heads on shoulders."""
     size = len(image)
     for _ in range(int(rng.integers(1, 5))):
         x, y, r = (int(v * size) for v in (rng.uniform(0, 1), rng.uniform(0.2, 0.8), rng.uniform(0.04, 0.16)))
@@ -112,7 +112,7 @@ def _people(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 
 def _words(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Lines of letters, as on signs, posters and slides."""
+    """Lines of random letters, as on signs, posters and slides."""
     size = len(image)
     mask, scale = np.zeros((size, size), np.uint8), float(rng.uniform(0.4, 2.5))
     x, y = int(rng.uniform(-0.2, 0.6) * size), int(rng.uniform(0, 0.8) * size)

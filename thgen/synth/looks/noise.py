@@ -1,4 +1,4 @@
-"""Smooth random fields, for skin and backgrounds."""
+"""Smooth random fields for skin and backgrounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 
 def noise(rng: np.random.Generator, size: int, sigma: float) -> np.ndarray:
-    """Smooth noise [size size], zero mean, unit variance; sigma is the grain's size in pixels of a 512 image."""
+    """Smooth noise, float32 [size size], mean 0, variance 1. sigma: grain size, in pixels of an image of side 512."""
     small = max(8, min(size, round(size * 3 / max(sigma, 0.5))))
     field: np.ndarray = rng.standard_normal((small, small)).astype(np.float32)
     if small == size and sigma > 0.6:

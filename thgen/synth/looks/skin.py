@@ -1,4 +1,7 @@
-"""What years, sun and make-up leave on a face, painted into its texture [R R 3] (absolute linear colour)."""
+"""Wrinkles, freckles, make-up and drawings, painted into the texture [R R 3] of a face (linear RGB).
+
+luv [68 2]: texture positions of the landmarks, v down.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 
 def _lines(size: int, curves: list[np.ndarray], thickness: int, blur: float) -> np.ndarray:
-    """Mask [R R] in [0, 1] of poly-lines in texture positions."""
+    """Mask [R R] in [0, 1] of polylines of texture positions. thickness, blur: in px."""
     mask = np.zeros((size, size), np.uint8)
     for curve in curves:
         points = np.round(curve * size * 16).astype(np.int32)
@@ -17,7 +20,7 @@ def _lines(size: int, curves: list[np.ndarray], thickness: int, blur: float) -> 
 
 
 def wrinkles(rng: np.random.Generator, image: np.ndarray, luv: np.ndarray) -> np.ndarray:
-    """Crow's feet, lines on the brow and between the brows, bags, folds around the mouth. luv [68 2]."""
+    """Crow's feet, lines on the forehead and between the brows, bags under the eyes, folds around the mouth."""
     depth = rng.uniform(0.1, 0.5)
     jitter = lambda n: rng.normal(0, 0.0015, (n, 2))  # noqa: E731
     curves = []
@@ -54,7 +57,7 @@ def freckles(rng: np.random.Generator, image: np.ndarray, luv: np.ndarray) -> np
 
 
 def makeup(rng: np.random.Generator, image: np.ndarray, luv: np.ndarray) -> np.ndarray:
-    """Colour on the lids and rouge on the cheeks."""
+    """Colour on the upper lids."""
     size = image.shape[0]
     shadow = rng.uniform(0.05, 0.8, 3)
     mask = np.zeros((size, size), np.uint8)
@@ -67,7 +70,7 @@ def makeup(rng: np.random.Generator, image: np.ndarray, luv: np.ndarray) -> np.n
 
 
 def drawing(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """A tattoo, face paint or a scar: a few strokes or patches of one colour anywhere."""
+    """A tattoo, face paint or a scar: a few strokes or patches of one colour at a random place."""
     size = image.shape[0]
     mask = np.zeros((size, size), np.uint8)
     at = rng.uniform(0.25, 0.75, 2)
@@ -82,8 +85,8 @@ def drawing(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     return image * (1 - cover) + cover * rng.uniform(0.02, 0.9, 3)
 
 
-def weather(rng: np.random.Generator, image: np.ndarray, luv: np.ndarray) -> np.ndarray:
-    """Any of these, each now and then. image [R R 3], luv [68 2] places of the landmarks."""
+def skin_details(rng: np.random.Generator, image: np.ndarray, luv: np.ndarray) -> np.ndarray:
+    """Each of the functions above with its own probability. image [R R 3] -> the same, in [0.01, 1]."""
     if rng.random() < 0.3:
         image = wrinkles(rng, image, luv)
     if rng.random() < 0.15:

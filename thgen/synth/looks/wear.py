@@ -1,28 +1,29 @@
-"""What people wear on the head: glasses, hats, scarves, earrings. Pieces that move with the head."""
+"""Things worn on the head: glasses, hats, scarves, earrings. They move with the head."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from thgen.synth.head import facekit as fk
-from thgen.synth.looks.hair import CENTRE, Piece, cap, fall, grid_faces
+from thgen.synth.looks.hair import CENTRE, Piece, cap, curtain, grid_faces
 
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)  # landmarks
 
 
 def _flat(vertices: np.ndarray, faces: np.ndarray, colour: np.ndarray, gloss: float) -> Piece:
+    """A piece of one colour [3]."""
     tint = np.broadcast_to(np.asarray(colour, np.float32), vertices.shape).copy()
     return Piece(vertices.astype(np.float32), faces.astype(np.int32), tint, gloss, fk.WEAR)
 
 
 def _strip(points: np.ndarray, offset: np.ndarray, colour: np.ndarray, closed: bool = False) -> Piece:
-    """The band between a line of points [n 3] and the same line moved by `offset` [3] or [n 3]."""
+    """The band between a polyline [n 3] and the same line moved by `offset` [3] or [n 3]."""
     vertices = np.concatenate([points, points + offset])
     return _flat(vertices, grid_faces(2, len(points), closed), colour, 0.5)
 
 
 def glasses(rng: np.random.Generator, landmarks: np.ndarray) -> list[Piece]:
-    """Frames before the eyes of landmarks [68 3], a bridge, temples to the ears; rarely with dark lenses."""
+    """Glasses for landmarks [68 3]: rims, a bridge, temples to the ears; in a few cases dark lenses."""
     colour = rng.uniform(0.01, 0.12, 3) if rng.random() < 0.7 else rng.uniform(0.05, 0.8, 3)
     width, height = rng.uniform(2.2, 3.0), rng.uniform(1.5, 2.4)
     square, thick = rng.uniform(2, 5), rng.uniform(0.1, 0.5)
@@ -42,7 +43,7 @@ def glasses(rng: np.random.Generator, landmarks: np.ndarray) -> list[Piece]:
         outward = np.sign(centre[0])
         rim = np.zeros((36, 3))
         rim[:, :2] = shape * [width, height]
-        rim[:, 2] = -0.12 * np.maximum(0, rim[:, 0] * outward) ** 2 / width  # they bend back at the sides
+        rim[:, 2] = -0.12 * np.maximum(0, rim[:, 0] * outward) ** 2 / width  # the sides bend back
         rim = rim + centre
         pieces.append(_strip(rim, (rim - centre) * (thick / width), colour, closed=True))
         pieces.append(_strip(rim, np.array([0, 0, -0.35]), colour * 0.7, closed=True))
@@ -65,7 +66,7 @@ def glasses(rng: np.random.Generator, landmarks: np.ndarray) -> list[Piece]:
 
 
 def hat(rng: np.random.Generator, head: np.ndarray) -> list[Piece]:
-    """A beanie, a cap with a peak, or a hat with a brim all round."""
+    """A beanie, a cap with a peak, or a hat with a brim."""
     colour = rng.uniform(0.02, 0.8, 3)
     edge = float(rng.uniform(48, 64))
     top = cap(rng, head, colour, edge, edge + float(rng.uniform(8, 25)), 70, float(rng.uniform(0.6, 2.8)), 0.0, fk.WEAR)
@@ -87,26 +88,15 @@ def hat(rng: np.random.Generator, head: np.ndarray) -> list[Piece]:
 
 
 def scarf(rng: np.random.Generator, head: np.ndarray) -> list[Piece]:
-    """Cloth over the hair and around the face: a hijab, or a turban without the part that falls."""
+    """Cloth over the hair: a turban, or a hijab, which also covers the sides and the back."""
     colour = rng.uniform(0.03, 0.85, 3)
     thick = float(rng.uniform(0.4, 1.6))
     if rng.random() < 0.35:
-        return [
-            cap(
-                rng,
-                head,
-                colour,
-                float(rng.uniform(48, 60)),
-                float(rng.uniform(78, 100)),
-                60,
-                1.5 * thick,
-                0.6,
-                fk.WEAR,
-            )
-        ]
+        front, side = float(rng.uniform(48, 60)), float(rng.uniform(78, 100))
+        return [cap(rng, head, colour, front, side, 60, 1.5 * thick, 0.6, fk.WEAR)]
     temple = float(rng.uniform(50, 62))
     over = cap(rng, head, colour, float(rng.uniform(50, 60)), float(rng.uniform(120, 150)), temple, thick, 0.4, fk.WEAR)
-    return [over, fall(rng, head, colour, temple - 4, float(rng.uniform(-20, -13)), fk.WEAR)]
+    return [over, curtain(rng, head, colour, temple - 4, float(rng.uniform(-20, -13)), fk.WEAR)]
 
 
 def earrings(rng: np.random.Generator, landmarks: np.ndarray) -> list[Piece]:
@@ -123,7 +113,7 @@ def earrings(rng: np.random.Generator, landmarks: np.ndarray) -> list[Piece]:
 
 
 def sample_wear(rng: np.random.Generator, head: np.ndarray, landmarks: np.ndarray) -> tuple[list[Piece], bool]:
-    """What a performer wears, and whether it hides the hair. head [N 3], landmarks [68 3], neutral."""
+    """Random things worn, and whether they hide the hair. head [N 3] and landmarks [68 3] of the neutral head."""
     pieces: list[Piece] = []
     draw = rng.random()
     hides = draw < 0.14

@@ -1,6 +1,6 @@
-"""What a camera, a file format or a painter's hand does to a rendered picture. One style per clip; noise per frame.
+"""Image styles for rendered frames: effects of cameras, compression and painting. One style per clip, noise per frame.
 
-Geometry is never touched, so that keypoints and flow stay true.
+They do not change the geometry, so that keypoints and flow stay exact.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-CLEAN = 0.45  # share of clips that stay as rendered: sharpness is learned from them
+CLEAN = 0.45  # share of clips without a style; networks learn sharpness from them
 
 
 @dataclass(frozen=True)
 class Style:
-    """gain, lift, contrast of the tones; saturation (0 = grey) and tint [3]; shrink: side relative to the original's
-    (1 = sharp); sharpen, vignette, noise (levels of 255), grain (px), jpeg quality (100 = none); brush: px of the
-    strokes (0 = a photo), tones: number of levels that a print has (0 = all); crf: of H.264 (0 = no video)."""
+    """gain, lift (levels of 255), contrast: tone curve. saturation: 0 is grey. tint: factor per channel.
+
+    shrink: scale of an intermediate smaller image, 1 is none. sharpen, vignette: strength. noise: standard deviation in
+    levels of 255; grain: its blur in px. jpeg: quality, 100 is none. brush: size of painted strokes in px, 0 is none.
+    tones: number of tonal levels, 0 is all. crf: rate factor of H.264, 0 is none.
+    """
 
     gain: float = 1.0
     lift: float = 0.0
@@ -36,7 +39,7 @@ class Style:
 
 
 def sample_style(rng: np.random.Generator) -> Style:
-    """A random style; CLEAN of all are none."""
+    """A random style. A share of CLEAN is `Style()`, which changes nothing."""
     if rng.random() < CLEAN:
         return Style()
 
@@ -60,7 +63,7 @@ def sample_style(rng: np.random.Generator) -> Style:
 
 
 def develop(image: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
-    """image uint8 RGB [S S 3] in that style; `rng` draws the noise of this frame."""
+    """Image uint8 RGB [S S 3] in that style, without H.264. `rng` draws the noise of this frame."""
     if style == Style():
         return image
     size = image.shape[0]
@@ -93,7 +96,7 @@ def develop(image: np.ndarray, style: Style, rng: np.random.Generator) -> np.nda
 
 
 def _painted(image: np.ndarray, brush: int) -> np.ndarray:
-    """Flat strokes with kept edges: each pixel takes the mean of the least varied of four squares (Kuwahara 1976)."""
+    """Flat strokes with sharp edges: each pixel gets the mean of the least varied of four squares (Kuwahara 1976)."""
     out = image.astype(np.float32)
     mean = cv2.blur(out, (brush, brush), borderType=cv2.BORDER_REFLECT)
     grey = out.mean(2)

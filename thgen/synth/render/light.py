@@ -1,4 +1,4 @@
-"""Light on a performer: three lamps, and what comes from all around (an environment, made by code)."""
+"""Light on a performer: three directional lights, and ambient light from a random environment."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STUDIO = 0.45  # share of performers who stand before nothing but sky and ground
+STUDIO = 0.45  # share of performers whose ambient light comes from sky and ground alone
 
 
 @dataclass(frozen=True)
 class Light:
-    """lights [3 3] directions towards the light, tints [3 3] colours; ambient [10 3]: what arrives from all around, see
-    raster.shade; cast: share of the first light that the head keeps from itself (0: no shadows), and blur of its edge
-    in thousandths of the picture; contact: how dark it is under lids and lips."""
+    """lights [3 3]: unit directions towards the lights. tints [3 3]: their colours.
+
+    ambient [10 3]: ambient irradiance, see raster.shade. cast: share of the first light that a cast shadow removes; 0:
+    no shadow. blur: width of its edge in thousandths of the image. contact, 0 to 1: darkness under lids and lips.
+    """
 
     lights: np.ndarray
     tints: np.ndarray
@@ -24,16 +26,17 @@ class Light:
 
 
 def sky_and_ground(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Irradiance [10 3] of colours [3] that fade from above to below."""
+    """Irradiance [10 3] of a sky of colour `above` [3] that fades to a ground of colour `below` [3]."""
     out = np.zeros((10, 3), np.float32)
     out[0], out[2] = (above + below) / 2, (above - below) / 2
     return out
 
 
 def windows(directions: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Irradiance [10 3] of distant sources: directions [n 3] towards them (unit), colours [n 3].
+    """Irradiance [10 3] of distant sources with unit directions [n 3] towards them and colours [n 3].
 
-    The cosine lobe up to second order (Ramamoorthi and Hanrahan 2001, eq. 13): 1/4 + t/2 + 5/32 (3 t^2 - 1), t = n . d.
+    It is the cosine lobe up to second order, 1/4 + t/2 + 5/32 (3 t^2 - 1) with t = n . d (Ramamoorthi and Hanrahan
+    2001, eq. 13).
     """
     x, y, z = directions.T
     squares = np.stack([x * x, y * y, z * z, 2 * x * y, 2 * x * z, 2 * y * z], 1)
@@ -42,7 +45,7 @@ def windows(directions: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 
 def sample_environment(rng: np.random.Generator, sky: np.ndarray, ground: np.ndarray) -> np.ndarray:
-    """Irradiance [10 3]: a part of sky and ground, and up to eight windows, lamps, walls or screens around the head."""
+    """Irradiance [10 3] of sky and ground, mixed with one to eight windows, lamps, walls or screens around the head."""
     ambient = sky_and_ground(sky, ground)
     if rng.random() < STUDIO:
         return ambient
@@ -50,13 +53,13 @@ def sample_environment(rng: np.random.Generator, sky: np.ndarray, ground: np.nda
     directions = rng.standard_normal((count, 3)) + np.array([0, 0.3, 0.4])
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     power = rng.dirichlet(np.full(count, 0.7))[:, None] * 2 * (sky + ground).mean()
-    tints = 1 + rng.uniform(0, 0.7) * rng.uniform(-1, 1, (count, 3))  # neon and sunset in some
+    tints = 1 + rng.uniform(0, 0.7) * rng.uniform(-1, 1, (count, 3))  # strong colours, such as neon or sunset, in some
     share = rng.uniform(0.3, 1.0)
     return (1 - share) * ambient + share * windows(directions, power * tints)
 
 
 def sample_light(rng: np.random.Generator, around: np.random.Generator) -> Light:
-    """Three directional lights in random proportions, lightly coloured; `around` draws what comes from all around."""
+    """Random light: three slightly coloured directional lights, and ambient light that `around` draws."""
     lights = rng.standard_normal((3, 3))
     lights[:, 2] = np.abs(lights[:, 2]) + np.array([0.3, 0.3, -0.6])
     lights[:, 1] += 0.4

@@ -1,4 +1,4 @@
-"""Rasteriser in numba: z-buffer, normals, shading. Arrays in, arrays out; what is random or artistic lies elsewhere."""
+"""Rasteriser in numba: z-buffer, normals, shading, correspondence, shadows. Functions of arrays alone."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 @nb.njit(fastmath=True, cache=True)
 def rasterize(points, triangles, two_sided, height, width):
-    """z-buffer of projected triangles.
+    """Z-buffer of projected triangles.
 
     points [N 3] float32: x, y in pixels (y down), depth growing away; triangles [F 3]; two_sided [F] bool.
-    Returns depth [H W] (1e9 where empty), face index [H W] (-1 where empty), barycentric weights [H W 3].
-    Pixel (i, j) is sampled at its centre (j + 0.5, i + 0.5). Front faces turn clockwise in the y-down image.
+    Returns depth [H W] (1e9 if empty), triangle index [H W] (-1 if empty), barycentric weights [H W 3].
+    Pixel (i, j) is sampled at its centre (j + 0.5, i + 0.5). Front faces are clockwise in the y-down image.
     """
     depth = np.full((height, width), 1e9, np.float32)
     face = np.full((height, width), -1, np.int32)
@@ -31,7 +31,7 @@ def rasterize(points, triangles, two_sided, height, width):
         y1 = min(height - 1, math.floor(max(ay, by, cy) - 0.5))
         inverse = np.float32(1.0) / area
         az, bz, cz = points[i, 2], points[j, 2], points[k, 2]
-        # Weights are linear in x: by this much from one pixel to the next.
+        # Weights are linear in x. This is their change from one pixel to the next.
         step0, step1 = (by - cy) * inverse, (cy - ay) * inverse
         px = np.float32(x0 + 0.5)
         for y in range(y0, y1 + 1):
@@ -74,6 +74,7 @@ def vertex_normals(vertices, triangles):
 
 @nb.njit(fastmath=True, cache=True)
 def _bilinear(texture, u, v, out):
+    """Write the texture [R R 3] at (u, v), v down, into `out` [3]."""
     height, width = texture.shape[0], texture.shape[1]
     x = min(max(u * width - 0.5, 0.0), width - 1.001)
     y = min(max(v * height - 0.5, 0.0), height - 1.001)
@@ -89,14 +90,13 @@ def _bilinear(texture, u, v, out):
 def shade(
     image, face, weight, triangles, triangle_uv, textured, normals, colour, gloss, texture, lights, tints, ambient, lit
 ):
-    """Light the visible surface in place.
+    """Shade the visible surface (Blinn-Phong, viewer at +z). Writes into `image`.
 
-    image [H W 3] float32 holds the background on entry, linear colours in [0, 1+]. face, weight: from `rasterize`.
-    triangle_uv [F 3 2] (v down) with `textured` [F] choosing `texture` [R R 3] times the vertex colour; colour [N 3];
-    gloss [N] strength of the highlight; lights [3 3] unit directions towards the light, tints [3 3] their colours;
-    ambient [10 3]: what arrives from all around at a surface that faces (x, y, z), as the sum of its rows times 1, x,
-    y, z, xx, yy, zz, xy, xz, yz (Ramamoorthi and Hanrahan 2001); lit [H W] how much of the first light arrives.
-    Blinn-Phong with the viewer at +z.
+    image [H W 3] float32: the background on entry, linear RGB from 0 to above 1. face, weight [H W]: from `rasterize`.
+    triangle_uv [F 3 2], v down. textured [F]: whether the texture [R R 3] multiplies the vertex colour [N 3].
+    gloss [N]: strength of the highlight. lights [3 3]: unit directions towards the lights; tints [3 3]: their colours.
+    ambient [10 3]: irradiance at a surface with normal (x, y, z) is the sum of its rows times 1, x, y, z, xx, yy, zz,
+    xy, xz, yz (Ramamoorthi and Hanrahan 2001). lit [H W]: share of the first light that arrives.
     """
     albedo = np.empty(3, np.float32)
     half = np.empty((3, 3), np.float32)
@@ -117,7 +117,7 @@ def shade(
             nz = normals[i, 2] * a + normals[j, 2] * b + normals[k, 2] * c
             length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-6
             if nz < 0 and not textured[t]:
-                length = -length  # the far side of a two-sided surface
+                length = -length  # the back of a two-sided surface
             nx, ny, nz = nx / length, ny / length, nz / length
             if textured[t]:
                 u = triangle_uv[t, 0, 0] * a + triangle_uv[t, 1, 0] * b + triangle_uv[t, 2, 0] * c
@@ -139,7 +139,7 @@ def shade(
                 for m in range(3):
                     arrives = lit[y, x] if m == 0 else 1.0
                     lambert = nx * lights[m, 0] + ny * lights[m, 1] + nz * lights[m, 2]
-                    # Wrapped diffuse: skin scatters a little light past the terminator.
+                    # Wrapped diffuse light: skin scatters some light into the shaded side.
                     light += arrives * tints[m, ch] * max(0.0, (lambert + 0.15) / 1.15)
                     h = nx * half[m, 0] + ny * half[m, 1] + nz * half[m, 2]
                     if h > 0.7:
@@ -151,11 +151,11 @@ def shade(
 
 @nb.njit(fastmath=True, cache=True)
 def correspondence(face, weight, triangles, source_points, source_depth, tolerance, step):
-    """Where each pixel of a target frame lies in the source frame, and whether it can be seen there.
+    """Position of each pixel of a target frame in the source frame, and its visibility there.
 
-    face, weight: buffers of the target [H W]; source_points [N 3]: the same mesh projected into the source frame;
-    source_depth [H W]: its z-buffer; tolerance in units of depth; every `step`-th pixel centre is taken.
-    Returns position [H/step W/step 2] in source pixels (NaN on the background) and visibility uint8.
+    face, weight [H W]: buffers of the target. source_points [N 3]: the same mesh projected into the source frame.
+    source_depth [H W]: z-buffer of the source. tolerance: in units of depth. step: take every `step`-th pixel.
+    Returns position [H/step W/step 2] in source pixels (NaN on the background), and visibility uint8 [H/step W/step].
     """
     height, width = face.shape[0] // step, face.shape[1] // step
     position = np.full((height, width, 2), np.nan, np.float32)
@@ -181,11 +181,11 @@ def correspondence(face, weight, triangles, source_points, source_depth, toleran
 
 
 @nb.njit(fastmath=True, cache=True)
-def light_arrives(face, weight, triangles, seen, depth, bias):
-    """What a light reaches: 1 or 0 per pixel, [H W] float32.
+def lit_mask(face, weight, triangles, in_light, depth, bias):
+    """Shadow mapping: 1 for pixels that a light reaches, else 0, float32 [H W].
 
-    face, weight: buffers of the camera [H W]; seen [N 3]: the same mesh as the light sees it, in pixels of its z-buffer
-    `depth` [M M]; bias in units of depth. The background and what lies outside the light's map are lit.
+    face, weight [H W]: buffers of the camera. in_light [N 3]: the same mesh in the view of the light, in pixels and
+    depth of its z-buffer `depth` [M M]. bias: in units of depth. The background and pixels outside that buffer are lit.
     """
     out = np.ones(face.shape, np.float32)
     size = depth.shape[0]
@@ -198,9 +198,9 @@ def light_arrives(face, weight, triangles, seen, depth, bias):
             for k in range(3):
                 v = triangles[t, k]
                 w = weight[y, x, k]
-                px += w * seen[v, 0]
-                py += w * seen[v, 1]
-                pz += w * seen[v, 2]
+                px += w * in_light[v, 0]
+                py += w * in_light[v, 1]
+                pz += w * in_light[v, 2]
             ix, iy = int(px), int(py)
             if 0 <= ix < size and 0 <= iy < size and px >= 0 and py >= 0 and pz > depth[iy, ix] + bias:
                 out[y, x] = 0.0

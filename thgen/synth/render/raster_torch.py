@@ -1,7 +1,7 @@
-"""The rasteriser of `raster.py` in batched torch, for GPUs: the same conventions, the same results.
+"""The rasteriser of `raster.py` in batched torch, for GPUs. Conventions and results are the same.
 
-Triangles of like size are tested together against the pixels of their boxes; the nearest wins by an atomic minimum over
-(depth, triangle), so the result does not depend on the order of the threads.
+Triangles of similar size are tested together against the pixels of their bounding boxes. An atomic minimum over
+(depth, triangle) finds the nearest triangle of a pixel, so that the result does not depend on the order of threads.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CANDIDATES = 1 << 24  # pixels of boxes that are tested at once: bounds the memory
-EMPTY = 1e9  # depth where nothing is
-HIGHLIGHT = 0.7  # cosine below which a highlight is not seen; as in raster.shade
+CANDIDATES = 1 << 24  # pixels of bounding boxes that are tested at once; it limits the memory
+EMPTY = 1e9  # depth of empty pixels
+HIGHLIGHT = 0.7  # cosine below which the highlight is 0, as in raster.shade
 
 
 def rasterize(points: Tensor, triangles: Tensor, two_sided: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """points [B N 3] float32: x, y in pixels, depth > 0; triangles [F 3] int64; two_sided [F] bool.
+    """Z-buffers of projected triangles; see raster.rasterize.
 
-    Returns depth [B S S] (1e9 where empty), face [B S S] (-1 where empty) and barycentric weights [B S S 3].
+    points [B N 3] float32: x, y in pixels, depth > 0. triangles [F 3] int64. two_sided [F] bool.
+    Returns depth [B S S] (1e9 if empty), triangle index [B S S] (-1 if empty), barycentric weights [B S S 3].
     """
     corners = points[:, triangles]  # [B F 3 3]
     area = _cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
@@ -42,11 +43,12 @@ def rasterize(points: Tensor, triangles: Tensor, two_sided: Tensor, size: int) -
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:
+    """Cross product [...] of vectors [... >= 2] in the plane."""
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
 def _barycentric(corners: Tensor, at: Tensor) -> Tensor:
-    """Weights [... 3] of points [... 2] in triangles [... 3 >=2]."""
+    """Barycentric weights [... 3] of points [... 2] in triangles [... 3 >= 2]."""
     a, b, c = (corners[..., k, :2] for k in range(3))
     area = _cross(b - a, c - a)
     first, second = _cross(b - at, c - at) / area, _cross(c - at, a - at) / area
@@ -56,7 +58,7 @@ def _barycentric(corners: Tensor, at: Tensor) -> Tensor:
 def _test(
     keys: Tensor, frame: Tensor, face: Tensor, corners: Tensor, low: Tensor, high: Tensor, side: int, size: int
 ) -> None:
-    """Enter triangles whose boxes are at most side x side pixels into `keys` [B*S*S]."""
+    """Update `keys` [B*S*S] with triangles whose bounding boxes have at most side x side pixels."""
     step = torch.arange(side, device=keys.device)
     pixel = low[:, None, None] + torch.stack(torch.meshgrid(step, step, indexing="xy"), -1)  # [T side side 2]
     weight = _barycentric(corners[:, None, None], pixel + 0.5)
@@ -68,7 +70,7 @@ def _test(
 
 
 def _weights(points: Tensor, triangles: Tensor, face: Tensor) -> Tensor:
-    """Barycentric weights [B S S 3] at pixel centres; 0 where nothing is."""
+    """Barycentric weights [B S S 3] at pixel centres; 0 if empty."""
     frame, y, x = (face >= 0).nonzero(as_tuple=True)
     corners = points[frame[:, None], triangles[face[frame, y, x]]]
     out = points.new_zeros(*face.shape, 3)
@@ -86,10 +88,10 @@ def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
     return total / (total.norm(dim=-1, keepdim=True) + 1e-9)
 
 
-def light_arrives(face: Tensor, weight: Tensor, triangles: Tensor, seen: Tensor, depth: Tensor, bias: float) -> Tensor:
-    """[B S S]: 1 where the light arrives, else 0; see raster.light_arrives. seen [B N 3], depth [B M M]."""
+def lit_mask(face: Tensor, weight: Tensor, triangles: Tensor, in_light: Tensor, depth: Tensor, bias: float) -> Tensor:
+    """1 for pixels that the light reaches, else 0, [B S S]; see raster.lit_mask. in_light [B N 3], depth [B M M]."""
     frame, y, x = (face >= 0).nonzero(as_tuple=True)
-    corners = seen[frame[:, None], triangles[face[frame, y, x]]]
+    corners = in_light[frame[:, None], triangles[face[frame, y, x]]]
     place = (corners * weight[frame, y, x, :, None]).sum(1)
     column, row = place[:, 0].floor().long(), place[:, 1].floor().long()
     size = depth.shape[-1]
@@ -105,7 +107,7 @@ def shade(
     normals: Tensor, colour: Tensor, gloss: Tensor, texture: Tensor, lights: Tensor, tints: Tensor, ambient: Tensor,
     lit: Tensor,
 ) -> None:  # fmt: skip
-    """Light the visible surface in place: raster.shade, batched. image [B S S 3], normals [B N 3], lit [B S S]."""
+    """Shade the visible surface: raster.shade, batched. image [B S S 3], normals [B N 3], lit [B S S]."""
     frame, y, x = (face >= 0).nonzero(as_tuple=True)
     number, w = face[frame, y, x], weight[frame, y, x]
     corner = triangles[number]
@@ -135,7 +137,7 @@ def shade(
 
 
 def _bilinear(texture: Tensor, uv: Tensor) -> Tensor:
-    """Texture [R R 3] at uv [P 2] (v down), [P 3]."""
+    """Values [P 3] of a texture [R R 3] at uv [P 2], v down."""
     size = texture.new_tensor([texture.shape[1], texture.shape[0]])
     place = torch.minimum((uv * size - 0.5).clamp_min(0), size - 1.001)
     corner = place.long()

@@ -1,4 +1,4 @@
-"""Camera and frame: a performer in a state becomes an image with everything that is true about it."""
+"""Renderer for the CPU: camera, frames with ground truth, and flow between frames."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ import cv2
 import numpy as np
 
 from thgen.synth.head import facekit as fk
-from thgen.synth.head.model import Performer, State
+from thgen.synth.head.performer import Performer, State
 from thgen.synth.render.light import Light
-from thgen.synth.render.raster import correspondence, light_arrives, rasterize, shade, vertex_normals
+from thgen.synth.render.raster import correspondence, lit_mask, rasterize, shade, vertex_normals
 
-SUPERSAMPLE = 2
-SHOULDER = 0.6  # brighter than this a surface comes up to white slowly
-SHADOW_MAP = 256  # pixels of the z-buffer as the light sees it
-FAR_LIGHT = 500.0  # cm
-SHADOW_BIAS = 0.4  # cm; a surface this near to the one that the light meets is lit
-HOLES = ((fk.EYE_L, fk.EYE_R), (fk.MOUTH, fk.GUMS, fk.TEETH))  # what lies under lids and lips, and in their shadow
-UNDER_LID = 0.011  # width of that shadow, in sides of the picture
-IN_FOCUS, FAR = 9.0, 100.0  # cm behind the nearest point: up to where all is sharp; how far the background is
-VISIBLE_DEPTH = 0.35  # cm; a point this much behind the visible surface still counts as seen
+SUPERSAMPLE = 2  # pixels of the buffers per pixel of the image, along one axis
+SHOULDER = 0.6  # linear value above which highlights are compressed
+SHADOW_MAP = 256  # px: side of the z-buffer of the first light
+FAR_LIGHT = 500.0  # cm: distance of the light, which keeps depths positive
+SHADOW_BIAS = 0.4  # cm: a surface this close behind the nearest one is still lit
+HOLES = ((fk.EYE_L, fk.EYE_R), (fk.MOUTH, fk.GUMS, fk.TEETH))  # parts in the shadow of lids, and of lips
+UNDER_LID = 0.011  # width of that shadow, as a share of the image's side
+IN_FOCUS, FAR = 9.0, 100.0  # cm behind the nearest point: end of the sharp range, and distance of the background
+VISIBLE_DEPTH = 0.35  # cm: a point this close behind the visible surface counts as visible
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Perspective camera looking along -z. focal in image heights; distance in cm from the origin of the head;
-    window (left, top, side) in units of the full image: the square that is rendered."""
+    """Perspective camera that looks along -z.
+
+    focal: focal length in image heights. distance: from the origin of the head, in cm. height: of the camera, in cm.
+    window: (left, top, side) of the rendered square, in units of the full image.
+    """
 
     focal: float
     distance: float
@@ -34,7 +37,7 @@ class Camera:
     window: tuple[float, float, float] = (0.0, 0.0, 1.0)
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """World [N 3] -> x, y in [0, 1] of the window (y down) and depth in cm, [N 3] float32."""
+        """Points [N 3] in cm -> x, y in the window (0 to 1, y down) and depth in cm, float32 [N 3]."""
         depth = self.distance - points[:, 2]
         x = 0.5 + self.focal * points[:, 0] / depth
         y = 0.5 - self.focal * (points[:, 1] - self.height) / depth
@@ -44,8 +47,11 @@ class Camera:
 
 @dataclass(frozen=True)
 class Frame:
-    """One rendered frame. image uint8 [S S 3]; points [V 3] in pixels of the super-sampled buffers and depth in cm;
-    depth, face, weight: those buffers; openness [2] in %."""
+    """One rendered frame.
+
+    image uint8 RGB [S S 3]. depth (cm), face, weight: buffers of `rasterize`, with side S x SUPERSAMPLE. points [V 3]:
+    all vertices in pixels of these buffers, and depth in cm. openness [2]: eye openness in %.
+    """
 
     image: np.ndarray
     points: np.ndarray
@@ -56,14 +62,16 @@ class Frame:
     state: State
 
     def segmentation(self, performer: Performer) -> np.ndarray:
-        """Part of each pixel, uint8 [S S], classes of facekit.PART_NAMES."""
+        """Class of each pixel, uint8 [S S], see facekit.PART_NAMES."""
         parts = np.where(self.face >= 0, performer.region[self.face], fk.BACKGROUND).astype(np.uint8)
         return parts[::SUPERSAMPLE, ::SUPERSAMPLE]
 
 
 def frame_window(performer: Performer, camera: Camera, state: State, scale: float, lift: float) -> Camera:
-    """The camera narrowed to the crop framing: side = scale x the larger extent of the 68 landmarks, centre lifted by
-    lift x side."""
+    """The camera with the window of a face crop.
+
+    The side is `scale` times the larger extent of the 68 landmarks. The centre lies `lift` sides above theirs.
+    """
     landmarks = performer.pose(state, performer.shape(state))[performer.mesh.landmarks]
     xy = camera.project(landmarks)[:, :2]
     low, high = xy.min(0), xy.max(0)
@@ -74,7 +82,7 @@ def frame_window(performer: Performer, camera: Camera, state: State, scale: floa
 
 
 def render(performer: Performer, state: State, camera: Camera, size: int) -> Frame:
-    """Render one square frame of `size` pixels; the same arguments give the same bytes."""
+    """Render one square frame with a side of `size` px. The same arguments give the same bytes."""
     buffer = size * SUPERSAMPLE
     head = performer.shape(state)
     world = performer.pose(state, head)
@@ -86,38 +94,40 @@ def render(performer: Performer, state: State, camera: Camera, size: int) -> Fra
     shade(
         linear, face, weight, performer.triangles, performer.triangle_uv, performer.textured,
         vertex_normals(world, performer.triangles), performer.colour, performer.gloss, look.texture,
-        look.light.lights, look.light.tints, look.light.ambient, _lit(performer, world, face, weight),
+        look.light.lights, look.light.tints, look.light.ambient, _first_light(performer, world, face, weight),
     )  # fmt: skip
     image = expose(performer, linear, face, depth, size)
     return Frame(image, points, depth, face, weight, performer.openness(head), state)
 
 
 def background(performer: Performer, buffer: int) -> np.ndarray:
-    """Linear colours [buffer buffer 3] behind the performer."""
+    """Background in linear RGB, [buffer buffer 3]."""
     return cv2.resize(performer.look.background, (buffer, buffer), interpolation=cv2.INTER_LINEAR)
 
 
 def expose(performer: Performer, linear: np.ndarray, face: np.ndarray, depth: np.ndarray, size: int) -> np.ndarray:
-    """Super-sampled linear colours [S S 3] and depth in cm [S S] -> picture uint8 [size size 3]; `linear` is
-    overwritten."""
+    """Shaded buffers -> image uint8 RGB [size size 3]: shadows under lids, averaging, defocus, tone curve.
+
+    linear [S S 3]: linear RGB; it is overwritten. face, depth [S S]: triangles, depth in cm. S = size x SUPERSAMPLE.
+    """
     look = performer.look
     _darken_holes(linear, np.where(face >= 0, performer.part[face], fk.BACKGROUND), look.light.contact)
     small = cv2.resize(linear, (size, size), interpolation=cv2.INTER_AREA)
     if look.aperture:
         small = _defocus(small, depth[::SUPERSAMPLE, ::SUPERSAMPLE], look.aperture)
     bright = np.maximum(small - SHOULDER, 0)
-    small = np.minimum(small, SHOULDER) + (1 - SHOULDER) * (1 - np.exp(-bright / (1 - SHOULDER)))  # as film does
+    small = np.minimum(small, SHOULDER) + (1 - SHOULDER) * (1 - np.exp(-bright / (1 - SHOULDER)))  # as film
     return (np.clip(small, 0, 1) ** (look.gamma / 1.6) * 255 + 0.5).astype(np.uint8)
 
 
 def _defocus(image: np.ndarray, depth: np.ndarray, aperture: float) -> np.ndarray:
-    """Blur what lies behind the face. image [S S 3], depth [S S] cm; aperture: sides of the picture per metre."""
+    """Blur the background. image [S S 3], depth [S S] in cm; aperture: blur radius in sides of the image per metre."""
     behind = np.clip(depth - depth.min() - IN_FOCUS, 0, FAR) / 100
     radius = (aperture * len(image) * behind).astype(np.float32)
     largest = radius.max()
     if largest < 0.3:
         return image
-    # A blurred surface must not take the colours of a sharp one before it: those pixels have little weight.
+    # Sharp pixels get little weight, so that their colours do not leak into the blurred surface behind them.
     weight = cv2.GaussianBlur(radius / largest + 1e-3, (0, 0), 1)[..., None]
     for sigma in (largest / 3, largest):
         blurred = cv2.GaussianBlur(image * weight, (0, 0), sigma)
@@ -127,37 +137,37 @@ def _defocus(image: np.ndarray, depth: np.ndarray, aperture: float) -> np.ndarra
     return image
 
 
-def light_view(performer: Performer, world: np.ndarray) -> np.ndarray:
-    """Vertices [V 3] as the first light sees them: pixels of its map, and depth in cm, which is positive."""
+def view_from_light(performer: Performer, world: np.ndarray) -> np.ndarray:
+    """Vertices [V 3] in the view of the first light: pixels of its shadow map, and depth in cm (positive)."""
     axis = performer.look.light.lights[0]
     right = np.cross([0.0, 1.0, 0.0], axis)
     right /= np.linalg.norm(right) + 1e-6
-    seen = world @ np.stack([right, -np.cross(axis, right), -axis]).astype(np.float32).T  # y down, as in the picture
-    head = seen[: performer.count, :2]
-    low, high = head.min(0) - 4, head.max(0) + 4  # cm; hair and brims stand off
-    seen[:, :2] = (seen[:, :2] - low) / (high - low) * SHADOW_MAP
-    seen[:, 2] += FAR_LIGHT
-    return seen
+    points = world @ np.stack([right, -np.cross(axis, right), -axis]).astype(np.float32).T  # y down, as in the image
+    head = points[: performer.count, :2]
+    low, high = head.min(0) - 4, head.max(0) + 4  # cm: margin for hair and brims
+    points[:, :2] = (points[:, :2] - low) / (high - low) * SHADOW_MAP
+    points[:, 2] += FAR_LIGHT
+    return points
 
 
-def soften(light: Light, arrives: np.ndarray) -> np.ndarray:
-    """How much of the light is left [S S] where it `arrives` (1) or not (0): shadows have soft edges and some light."""
-    width = 2 * int(light.blur * len(arrives) / 2000) + 3
-    return 1 - light.cast * (1 - cv2.blur(arrives, (width, width)))
+def soft_shadow(light: Light, lit: np.ndarray) -> np.ndarray:
+    """Share of the light that arrives, [S S], from a mask `lit` (1 or 0): shadows have soft edges and some light."""
+    width = 2 * int(light.blur * len(lit) / 2000) + 3
+    return 1 - light.cast * (1 - cv2.blur(lit, (width, width)))
 
 
-def _lit(performer: Performer, world: np.ndarray, face: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """How much of the first light arrives [S S]: less where head, hair or hat stand in its way."""
+def _first_light(performer: Performer, world: np.ndarray, face: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Share of the first light that arrives, [S S]: less in the shadow of head, hair or hat."""
     light: Light = performer.look.light
     if not light.cast:
         return np.ones(face.shape, np.float32)
-    seen = light_view(performer, world)
-    depth, _, _ = rasterize(seen, performer.triangles, performer.two_sided, SHADOW_MAP, SHADOW_MAP)
-    return soften(light, light_arrives(face, weight, performer.triangles, seen, depth, SHADOW_BIAS))
+    in_light = view_from_light(performer, world)
+    depth, _, _ = rasterize(in_light, performer.triangles, performer.two_sided, SHADOW_MAP, SHADOW_MAP)
+    return soft_shadow(light, lit_mask(face, weight, performer.triangles, in_light, depth, SHADOW_BIAS))
 
 
 def _darken_holes(image: np.ndarray, part: np.ndarray, strength: float) -> None:
-    """Shade eyeballs and the inside of the mouth under the edge of lids and lips, in place. image [H W 3]."""
+    """Darken eyeballs and the inside of the mouth below the edges of lids and lips. Changes image [H W 3]."""
     width = max(3, round(UNDER_LID * len(image)))
     for labels in HOLES:
         inside = np.isin(part, labels)
@@ -172,10 +182,10 @@ def _darken_holes(image: np.ndarray, part: np.ndarray, strength: float) -> None:
 
 
 def flow_between(performer: Performer, target: Frame, source: Frame, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Backward flow at `size` x `size`: displacement in half-widths such that target(p) = source(p + flow(p)).
+    """Backward flow in half-widths, target(p) = source(p + flow(p)), with a side of `size`.
 
-    Returns flow float32 [size size 2] (x, y; 0 on the background, which stands still) and visibility uint8: 1 where the
-    source shows that point.
+    Returns flow float32 [size size 2] (x, y; 0 on the background, which does not move) and visibility uint8
+    [size size]: 1 where the source shows the point.
     """
     buffer = target.face.shape[0]
     step = buffer // size

@@ -1,10 +1,9 @@
-"""What happens to a voice before it reaches us: throat, room, microphone, telephone, codec, music, noise, level."""
+"""Random changes of a clean voice: vocal tract, room, microphone, telephone, codec, music, noise, level."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 import soxr
 from scipy import fft
@@ -12,14 +11,14 @@ from scipy.signal import butter, fftconvolve, sosfilt
 
 from thgen.schema import SAMPLE_RATE
 
-WINDOW = 512  # samples; 32 ms
-LIFTER = 36  # of the cepstrum: 2.2 ms, shorter than the period of most voices
-FITS = 4
+WINDOW = 512  # samples: 32 ms
+LIFTER = 36  # samples (2.2 ms): cepstrum of the envelope; shorter than the pitch period of most voices
+FITS = 4  # iterations of the envelope
 
 
 @dataclass(frozen=True)
 class Augment:
-    """Probabilities of each step, and its range."""
+    """Probability of each step, and ranges: snr_db of noise and music, level_db re full scale, formant_ratio."""
 
     formants: float = 0.5
     room: float = 0.5
@@ -35,15 +34,20 @@ class Augment:
     formant_ratio: tuple[float, float] = (0.86, 1.17)
 
 
-def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
-    """Played `speed` times as fast, pitch included; float32 [L / speed]. Times of events divide by `speed`."""
+def change_speed(samples: np.ndarray, speed: float) -> np.ndarray:
+    """Samples [L] played `speed` times as fast, at higher pitch, float32 [L / speed]. Times are divided by `speed`."""
     return soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE).astype(np.float32)
 
 
 def shift_formants(samples: np.ndarray, ratio: float) -> np.ndarray:
-    """A vocal tract 1 / ratio as long: the spectrum's envelope is stretched by `ratio` in frequency, pitch and time
-    stay. [L] -> [L]. The envelope is the true envelope of Röbel and Rodet (2005): cepstra below LIFTER, fitted again to
-    the larger of spectrum and envelope until they pass over the harmonics' tops."""
+    """The voice of a vocal tract that is 1 / ratio as long. [L] -> float32 [L].
+
+    The spectral envelope is stretched by `ratio` in frequency. Pitch and time do not change. The envelope is the true
+    envelope of Röbel and Rodet (2005): a cepstrum below LIFTER, fitted repeatedly to the maximum of spectrum and
+    envelope, until it passes over the tops of the harmonics.
+    """
+    import librosa
+
     spectrum = librosa.stft(samples, n_fft=WINDOW, hop_length=WINDOW // 4)
     level = np.log(np.abs(spectrum) + 1e-4 * np.abs(spectrum).max() + 1e-9)
     envelope = np.full_like(level, -np.inf)
@@ -61,7 +65,7 @@ def shift_formants(samples: np.ndarray, ratio: float) -> np.ndarray:
 
 
 def tilt(samples: np.ndarray, db_per_octave: float) -> np.ndarray:
-    """Spectrum tilted about 1 kHz, from 200 Hz up: below zero a soft voice, above zero a pressed one. [L] -> [L]"""
+    """Tilt the spectrum around 1 kHz, from 200 Hz up: < 0 gives a soft voice, > 0 a pressed one. [L] -> [L]"""
     size = fft.next_fast_len(len(samples) + SAMPLE_RATE // 10, real=True)
     octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 200) / 1000)
     gain = (10 ** (db_per_octave * octaves / 20)).astype(np.float32)
@@ -69,7 +73,7 @@ def tilt(samples: np.ndarray, db_per_octave: float) -> np.ndarray:
 
 
 def room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Reverberation by decaying noise after a direct sound; the direct sound keeps its time. [L] -> [L]"""
+    """Reverberation: decaying noise after the direct sound, which keeps its time. [L] -> [L]"""
     seconds = rng.uniform(0.05, 0.5)
     tail = rng.standard_normal(int(seconds * SAMPLE_RATE)) * np.exp(
         -6.9 * np.linspace(0, 1, int(seconds * SAMPLE_RATE))
@@ -81,7 +85,7 @@ def room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def equaliser(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A smooth random colouring of the spectrum, 5 dB rms at seven points even in log frequency. [L] -> [L]"""
+    """Smooth random gain over frequency: 5 dB rms at 7 points, which are about evenly spaced in log. [L] -> [L]"""
     size = fft.next_fast_len(len(samples) + SAMPLE_RATE // 10, real=True)
     frequency = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
     points = np.log(np.array([30, 120, 300, 800, 2000, 4500, 8000]))
@@ -91,18 +95,18 @@ def equaliser(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def band_limit(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A telephone or a dull microphone: low cut up to 350 Hz, high cut down to 3.2 kHz, no delay to speak of. [L]"""
+    """A telephone or a dull microphone: pass band from 40-350 Hz to 3.2-7.5 kHz, almost no delay. [L] -> [L]"""
     low, high = rng.uniform(40, 350), rng.uniform(3200, 7500)
     return sosfilt(butter(4, (low, high), "band", fs=SAMPLE_RATE, output="sos"), samples).astype(np.float32)
 
 
 def codec(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Coarse quantisation: mu-law with 5 to 8 bits, or spectral rounding in 20 ms blocks as lossy codecs do. [L]"""
+    """Quantisation: mu-law with 5 to 8 bits, or rounded spectra of 20 ms blocks as in lossy codecs. [L] -> [L]"""
     peak = np.abs(samples).max() + 1e-9
     if rng.random() < 0.5:
         levels = 2 ** int(rng.integers(5, 9))
-        squeezed = np.sign(samples) * np.log1p(255 * np.abs(samples) / peak) / np.log(256)
-        rounded = np.round(squeezed * levels / 2) / (levels / 2)
+        compressed = np.sign(samples) * np.log1p(255 * np.abs(samples) / peak) / np.log(256)
+        rounded = np.round(compressed * levels / 2) / (levels / 2)
         return (np.sign(rounded) * peak * np.expm1(np.abs(rounded) * np.log(256)) / 255).astype(np.float32)
     size = 320
     blocks = np.pad(samples, (0, -len(samples) % size)).reshape(-1, size)
@@ -113,7 +117,7 @@ def codec(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def noise(samples: np.ndarray, rng: np.random.Generator, snr_db: tuple[float, float]) -> np.ndarray:
-    """Coloured noise (white to brown), sometimes with a hum, at a random distance below the voice's rms. [L]"""
+    """Coloured noise (white to brown), sometimes with a hum, `snr_db` (range) below the voice's rms. [L] -> [L]"""
     size = fft.next_fast_len(len(samples), real=True)
     colour = ((np.fft.rfftfreq(size, 1 / SAMPLE_RATE) + 30.0) ** -rng.uniform(0, 1.2)).astype(np.float32)
     white = rng.standard_normal(size, dtype=np.float32)
@@ -129,7 +133,7 @@ def noise(samples: np.ndarray, rng: np.random.Generator, snr_db: tuple[float, fl
 
 
 def music(samples: np.ndarray, rng: np.random.Generator, snr_db: tuple[float, float]) -> np.ndarray:
-    """A bed of music under the voice: chords of harmonic tones that decay, a beat; at a distance below its rms. [L]"""
+    """Music under the voice: decaying chords and a beat, `snr_db` (range) below the voice's rms. [L] -> [L]"""
     time = np.arange(len(samples)) / SAMPLE_RATE
     bed = np.zeros(len(samples))
     beat, root = rng.uniform(0.3, 0.9), rng.uniform(80, 220)
@@ -150,9 +154,9 @@ def music(samples: np.ndarray, rng: np.random.Generator, snr_db: tuple[float, fl
 
 
 def augment(samples: np.ndarray, rng: np.random.Generator, options: Augment | None = None) -> np.ndarray:
-    """A random recording of a clean voice. float32 [L] -> float32 [L] within [-1, 1]; events keep their time.
+    """A random recording of a clean voice. float32 [L] -> float32 [L] in [-1, 1]. Times do not change.
 
-    Equal generator state, equal result.
+    The same generator state gives the same result.
     """
     options = options or Augment()
     out = samples.astype(np.float32)

@@ -1,4 +1,4 @@
-"""espeak-ng, from the wheel `espeakng-loader`: text -> samples with the time of every phone."""
+"""Speech synthesis with espeak-ng (wheel `espeakng-loader`): text -> samples and phones with times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EVENT_END_OF_LIST, _EVENT_PHONEME = 0, 7
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _TEXT_IS_UTF8 = 1
 _AFFRICATES = ("tʃ", "ts", "tɕ", "tʂ", "pf")
-# The library keeps its state in process-wide statics.
+# The library keeps its state in static variables, so that only one thread may use it.
 _LOCK = threading.Lock()
 
 
@@ -40,7 +40,7 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class _Collector:
-    """Receives what the synthesiser calls back with."""
+    """Collects the samples and phone marks that the synthesiser passes to its callback."""
 
     def __init__(self) -> None:
         self.blocks: list[np.ndarray] = []
@@ -55,13 +55,14 @@ class _Collector:
             event = events[i]  # type: ignore[index]
             if event.type == _EVENT_PHONEME:
                 symbol = bytes(event.phoneme).split(b"\0")[0].decode("utf-8", "ignore")
-                if not symbol.startswith("("):  # "(en)" marks a switch of language, not a sound
+                if not symbol.startswith("("):  # "(en)" marks a change of language, not a phone
                     self.marks.append((event.sample, symbol))
             i += 1
         return 0
 
 
 def _wheel() -> ModuleType:
+    """The module espeakng_loader. Raises AssetError if it is not installed."""
     try:
         import espeakng_loader
     except ImportError:
@@ -70,30 +71,35 @@ def _wheel() -> ModuleType:
 
 
 def _library() -> tuple[ctypes.CDLL, bytes]:
+    """The loaded library and the path of its data."""
     wheel = _wheel()
     return ctypes.CDLL(wheel.get_library_path()), wheel.get_data_path().encode()
 
 
 def check() -> None:
-    """Raises AssetError where the wheel is not installed. Leaves the library alone: loaded once more than `_run`
-    unloads it, it would keep its state from one utterance to the next."""
+    """Raises AssetError if the wheel is not installed. Does not load the library.
+
+    `_run` unloads the library after every utterance. If it were loaded here too, it would keep its state.
+    """
     _wheel()
 
 
 def seed_noise() -> None:
-    """Both synthesisers take some of their hiss from libc's rand(); started anew, equal requests sound equal."""
+    """Seed rand() of libc. espeak-ng and flite draw noise from it; with a fixed seed, equal requests sound equal."""
     ctypes.CDLL(None).srand(1)
 
 
 def _unload(library: ctypes.CDLL) -> None:
+    """Remove the library from the process, and its state with it."""
     process = ctypes.CDLL(None)
     process.dlclose.argtypes = [ctypes.c_void_p]
     process.dlclose(library._handle)
 
 
 def _run(text: str, voice: str, rate: int, pitch: int, spread: int) -> tuple[np.ndarray, int, list[tuple[int, str]]]:
-    # Loaded anew each time (4 ms): the synthesiser's oscillators otherwise go on from the last utterance, and the
-    # same request would give other samples depending on what was said before.
+    """Samples float32 [L], their rate in Hz, and marks (sample, phone symbol); for the arguments see `synthesise`."""
+    # Load the library for every utterance (4 ms). Otherwise its oscillators continue from the last utterance, and the
+    # samples would depend on it.
     library, data = _library()
     try:
         collector = _Collector()
@@ -106,7 +112,7 @@ def _run(text: str, voice: str, rate: int, pitch: int, spread: int) -> tuple[np.
         for parameter, value in ((_RATE, rate), (_PITCH, pitch), (_RANGE, spread)):
             library.espeak_SetParameter(parameter, int(value), 0)
         seed_noise()
-        library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # otherwise from the clock
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # the default seed is the clock
         raw = text.encode()
         library.espeak_Synth(raw, ctypes.c_size_t(len(raw) + 1), 0, 1, 0, ctypes.c_uint(_TEXT_IS_UTF8), None, None)
         library.espeak_Synchronize()
@@ -119,7 +125,7 @@ def _run(text: str, voice: str, rate: int, pitch: int, spread: int) -> tuple[np.
 
 
 def _hold_before_burst(samples: np.ndarray, burst: int, rate: int) -> int:
-    """First sample of the silent closure that precedes the burst of a voiceless stop, at most 130 ms ahead of it."""
+    """First sample of the silent closure before the burst of a voiceless stop, at most 130 ms before it."""
     step = rate // 200
     start = burst
     while start - step >= max(0, burst - int(0.13 * rate)) and np.abs(samples[start - step : start]).max() < 0.004:
@@ -128,10 +134,11 @@ def _hold_before_burst(samples: np.ndarray, burst: int, rate: int) -> int:
 
 
 def _phones(samples: np.ndarray, rate: int, marks: list[tuple[int, str]]) -> tuple[Phone, ...]:
+    """Phones from marks (sample, symbol) in order of time."""
     starts = [min(mark, len(samples)) for mark, _ in marks]
     releases: list[float | None] = [None] * len(marks)
     for i, (_, symbol) in enumerate(marks):
-        # espeak marks a voiceless stop at its burst; the lips of a p are shut in the silence before it.
+        # espeak-ng marks a voiceless stop at its burst, but the lips of a "p" are closed in the silence before it.
         if symbol[:1] in ("p", "t", "k", "c", "q") and symbol not in _AFFRICATES:
             releases[i] = starts[i] / rate + 0.008
             starts[i] = max(_hold_before_burst(samples, starts[i], rate), starts[i - 1] if i else 0)
@@ -146,8 +153,8 @@ def _phones(samples: np.ndarray, rate: int, marks: list[tuple[int, str]]) -> tup
 def synthesise(text: str, voice: str, rate: int, pitch: int, spread: int) -> tuple[np.ndarray, tuple[Phone, ...]]:
     """Speak `text` with espeak-ng.
 
-    voice: name with an optional variant, e.g. "en-us+f2"; rate: words per minute, 80 to 300; pitch and spread
-    (intonation range): 0 to 99. Returns float32 samples [L] at 16 kHz in [-1, 1] and the phones in order of time.
+    voice: name with an optional variant, such as "en-us+f2". rate: words per minute, 80 to 300. pitch, spread
+    (intonation range): 0 to 99. Returns float32 samples [L] at 16 kHz in [-1, 1], and the phones in order of time.
     Raises AssetError without the wheel, or for an unknown voice.
     """
     with _LOCK:

@@ -1,4 +1,4 @@
-"""festival, when Debian's package is installed: voices built from recordings in six languages. Optional."""
+"""Speech synthesis with festival (Debian package, optional): voices from recordings of people in six languages."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ from thgen.synth.voice.flite import IPA as ENGLISH
 from thgen.synth.voice.sets import not_installed
 from thgen.synth.voice.visemes import Phone
 
-PACKAGE = "festival"  # Debian's, with the program that all of VOICES need
+PACKAGE = "festival"  # Debian package of the program, which all of VOICES need
 FOLDER = Path("/usr/share/festival/voices")
-SECONDS = 60  # a voice that takes longer than this for a sentence hangs
+SECONDS = 60  # s: a voice that takes longer for a sentence hangs
 
 
 def _table(pairs: str) -> dict[str, str]:
-    """ "a=b c=d" -> a dict; a name without "=" is its own IPA symbol."""
+    """Phone names -> IPA symbols. A name without "=" is its own IPA symbol.
+
+    >>> _table("a b=c")
+    {'a': 'a', 'b': 'c'}
+    """
     return dict((p.split("=") if "=" in p else (p, p)) for p in pairs.split())  # type: ignore[misc]
 
 
@@ -53,8 +57,8 @@ _CATALAN = _table(
 
 @dataclass(frozen=True)
 class Recorded:
-    """package: Debian's, which brings the voice; language: key of the texts; encoding: of the texts that the voice
-    reads; ipa: its phones."""
+    """A voice. package: Debian package that contains it. language: key of texts.SENTENCES. encoding: of its input text.
+    ipa: phone names -> IPA."""
 
     package: str
     language: str
@@ -79,15 +83,15 @@ VOICELESS = frozenset("ptk")
 
 
 def lacking(voice: str) -> tuple[str, ...]:
-    """Debian packages that one of `VOICES` needs and this machine lacks; none where it can speak."""
+    """Debian packages that a voice (key of `VOICES`) needs and this machine lacks. Empty: the voice can speak."""
     program = () if shutil.which("festival") else (PACKAGE,)
     return program if any(FOLDER.glob(f"*/{voice}")) else (*program, VOICES[voice].package)
 
 
 def synthesise(text: str, voice: str) -> tuple[np.ndarray, tuple[Phone, ...]]:
-    """Speak `text` with one of `VOICES`: float32 samples [L] at 16 kHz, and the phones.
+    """Speak `text` with one of `VOICES`: float32 samples [L] at 16 kHz in [-1, 1], and the phones.
 
-    Raises AssetError for a voice that is unknown or not installed, and where festival fails.
+    Raises AssetError if the voice is unknown or not installed, or if festival fails.
     """
     if voice not in VOICES:
         raise AssetError(f"festival has no voice {voice!r}; it has: {', '.join(VOICES)}.")
@@ -108,17 +112,17 @@ def synthesise(text: str, voice: str) -> tuple[np.ndarray, tuple[Phone, ...]]:
             lines = times.read_text(recorded.encoding).splitlines()[1:]
         except (subprocess.SubprocessError, OSError, soundfile.LibsndfileError) as error:
             raise AssetError(f"festival could not speak {text!r} with {voice}: {error}") from error
-    samples = soxr.resample(samples, rate, SAMPLE_RATE).clip(-1, 1)  # which overshoots
+    samples = soxr.resample(samples, rate, SAMPLE_RATE).clip(-1, 1)  # resampling can overshoot
     return samples.astype(np.float32), _phones(lines, recorded.ipa)
 
 
 def _phones(lines: list[str], ipa: dict[str, str]) -> tuple[Phone, ...]:
-    """Lines "end colour name" -> phones; what is in no table (pauses) has no symbol."""
+    """Phones from lines "end colour name". A name that is not in the table, such as a pause, has an empty symbol."""
     phones, start = [], 0.0
     for line in lines:
         end, name = float(line.split()[0]), line.split()[2]
         symbol = ipa.get(name, "")
-        # A voiceless stop's segment holds the closure and the breath after its burst.
+        # The segment of a voiceless stop contains its closure and the breath after its burst.
         release = start + 0.6 * (end - start) if symbol[:1] in VOICELESS and len(symbol) == 1 else None
         phones.append(Phone(symbol, start, end, release))
         start = end

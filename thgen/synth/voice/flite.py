@@ -1,4 +1,4 @@
-"""flite, when Debian's libflite1 is installed: English voices built from recordings of people. Optional."""
+"""Speech synthesis with flite (Debian package, optional): English voices from recordings of people."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from thgen.synth.voice.sets import not_installed
 from thgen.synth.voice.visemes import Phone
 
 VOICES = ("awb", "kal16", "rms", "slt")
-PACKAGE = "libflite1"  # Debian's, with the library and all of VOICES
-_LOCK = threading.Lock()  # the library is not re-entrant
-# CMU phone set -> IPA as the viseme table knows it.
+PACKAGE = "libflite1"  # Debian package of the library and all of VOICES
+_LOCK = threading.Lock()  # only one thread may use the library
+# CMU phone set -> IPA symbols of the viseme table.
 IPA = {
     "aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "aʊ", "ax": "ə", "axr": "ɚ", "ay": "aɪ", "b": "b", "ch": "tʃ",
     "d": "d", "dh": "ð", "dx": "ɾ", "eh": "ɛ", "er": "ɝ", "ey": "eɪ", "f": "f", "g": "ɡ", "hh": "h", "hv": "ɦ",
@@ -40,7 +40,7 @@ class _Wave(ctypes.Structure):
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    """flite with its types declared. Raises OSError where it is not installed."""
+    """The library, with types of its functions. Raises OSError if it is not installed."""
     for part in ("usenglish", "cmulex"):
         ctypes.CDLL(f"libflite_{part}.so.1", mode=ctypes.RTLD_GLOBAL)
     library = ctypes.CDLL("libflite.so.1", mode=ctypes.RTLD_GLOBAL)
@@ -64,7 +64,7 @@ def _library() -> ctypes.CDLL:
 
 @functools.cache
 def _voice(name: str) -> int:
-    """Handle of a voice. Raises OSError where it is not installed."""
+    """Handle of a voice. Raises OSError if it is not installed."""
     _library()
     register = getattr(ctypes.CDLL(f"libflite_cmu_us_{name}.so.1"), f"register_cmu_us_{name}")
     register.restype, register.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
@@ -72,10 +72,10 @@ def _voice(name: str) -> int:
 
 
 def lacking(voice: str) -> tuple[str, ...]:
-    """Debian packages that one of `VOICES` needs and this machine lacks; none where it can speak."""
+    """Debian packages that a voice (one of `VOICES`) needs and this machine lacks. Empty: the voice can speak."""
     try:
         _voice(voice)
-    except (OSError, AttributeError):  # the latter from a library of another version
+    except (OSError, AttributeError):  # AttributeError: a library of another version
         return (PACKAGE,)
     return ()
 
@@ -83,7 +83,7 @@ def lacking(voice: str) -> tuple[str, ...]:
 def synthesise(text: str, voice: str) -> tuple[np.ndarray, tuple[Phone, ...]]:
     """Speak English `text` with one of `VOICES`: float32 samples [L] at 16 kHz, and the phones.
 
-    Raises AssetError for a voice that is unknown or not installed.
+    Raises AssetError if the voice is unknown or not installed.
     """
     if voice not in VOICES:
         raise AssetError(f"flite has no voice {voice!r}; it has: {', '.join(VOICES)}.")
@@ -100,7 +100,7 @@ def synthesise(text: str, voice: str) -> tuple[np.ndarray, tuple[Phone, ...]]:
         while item:
             name = library.item_feat_string(item, b"name").decode()
             end = float(library.item_feat_float(item, b"end"))
-            # A voiceless stop's segment holds the closure and the breath after its burst.
+            # The segment of a voiceless stop contains its closure and the breath after its burst.
             release = start + 0.6 * (end - start) if name in ("p", "t", "k") else None
             phones.append(Phone(IPA.get(name, ""), start, end, release))
             start, item = end, library.item_next(item)

@@ -1,7 +1,7 @@
-"""The named sets of voices that data can be made with, and the error where one of their voices is not installed.
+"""Named sets of voices for synthetic data, and the error for a voice that is not installed.
 
-A set is part of the data's specification, as the seed is. Which voice a seed draws depends on the set alone, never on
-what a machine has installed. A voice that is drawn and missing is an error.
+A set is part of the specification of data, like the seed. The voice that a seed draws depends on the set alone, not on
+the voices that a machine has. If the drawn voice is missing, that is an error.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from thgen.errors import AssetError
 
-# espeak: the voices of the wheel espeakng-loader, which every machine has.
-# all: those and the voices of flite and festival that are built from recordings of people, which Debian packages bring.
+# espeak: the voices of the wheel espeakng-loader, which installs everywhere.
+# all: these, and the voices of flite and festival from recordings of people, which need Debian packages.
 VOICE_SETS = ("espeak", "all")
 
 
@@ -23,7 +23,7 @@ def check_name(voices: str) -> None:
 
 
 def add_argument(parser: argparse.ArgumentParser, about: str) -> None:
-    """Add --voices, the name of a set. about: what the voices of the command are for."""
+    """Add --voices, the name of a set. about: purpose of the voices in the command, for the help text."""
     parser.add_argument(
         "--voices", choices=VOICE_SETS, default="espeak",
         help=f"{about}: espeak (on every machine; default), or all, with the recorded voices of Debian's packages",
@@ -31,7 +31,7 @@ def add_argument(parser: argparse.ArgumentParser, about: str) -> None:
 
 
 def not_installed(names: Iterable[str], packages: Iterable[str]) -> AssetError:
-    """The error for recorded voices that this machine lacks. packages: of Debian, those that bring them."""
+    """The error for recorded voices that this machine lacks. packages: Debian packages that contain them."""
     return AssetError(
         f"Recorded voices are not installed ({', '.join(names)}): run `apt install {' '.join(packages)}`, or do "
         "without them (render and evaluate with --voices espeak, train with --set data.voices=espeak)."

@@ -1,4 +1,4 @@
-"""Synthetic speech with known lips: text and voice -> samples, phones with times, lip coefficients."""
+"""Synthetic speech with known lip motion: text and voice -> samples, phones with times, lip coefficients."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from thgen.errors import AssetError
 from thgen.schema import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from thgen.synth.voice import espeak, festival, flite, texts
-from thgen.synth.voice.augment import at_speed, shift_formants, tilt
+from thgen.synth.voice.augment import change_speed, shift_formants, tilt
 from thgen.synth.voice.sets import check_name, not_installed
 from thgen.synth.voice.visemes import Phone, lip_track
 
-# espeak-ng voice -> language of its texts.
+# espeak-ng voice -> key of texts.SENTENCES. The names with HELD are kept out of training.
 _LANGUAGES = {
     "en-us": "en", "en": "en", "en-gb-x-rp": "en", "en-gb-scotland": "en", "en-029": "en", "de": "de",
     "fr": "fr", "es": "es", "es-419": "es", "it": "it", "pt": "pt", "pt-br": "pt", "nl": "nl",
@@ -28,14 +28,14 @@ _VARIANTS = (
     "+victor", "+whisper", "+zac",
 )  # fmt: skip
 _HELD_VARIANTS = ("+f4", "+m6", "+klatt3", "+Hugo", "+Alicia", "+marcelo", "+shelby", "+rob")
-# Voices that are built from recordings of people, with the engine that speaks each.
+# Voices from recordings of people -> engine.
 _RECORDED = {
     **dict.fromkeys(("awb", "kal16", "rms"), "flite"),
     **{name: "festival" for name in festival.VOICES if name not in ("czech_machac", "hy_fi_mv_diphone")},
 }
 _HELD_RECORDED = {"slt": "flite", "czech_machac": "festival", "hy_fi_mv_diphone": "festival"}
-# What a split of the voices is made of: (espeak languages, variants, recorded voices, share of the latter). Recorded
-# voices are drawn only where the set of voices (voice_sets.VOICE_SETS) has them.
+# Split -> (espeak-ng languages, espeak-ng variants, recorded voices, share of recorded voices). Only some sets of
+# voices (sets.VOICE_SETS) have recorded voices.
 SPLITS: dict[str, tuple[dict[str, str], tuple[str, ...], dict[str, str], float]] = {
     "train": (_LANGUAGES, _VARIANTS, _RECORDED, 0.35),
     "new_voices": (_LANGUAGES, _HELD_VARIANTS, {}, 0.0),
@@ -47,8 +47,11 @@ RECORDED_ENGINES = {"flite": flite, "festival": festival}
 
 @dataclass(frozen=True)
 class Tone:
-    """How a feeling colours a voice, beside calm speech: rate x, pitch and spread + (espeak-ng's units), tilt in dB per
-    octave, formants x (a smile shortens the vocal tract), effort = how far the mouth moves x."""
+    """Effect of an emotion on a voice, relative to calm speech.
+
+    rate: factor. pitch, spread (intonation range): added, in units of espeak-ng. tilt: dB per octave. formants: factor
+    (a smile shortens the vocal tract). effort: factor on the size of mouth movements.
+    """
 
     rate: float = 1.0
     pitch: int = 0
@@ -58,14 +61,14 @@ class Tone:
     effort: float = 1.0
 
     def at(self, strength: float) -> Tone:
-        """A share of this tone: 0 is calm, 1 all of it."""
+        """This tone at a strength from 0 (calm) to 1 (the full tone)."""
         pairs = zip(astuple(Tone()), astuple(self), strict=True)
         rate, pitch, spread, *rest = (calm + strength * (own - calm) for calm, own in pairs)
         return Tone(rate, round(pitch), round(spread), *rest)
 
 
-# Directions as in Scherer, "Vocal communication of emotion" (2003), table 2, and Murray and Arnott (1993), table I;
-# sizes are ours.
+# The directions follow Scherer, "Vocal communication of emotion" (2003), table 2, and Murray and Arnott (1993), table
+# I. The sizes are ours.
 TONES: dict[str, Tone] = {
     "neutral": Tone(),
     "angry": Tone(1.1, 14, 14, 2.0, 1.0, 1.25),
@@ -80,10 +83,11 @@ TONES: dict[str, Tone] = {
 
 @dataclass(frozen=True)
 class Voice:
-    """Who speaks. `name` is espeak-ng's ("en-us+f2") or, with engine "flite" or "festival", one of its VOICES.
+    """A voice and its settings.
 
-    rate in words per minute; pitch and spread (intonation range) 0 to 99, of espeak-ng; tempo resamples recorded
-    voices, which know no other setting (pitch and speed change together); language is the key of the texts.
+    name: of espeak-ng, such as "en-us+f2", or one of the VOICES of the engine "flite" or "festival". language: key of
+    texts.SENTENCES. rate (words per minute), pitch and spread (intonation range, both 0 to 99): for espeak-ng alone.
+    tempo: speed of recorded voices, by resampling, so that speed and pitch change together.
     """
 
     name: str
@@ -94,8 +98,8 @@ class Voice:
     spread: int = 50
     tempo: float = 1.0
 
-    def toned(self, tone: Tone) -> Voice:
-        """This voice in another tone, as far as its engine can; tilt, formants and effort are `coloured`'s."""
+    def with_tone(self, tone: Tone) -> Voice:
+        """This voice with the parts of a tone that engines have: rate, pitch, spread. `apply_tone` does the others."""
         return replace(
             self,
             rate=int(np.clip(self.rate * tone.rate, 100, 260)),
@@ -107,8 +111,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Speech:
-    """samples: float32 [L], 16 kHz mono; phones: in order of time, with start and end in seconds; effort: how far the
-    mouth moves, 1 in calm speech."""
+    """samples: float32 [L], 16 kHz mono. phones: in order of time. effort: size of mouth movements, 1 if calm."""
 
     samples: np.ndarray
     phones: tuple[Phone, ...]
@@ -116,30 +119,30 @@ class Speech:
 
     @property
     def frames(self) -> int:
-        """Video frames at 25 fps that cover the samples."""
+        """Number of video frames at 25 fps that cover the samples."""
         return -(-len(self.samples) // SAMPLES_PER_FRAME)
 
     def lips(self, frames: int | None = None, fps: float = FPS, gain: float = 1.0) -> np.ndarray:
-        """True lip coefficients, float32 [frames 21]; see visemes.lip_track."""
+        """True lip coefficients, float32 [frames 21]; see visemes.lip_track. frames: None for all."""
         return lip_track(self.phones, self.frames if frames is None else frames, fps, gain * self.effort)
 
 
 def speak(text: str, voice: Voice) -> Speech:
-    """Speak a text. Raises AssetError where the engine or the voice is missing."""
+    """Speak a text. Raises AssetError if the engine or the voice is missing."""
     if voice.engine != "espeak":
         samples, phones = RECORDED_ENGINES[voice.engine].synthesise(text, voice.name)
         speech = Speech(samples, phones)
-        return speech if voice.tempo == 1.0 else at_tempo(speech, voice.tempo)
+        return speech if voice.tempo == 1.0 else change_tempo(speech, voice.tempo)
     return Speech(*espeak.synthesise(text, voice.name, voice.rate, voice.pitch, voice.spread))
 
 
-def at_tempo(speech: Speech, tempo: float) -> Speech:
-    """Played `tempo` times as fast, pitch included."""
-    return replace(speech, samples=at_speed(speech.samples, tempo), phones=scaled(speech.phones, tempo))
+def change_tempo(speech: Speech, tempo: float) -> Speech:
+    """Speech played `tempo` times as fast, with higher pitch."""
+    return replace(speech, samples=change_speed(speech.samples, tempo), phones=scale_phones(speech.phones, tempo))
 
 
-def coloured(speech: Speech, tone: Tone) -> Speech:
-    """What of a tone the engines do not know: formants, tilt and effort. Sounds keep their time."""
+def apply_tone(speech: Speech, tone: Tone) -> Speech:
+    """Speech with the parts of a tone that engines lack: formants, tilt and effort. Times do not change."""
     samples = speech.samples
     if tone.formants != 1.0:
         samples = shift_formants(samples, tone.formants)
@@ -148,22 +151,24 @@ def coloured(speech: Speech, tone: Tone) -> Speech:
     return replace(speech, samples=samples, effort=speech.effort * tone.effort)
 
 
-def scaled(phones: tuple[Phone, ...], tempo: float) -> tuple[Phone, ...]:
-    """The phones of a voice that is played `tempo` times as fast."""
+def scale_phones(phones: tuple[Phone, ...], tempo: float) -> tuple[Phone, ...]:
+    """Phones of speech that is played `tempo` times as fast."""
     return tuple(
         replace(p, start=p.start / tempo, end=p.end / tempo, release=p.release and p.release / tempo) for p in phones
     )
 
 
 def joined(parts: list[Speech], pauses: list[float]) -> Speech:
-    """One after another, with `pauses` in seconds: before the first, between them, after the last. The effort is the
-    first part's."""
+    """The parts one after another, with pauses. The effort is that of the first part.
+
+    pauses: in seconds, before the first part, between the parts, and after the last part.
+    """
     samples, phones, at = [], [], 0
     for part, pause in zip([*parts, None], pauses, strict=True):
-        quiet = round(pause * SAMPLE_RATE)
-        samples.append(np.zeros(quiet, np.float32))
-        phones.append(Phone("", at / SAMPLE_RATE, (at + quiet) / SAMPLE_RATE))
-        at += quiet
+        silent = round(pause * SAMPLE_RATE)
+        samples.append(np.zeros(silent, np.float32))
+        phones.append(Phone("", at / SAMPLE_RATE, (at + silent) / SAMPLE_RATE))
+        at += silent
         if part is not None:
             offset = at / SAMPLE_RATE
             phones += [
@@ -176,21 +181,20 @@ def joined(parts: list[Speech], pauses: list[float]) -> Speech:
 
 
 def recorded_voices(split: str, voices: str) -> dict[str, str]:
-    """The recorded voices of a split (key of SPLITS) in a set of voices, with the engine of each. Raises AssetError for
-    a set that is not known."""
+    """Recorded voices of a split (key of SPLITS) in a set of voices -> engine. Raises AssetError for an unknown set."""
     check_name(voices)
     return SPLITS[split][2] if voices == "all" else {}
 
 
 def held_out_splits(voices: str) -> tuple[str, ...]:
-    """The splits of a set of voices that training never hears: those of SPLITS in which the set has a voice."""
+    """Splits without training data in which a set of voices has a voice. Raises AssetError for an unknown set."""
     return tuple(s for s in SPLITS if s != "train" and (SPLITS[s][0] or recorded_voices(s, voices)))
 
 
 def require(voices: str) -> None:
-    """Raises AssetError, which names all that is missing, unless every voice of a set can speak on this machine.
+    """Raises AssetError with the names of all missing voices, unless every voice of a set can speak on this machine.
 
-    Called before a render or a training starts: a voice that is missing must not end it an hour later.
+    Call it before a render or a training, so that a missing voice does not end it after an hour.
     """
     recorded = {name: engine for split in SPLITS for name, engine in recorded_voices(split, voices).items()}
     espeak.check()
@@ -200,10 +204,10 @@ def require(voices: str) -> None:
 
 
 def random_voice(rng: np.random.Generator, split: str = "train", voices: str = "espeak") -> Voice:
-    """A voice of a split (key of SPLITS) and a set (one of VOICE_SETS), whether or not it is installed.
+    """A random voice of a split (key of SPLITS) and a set (one of VOICE_SETS), installed or not.
 
-    Voices, variants and languages of the other splits are not in "train". Raises AssetError where the set has no voice
-    in the split, or is not known.
+    The split "train" has no voices, variants or languages of the other splits. Raises AssetError if the set has no
+    voice in the split, or is unknown.
     """
     languages, variants, _, share = SPLITS[split]
     recorded = recorded_voices(split, voices)
@@ -226,18 +230,18 @@ def random_voice(rng: np.random.Generator, split: str = "train", voices: str = "
 def random_speech(
     rng: np.random.Generator, seconds: float, split: str = "train", emotion: str | None = None, voices: str = "espeak"
 ) -> Speech:
-    """At least `seconds` of one random voice: sentences with pauses, silence at both ends. Equal rng, equal result.
+    """At least `seconds` of one random voice: sentences with pauses, and silence at both ends.
 
-    split: key of SPLITS; emotion: a key of TONES; without one, half of the voices are calm and half in any tone;
-    voices: one of VOICE_SETS. Raises AssetError where the voice that is drawn is not installed.
+    The same state of `rng` gives the same result. split: key of SPLITS. emotion: key of TONES; None: calm in half of
+    the cases, else a random one. voices: one of VOICE_SETS. Raises AssetError if the drawn voice is not installed.
     """
     name = str(rng.choice(list(TONES))) if emotion is None and rng.random() < 0.5 else emotion or "neutral"
     strength = float(rng.uniform(0.3, 1.0))
     tone = TONES[name].at(strength)
-    voice = random_voice(rng, split, voices).toned(tone)
+    voice = random_voice(rng, split, voices).with_tone(tone)
     parts: list[Speech] = []
     pauses = [float(rng.uniform(0.05, 0.6))]
     while sum(len(p.samples) for p in parts) / SAMPLE_RATE + sum(pauses) < seconds:
-        parts.append(coloured(speak(texts.random_text(voice.language, rng), voice), tone))
+        parts.append(apply_tone(speak(texts.random_text(voice.language, rng), voice), tone))
         pauses.append(float(rng.uniform(0.1, 1.2)))
     return joined(parts, pauses)

@@ -1,7 +1,7 @@
-"""Sentences to speak, written for this project: everyday phrases rich in lip closures, rounding and open vowels.
+"""Sentences for the synthesisers, written for this project. They have many lip closures, roundings and open vowels.
 
-Two sources. `SENTENCES` are natural phrases per language; `invented` makes words out of a language's own spelling,
-which the synthesiser reads by that language's rules: they never run out, and no phone sequence is learnt by heart.
+`SENTENCES` has natural sentences per language. `invented` makes sentences of random words in the spelling of a
+language. Their number is unlimited, so that a network cannot memorise phone sequences.
 """
 
 from __future__ import annotations
@@ -184,13 +184,14 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Spelling:
-    """Pieces of a language's spelling from which words are invented; syllables may also end without a coda."""
+    """Parts of syllables in the spelling of a language, for invented words; each field is a list with spaces."""
 
     onsets: str
     nuclei: str
     codas: str = ""
 
     def syllable(self, rng: np.random.Generator) -> str:
+        """A random syllable: onset, nucleus, and in 70 % of the cases a coda."""
         coda = str(rng.choice(self.codas.split())) if self.codas and rng.random() < 0.7 else ""
         return str(rng.choice(self.onsets.split())) + str(rng.choice(self.nuclei.split())) + coda
 
@@ -230,7 +231,7 @@ SPELLINGS: dict[str, Spelling] = {
 
 
 def invented(language: str, rng: np.random.Generator) -> str:
-    """A sentence of four to nine invented words in the spelling of `language` (a key of `SPELLINGS`)."""
+    """A sentence of 4 to 9 invented words in the spelling of `language` (key of `SPELLINGS`)."""
     spelling = SPELLINGS[language]
     separator = " " if language.startswith("cmn") else ""
     words = []
@@ -241,7 +242,7 @@ def invented(language: str, rng: np.random.Generator) -> str:
 
 
 def random_text(language: str, rng: np.random.Generator) -> str:
-    """A sentence to speak in `language`: half of the time a natural one, half of the time an invented one."""
+    """A sentence in `language`: a natural one or an invented one, with equal probability."""
     if rng.random() < 0.5:
         return invented(language, rng)
     return str(rng.choice(SENTENCES[language]))

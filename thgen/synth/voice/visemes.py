@@ -1,14 +1,14 @@
 """Phones with times -> mouth shapes over time, with coarticulation.
 
-Each phone asks for a position of a few articulators (`Viseme`). Jaw, rounding, spreading and lip raising are blended
-after Cohen & Massaro, "Modeling coarticulation in synthetic visual speech" (1993): a phone dominates inside its own
-interval and its influence fades exponentially outside it, ahead of time as well as behind. Consonants that do not
-care about an articulator have a small weight there, so a neighbouring vowel's rounding spreads over them. Two
-gestures are no compromise and are put on top: closed lips (p b m) and the lower lip at the upper teeth (f v).
+Each phone has target positions of a few articulators (`Viseme`). Jaw, rounding, spreading and lip raising are blended
+after Cohen & Massaro, "Modeling coarticulation in synthetic visual speech" (1993): a phone dominates in its own
+interval, and its influence fades exponentially before and after it. A consonant that does not need an articulator has a
+small weight there, so that the rounding of a neighbouring vowel spreads over it. Two gestures are not blended but added
+on top: closed lips (p b m), and the lower lip at the upper teeth (f v).
 
-The articulators become FaceKit weights at the end. Measured on that head, as a share of the distance between the outer
-eye corners: the inner lips are 0.9 % apart in the neutral mouth, jawOpen adds 32.4, mouthClose takes 41.7 away (as
-ARKit's: it closes the lips of an open jaw, so 0.78 mouthClose cancel 1 jawOpen), the others as in `OPENING`.
+At the end the articulators become FaceKit weights. Lip gaps are in % of the distance between the outer eye corners,
+measured on FaceKit. The neutral mouth has a gap of 0.9, jawOpen adds 32.4, and mouthClose subtracts 41.7. As in ARKit,
+mouthClose closes the lips of an open jaw: 0.78 mouthClose cancel 1 jawOpen. `OPENING` has the other shapes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 
 from thgen.schema import FPS, LIP_COEFFICIENTS
 
-# Change of the inner-lip gap per unit of weight, in % of the outer-canthal distance, measured on FaceKit's landmarks
-# (mean of 61-67, 62-66, 63-65); test_speech.py measures it again. The neutral mouth is NEUTRAL_GAP open.
+# Change of the gap between the inner lips per unit of weight, in % of the outer-canthal distance. Measured on FaceKit's
+# landmarks (mean of 61-67, 62-66, 63-65); test_speech.py checks it.
 OPENING = {
     "jawForward": 1.24, "jawLeft": -0.26, "jawOpen": 32.42, "jawRight": -0.26, "mouthClose": -41.72,
     "mouthFunnel": 12.14, "mouthLeft": -0.52, "mouthLowerDown_L": 3.27, "mouthLowerDown_R": 3.27,
@@ -31,15 +31,18 @@ OPENING = {
     "mouthStretch_R": -0.20, "mouthUpperUp_L": 3.92, "mouthUpperUp_R": 3.92,
 }  # fmt: skip
 OPENING_WEIGHTS = np.array([OPENING[name] for name in LIP_COEFFICIENTS], np.float32)
-NEUTRAL_GAP = 0.9
-CLOSED_CHANGE = -0.5  # what closed lips ask for: a little tighter than neutral, short of the lips passing through
+NEUTRAL_GAP = 0.9  # %: gap of the neutral mouth
+CLOSED_CHANGE = -0.5  # %: change of the gap at closed lips; tighter than neutral, but the lips do not intersect
 
 
 def mouth_opening(lips: np.ndarray) -> np.ndarray:
-    """Inner-lip gap that lip coefficients imply, beyond the neutral mouth.
+    """Gap between the inner lips from lip coefficients, relative to the neutral mouth.
 
-    lips: [... 21] in the order of schema.LIP_COEFFICIENTS. Returns [...] in % of the outer-canthal distance; 0 is the
-    neutral mouth, about 8 to 14 an open vowel.
+    lips: [... 21] in the order of schema.LIP_COEFFICIENTS. Returns [...] in % of the outer-canthal distance: 0 for the
+    neutral mouth, about 8 to 14 for an open vowel.
+
+    >>> mouth_opening(np.zeros(21)).item()
+    0.0
     """
     return lips @ OPENING_WEIGHTS
 
@@ -48,7 +51,7 @@ def mouth_opening(lips: np.ndarray) -> np.ndarray:
 class Phone:
     """One speech sound: IPA `symbol` (empty for a pause) from `start` to `end` in seconds.
 
-    `release` is the instant at which a stop's closure bursts; the rest, up to `end`, is its breath. None: at `end`.
+    release: time at which the closure of a stop opens; the breath follows until `end`. None: at `end`.
     """
 
     symbol: str
@@ -59,7 +62,7 @@ class Phone:
 
 @dataclass(frozen=True)
 class Viseme:
-    """What a phone asks of the articulators, each 0 to 1, and how strongly (the `hold_` weights)."""
+    """Target positions of the articulators, each 0 to 1, and weights of these targets (`hold_jaw`, `hold_lips`)."""
 
     jaw: float = 0.25
     pucker: float = 0.0
@@ -74,7 +77,7 @@ class Viseme:
 
 
 def _vowel(jaw: float, pucker: float = 0.0, funnel: float = 0.0, spread: float = 0.0) -> Viseme:
-    # An open jaw shows the lower teeth a little; rounded lips cover them, and insist on their rounding.
+    # An open jaw shows a little of the lower teeth; rounded lips cover them. Rounding has a larger weight.
     rounding = max(pucker, funnel)
     bare = max(0.0, 1 - 1.5 * rounding)
     return Viseme(jaw, pucker, funnel, spread, lower=0.3 * bare, upper=0.15 * bare, hold_lips=1 + 0.8 * rounding)
@@ -113,25 +116,33 @@ VOWELS = frozenset("aäɶɑæɐʌɜɞɛœeøiɪɨᵻɯyʏɒɔoɤɵuʊʉəɘɚɝ"
 BILABIALS = frozenset("pbm")
 LABIODENTALS = frozenset("fv")
 
-# Influence outside a phone's own interval fades with these time constants, ahead and behind, in seconds.
+# Time constants in s with which the influence of a phone fades before and after its interval.
 _FADE = {"jaw": (0.055, 0.06), "round": (0.13, 0.08), "other": (0.07, 0.07)}
 _GROUPS = {"jaw": "jaw", "pucker": "round", "funnel": "round", "spread": "other", "lower": "other", "upper": "other"}
 _STRESS = {"ˈ": 1.12, "ˌ": 1.0}
 _UNSTRESSED = 0.85
-# A closure lasts longer than a video frame, so that each one is seen at 25 fps; lips take a little time to meet.
-_GESTURE = {"close": (0.046, 0.05), "tuck": (0.046, 0.06)}  # least plateau, ramp; seconds
-_OPENS, _CLOSES = (0.16, 0.04), (0.05, 0.2)  # around speech: opens before it, closed again after it; seconds
+# (least duration of the full gesture, duration of its ramps) in s. A closure lasts longer than a video frame, so that
+# it is visible at 25 fps.
+_GESTURE = {"close": (0.046, 0.05), "tuck": (0.046, 0.06)}
+_OPENS = (0.16, 0.04)  # s before speech: the mouth begins to open, and is free to move
+_CLOSES = (0.05, 0.2)  # s after speech: the mouth begins to close, and is closed
 _JAW_OPEN = 0.52  # jawOpen of a fully open vowel in lively speech
 
 
 def segments(symbol: str) -> list[str]:
-    """The letters of an IPA phone that have a viseme: one, or two for diphthongs and affricates; none for a pause."""
+    """The letters of an IPA phone that have a viseme: one, or two for diphthongs and affricates; none for a pause.
+
+    >>> segments("tʃ"), segments("ˈɑː"), segments("")
+    (['t', 'ʃ'], ['ɑ'], [])
+    """
     letters = [c for c in unicodedata.normalize("NFD", symbol) if c in _VISEMES]
     return letters[:2]
 
 
 @dataclass(frozen=True)
 class _Target:
+    """A viseme in an interval in s. gain: factor on the opening of the jaw."""
+
     start: float
     end: float
     release: float
@@ -140,12 +151,12 @@ class _Target:
 
 
 def _targets(phones: Sequence[Phone]) -> list[_Target]:
-    """The articulatory targets in order of time; diphthongs and affricates become two."""
+    """Articulatory targets in order of time. A diphthong or an affricate becomes two."""
     out = []
     for phone in phones:
         letters = segments(phone.symbol)
         if phone.symbol and not letters:
-            continue  # a mark such as a lone palatalisation: the neighbours decide
+            continue  # a mark without a sound, such as a single palatalisation
         if not letters:
             out.append(_Target(phone.start, phone.end, phone.end, _PAUSE, 0.0))
             continue
@@ -163,7 +174,10 @@ def _targets(phones: Sequence[Phone]) -> list[_Target]:
 
 
 def _gesture(times: np.ndarray, spans: list[tuple[float, float, float]], least: float, ramp: float) -> np.ndarray:
-    """Plateaus of given heights over (start, end, height) spans with cosine ramps; the highest wins. [T]"""
+    """Maximum of plateaus with cosine ramps, [T], for spans (start, end, height).
+
+    least: least length of a plateau, ramp: length of a ramp, both in s.
+    """
     level = np.zeros(len(times))
     for start, end, height in spans:
         missing = max(0.0, least - (end - start)) / 2
@@ -173,7 +187,7 @@ def _gesture(times: np.ndarray, spans: list[tuple[float, float, float]], least: 
 
 
 def _spoken(targets: list[_Target], times: np.ndarray) -> np.ndarray:
-    """1 where there is speech, 0 in silence, [T]; the mouth may open a little before the sound."""
+    """1 in speech, 0 in silence, [T]. It rises shortly before the sound and falls after it."""
     spoken = np.zeros(len(times))
     (early, opened), (late, closed) = _OPENS, _CLOSES
     for t in targets:
@@ -185,7 +199,7 @@ def _spoken(targets: list[_Target], times: np.ndarray) -> np.ndarray:
 
 
 def articulate(phones: Sequence[Phone], times: np.ndarray) -> dict[str, np.ndarray]:
-    """Articulator positions, each [T] in about 0 to 1, at `times` [T] in seconds."""
+    """Positions of the articulators, each [T] from about 0 to 1, at `times` [T] in s."""
     targets = _targets(phones)
     if not any(t.viseme is not _PAUSE for t in targets):
         return {name: np.zeros(len(times)) for name in (*_GROUPS, *_GESTURE)}
@@ -193,7 +207,7 @@ def articulate(phones: Sequence[Phone], times: np.ndarray) -> dict[str, np.ndarr
     ends = np.array([t.end for t in targets])[:, None]
     gains = np.array([t.gain for t in targets])
     pause = np.array([t.viseme is _PAUSE for t in targets])
-    # A short pause between words hardly closes the mouth; a long one does.
+    # A short pause between words hardly closes the mouth, a long one closes it.
     rest = np.clip((ends - starts)[:, 0] / 0.25, 0.2, 1.0)
     tracks = {}
     for name, group in _GROUPS.items():
@@ -211,11 +225,11 @@ def articulate(phones: Sequence[Phone], times: np.ndarray) -> dict[str, np.ndarr
 
 
 def to_coefficients(tracks: dict[str, np.ndarray], gain: float = 1.0) -> np.ndarray:
-    """Articulators -> lip coefficients, float32 [T 21] in [0, 1]; `gain` scales how far the mouth moves in vowels."""
+    """Articulators, each [T] -> lip coefficients, float32 [T 21] in [0, 1]. gain: size of mouth movements in vowels."""
     close, tuck = tracks["close"], tracks["tuck"]
-    free = (1 - close) * (1 - 0.8 * tuck)  # lips that are held cannot also be drawn up or down
+    free = (1 - close) * (1 - 0.8 * tuck)  # lips in a gesture cannot move up or down as well
     weights = dict.fromkeys(LIP_COEFFICIENTS, np.zeros(len(close)))
-    # Where the lip is at the teeth the jaw must be nearly shut, whatever the vowels beside it want.
+    # With the lip at the teeth the jaw must be nearly closed, also beside open vowels.
     weights["jawOpen"] = _JAW_OPEN * gain * tracks["jaw"] * (1 - 0.55 * close) * (1 - tuck) + 0.09 * tuck * (1 - close)
     weights["jawForward"] = 0.15 * tracks["funnel"]
     weights["mouthPucker"] = 0.75 * tracks["pucker"] * (1 - 0.4 * tuck)
@@ -229,17 +243,24 @@ def to_coefficients(tracks: dict[str, np.ndarray], gain: float = 1.0) -> np.ndar
         weights[f"mouthUpperUp_{side}"] = 0.35 * gain * tracks["upper"] * free + 0.15 * tuck * (1 - close)
         weights[f"mouthPress_{side}"] = 0.25 * close
     lips = np.stack([weights[name] for name in LIP_COEFFICIENTS], 1).astype(np.float32)
-    # mouthClose takes away whatever opening is left, in proportion to the closure.
+    # mouthClose removes the remaining opening, in proportion to the closure.
     left = np.maximum(mouth_opening(lips) - CLOSED_CHANGE, 0)
     lips[:, LIP_COEFFICIENTS.index("mouthClose")] = close * left / -OPENING["mouthClose"]
     return lips.clip(0, 1)
 
 
 def frame_times(frames: int, fps: float = FPS) -> np.ndarray:
-    """The instant that each frame shows, [T] seconds: the middle of the interval in which it is on the screen."""
+    """Times of frames, [T] in s: the middle of the interval in which a frame is on the screen."""
     return (np.arange(frames) + 0.5) / fps
 
 
 def lip_track(phones: Sequence[Phone], frames: int, fps: float = FPS, gain: float = 1.0) -> np.ndarray:
-    """Lip coefficients of a spoken text, float32 [frames 21], in the order of schema.LIP_COEFFICIENTS."""
+    """Lip coefficients of phones, float32 [frames 21], in the order of schema.LIP_COEFFICIENTS.
+
+    phones: in order of time. gain: see `to_coefficients`.
+
+    >>> lips = lip_track([Phone("", 0, 0.4), Phone("ɑ", 0.4, 0.6), Phone("", 0.6, 1)], frames=25)
+    >>> lips.shape, bool(mouth_opening(lips)[12] > 5), lips[0].any().item()  # open in the vowel, closed at the start
+    ((25, 21), True, False)
+    """
     return to_coefficients(articulate(phones, frame_times(frames, fps)), gain)

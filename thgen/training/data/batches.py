@@ -1,4 +1,4 @@
-"""Batches on their way to the device."""
+"""Batches by number, worker processes that make them, and their transfer to the device."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class _Numbered(Dataset):
 
 
 class StepBatches(Iterator[Batch]):
-    """Endless batches that depend on their number alone, so that resuming a long training costs nothing.
+    """Endless batches that depend on their number alone, so that a resumed training skips the earlier ones for free.
 
-    make:    number of the batch (0, 1, ...) -> batch. Draw with `np.random.default_rng((seed, rank, number))`.
-    workers: processes that make batches ahead of time; 0 = in this process.
+    make:    number of the batch (0, 1, ...) -> batch. It draws from `np.random.default_rng((seed, rank, number))`
+    workers: processes that make batches ahead of time; 0 = this process makes them
     """
 
     def __init__(self, make: Callable[[int], Batch], workers: int = 0) -> None:
@@ -33,7 +33,7 @@ class StepBatches(Iterator[Batch]):
         self._loader: Iterator[Batch] | None = None
 
     def skip(self, count: int) -> None:
-        """Leave out the next `count` batches."""
+        """Skip the next `count` batches."""
         self._next += count
         self._loader = None
 
@@ -48,7 +48,7 @@ class StepBatches(Iterator[Batch]):
                         batch_size=None,
                         sampler=range(self._next, 2**62),
                         num_workers=self._workers,
-                        generator=torch.Generator(),  # or it would draw from the generator that training resumes
+                        generator=torch.Generator(),  # by default it would draw from the training's generator
                     )
                 )
             batch = next(self._loader)
@@ -57,7 +57,7 @@ class StepBatches(Iterator[Batch]):
 
 
 def skip(batches: Iterator[Batch], count: int) -> None:
-    """Advance by `count` batches, by the iterator's own `skip` if it has one."""
+    """Advance by `count` batches, with the iterator's own `skip` if it has one."""
     own = getattr(batches, "skip", None)
     if own is not None:
         own(count)
@@ -66,15 +66,15 @@ def skip(batches: Iterator[Batch], count: int) -> None:
 
 
 def to_channels_last(module: nn.Module) -> None:
-    """Bring a network's 4-D tensors into that order, in place. Module.to would fail at a tensor of rank 5, which the
-    modulated convolutions of StyleGAN2 have."""
+    """Change a network's 4-D tensors to channels-last, in place. Module.to does not do: it fails at tensors of rank 5,
+    which StyleGAN2's modulated convolutions have."""
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.ndim == 4:
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
 
 
 def to_device(batch: Batch, device: torch.device, channels_last: bool = False) -> Batch:
-    """Arrays and tensors of `batch` as tensors on `device`; 4-D ones channels-last if asked. dtypes stay."""
+    """Arrays and tensors of `batch` as tensors on `device`. dtypes stay. channels_last: of 4-D tensors."""
     out: Batch = {}
     for name, value in batch.items():
         if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""What frozen networks see in clips, kept: seeing a frame costs most of a step, and it stays the same."""
+"""Features of frozen networks, computed once per view of a clip. Computing them is most of the time of a step."""
 
 from __future__ import annotations
 
@@ -10,81 +10,86 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thgen.training.data.samples import LABELS, Moments, moments
-from thgen.training.data.store import ClipStore
+from thgen.training.data.samples import LABELS, Clip, Moments
 
-TOGETHER = 128  # views that are seen at once
+BATCH = 128  # views that the network gets at a time
+PLAIN = "motion"  # name of the features of frames without augmentation
+# What `view` made when a file was written: part of the name of its folder. 2: resampled as at inference.
+VIEWS = b"2"
 
-See = Callable[[Tensor], Tensor]  # views [n 3 side side] -> features [n F]
-View = Callable[[np.random.Generator, Moments, bool], Tensor]  # moments, augmented? -> views
+Encode = Callable[[Tensor], Tensor]  # views [n 3 side side] -> features [n F]
+View = Callable[[np.random.Generator, Moments, bool], Tensor]  # (random numbers, frames, augmented) -> views
 
 
 class FeatureCache:
-    """Features of clips. Version 0 of a clip is seen as it is, each other one augmented in its own way.
+    """Features of clips by version: version 0 has no augmentation, each other version has one of its own.
 
-    see: gives features, in evaluation mode and without gradients; view: prepares frames for it; folder: where features
-    outlast the process, for stages and ablations that stand on the same networks; "" = in memory only; networks: what
-    is asked there, whose weights must be the same.
+    encode:   called in evaluation mode and without gradients
+    view:     makes the views of frames
+    folder:   where features are stored for later stages and ablations with the same networks; "" = in memory only
+    networks: whose weights decide which stored features fit
     """
 
-    def __init__(self, see: See, view: View, folder: str = "", networks: tuple[nn.Module, ...] = ()) -> None:
-        self.see, self.view, self.folder, self.networks = see, view, folder, networks
+    def __init__(self, encode: Encode, view: View, folder: str = "", networks: tuple[nn.Module, ...] = ()) -> None:
+        self.encode, self.view, self.folder, self.networks = encode, view, folder, networks
         self._features: dict[tuple[str, str, int, int], Tensor] = {}
         self._truth: dict[tuple[str, int], Moments] = {}
-        self._place: Path | None = None
+        self._subfolder: Path | None = None
 
     def rows(
-        self, name: str, store: ClipStore, number: int, version: int, make: Callable[[], Tensor], see: See | None = None
+        self, name: str, clip: Clip, version: int, make: Callable[[], Tensor], encode: Encode | None = None
     ) -> Tensor:
-        """Features [n F] of the views [n 3 side side] that `make` gives, kept under these names."""
-        key = (name, str(store.folder), number, version)
+        """Features [n F] under this name and version of a clip. Where there are none yet, those of the views
+        [n 3 side side] that `make` returns. encode: in the place of the cache's own. Values have the precision of
+        float16."""
+        key = (name, str(clip.store.folder), clip.number, version)
         if key not in self._features:
-            file = self._file(name, store, number, version)
+            file = self._file(name, clip, version)
             if file is not None and file.is_file():
                 self._features[key] = torch.from_numpy(np.load(file, allow_pickle=False))
             else:
-                found = [(see or self.see)(part).float().cpu() for part in make().split(TOGETHER)]
+                found = [(encode or self.encode)(part).float().cpu() for part in make().split(BATCH)]
                 self._features[key] = torch.cat(found).half()
                 if file is not None:
                     _write(file, self._features[key].numpy())
         return self._features[key].float()
 
-    def _file(self, name: str, store: ClipStore, number: int, version: int) -> Path | None:
-        """Where a clip's features outlast the process: by the weights that see and by the bytes' own place."""
+    def _file(self, name: str, clip: Clip, version: int) -> Path | None:
+        """Where the features of a clip are stored: by the weights of the networks, and by the clip's own place."""
         if not self.folder:
             return None
-        if self._place is None:
-            digest = hashlib.sha256()
+        if self._subfolder is None:
+            digest = hashlib.sha256(VIEWS)
             for network in self.networks:
                 for tensor in network.state_dict().values():
                     digest.update(tensor.detach().float().cpu().numpy().tobytes())
-            self._place = Path(self.folder) / digest.hexdigest()[:16]
-            self._place.mkdir(parents=True, exist_ok=True)
-        clip = store.clips[number]
-        where = hashlib.sha256(f"{clip.shard.resolve()}/{clip.key}".encode()).hexdigest()[:20]
-        return self._place / f"{name}-{where}-{version}.npy"
+            self._subfolder = Path(self.folder) / digest.hexdigest()[:16]
+            self._subfolder.mkdir(parents=True, exist_ok=True)
+        stored = clip.store.clips[clip.number]
+        where = hashlib.sha256(f"{stored.shard.resolve()}/{stored.key}".encode()).hexdigest()[:20]
+        return self._subfolder / f"{name}-{where}-{version}.npy"
 
-    def clip(self, store: ClipStore, number: int, version: int, name: str = "motion") -> Tensor:
-        """Features [T F] of all frames of a clip; name: of the way in which this stage augments them."""
+    def clip(self, clip: Clip, version: int, name: str = PLAIN) -> Tensor:
+        """Features [T F] of all frames of a clip. name: of the stage's augmentation; version 0 has none."""
 
         def make() -> Tensor:
-            found = moments(store, number, list(range(len(store.clips[number].frames))))
-            return self.view(np.random.default_rng((number, version)), found, version > 0)
+            found = clip.moments(list(range(len(clip))))
+            return self.view(np.random.default_rng((clip.number, version)), found, version > 0)
 
-        return self.rows(name if version else "motion", store, number, version, make)
+        return self.rows(name if version else PLAIN, clip, version, make)
 
-    def truth(self, store: ClipStore, number: int, frames: list[int]) -> Moments:
-        """Labels of frames of a clip, without its images."""
-        key = (str(store.folder), number)
+    def truth(self, clip: Clip, frames: list[int]) -> Moments:
+        """Labels of frames of a clip, without pictures."""
+        key = (str(clip.store.folder), clip.number)
         if key not in self._truth:
-            labels = store.truth(number, LABELS)
+            labels = clip.store.truth(clip.number, LABELS)
             self._truth[key] = Moments(np.empty((0, 0, 0, 3), np.uint8), *(labels[name] for name in LABELS))
         known = self._truth[key]
         return Moments(known.images, *(getattr(known, name)[frames] for name in LABELS))
 
 
 def _write(file: Path, values: np.ndarray) -> None:
-    """Whole or not at all: another process may want the same file."""
+    """Whole or not at all, because another process may write the same file."""
     draft = file.with_name(f"{file.stem}.{id(values)}.part.npy")
     np.save(draft, values)
     draft.replace(file)

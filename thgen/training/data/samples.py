@@ -1,7 +1,8 @@
-"""Frames of rendered clips as the papers' encoders see them, and the augmentation of their motion branches."""
+"""Frames of rendered clips, and how they are augmented before motion encoders get them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,9 +18,13 @@ from thgen.synth.voice.augment import augment
 from thgen.training.data.store import ClipStore, colour_jitter
 
 LABELS = ("keypoints", "coefficients", "gaze")
-PERSPECTIVE, OFTEN = 0.1, 0.9  # of the side, by which corners move at most; share of the frames (PC-AVS, PD-FGC)
-ROTATION, SCALING = 12.0, 0.12  # degrees, natural logarithm: at most
+PERSPECTIVE = 0.1  # of the side: the largest displacement of a corner (PC-AVS, PD-FGC)
+PERSPECTIVE_SHARE = 0.9  # of the frames that get a perspective (PC-AVS, PD-FGC)
+ROTATION = 12.0  # degrees, at most
+SCALING = 0.12  # natural logarithm of the scale, at most
 JITTER = 0.8  # of colour_jitter's full strength
+
+Warp = Callable[[np.random.Generator, np.ndarray], np.ndarray]  # picture uint8 [S S 3] -> picture of the same size
 
 
 @dataclass(frozen=True)
@@ -32,23 +37,56 @@ class Moments:
     gaze: np.ndarray
 
 
-def moments(store: ClipStore, number: int, frames: list[int]) -> Moments:
-    """Frames of clip `number`."""
-    images, truth = store.load(number, frames, LABELS)
-    return Moments(images, *(truth[name][frames] for name in LABELS))
+@dataclass(frozen=True)
+class Augmentation:
+    """How a stage changes frames before its motion encoder gets them; their colours change too, see `jittered`.
+
+    name: of the cached features of frames that are augmented in this way
+    turn: degrees, at most, by which the tiles of `compact.mosaic` turn
+    warp: what happens to the pixels of a frame where a method has no mosaic; None = nothing
+    """
+
+    name: str
+    turn: float
+    warp: Warp | None
 
 
-def joined(found: list[Moments], frame: int) -> Moments:
-    """One frame of each."""
+class Clip:
+    """Clip `number` of a folder of shards, opened for one row of a batch: a frame is decoded once."""
+
+    def __init__(self, store: ClipStore, number: int) -> None:
+        self.store, self.number = store, number
+        self._images: dict[int, np.ndarray] = {}
+        self._truth: dict[str, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.store.clips[self.number].frames)
+
+    def moments(self, frames: list[int]) -> Moments:
+        """Pictures and labels of these frames."""
+        new = [t for t in dict.fromkeys(frames) if t not in self._images]
+        if new:
+            images, truth = self.store.load(self.number, new, LABELS)
+            self._images |= dict(zip(new, images, strict=True))
+            self._truth = self._truth or truth
+        return Moments(np.stack([self._images[t] for t in frames]), *(self._truth[name][frames] for name in LABELS))
+
+
+def each_frame(found: list[Moments], frame: int) -> Moments:
+    """Frame number `frame` of each of the n moments."""
     parts = (np.stack([getattr(m, name)[frame] for m in found]) for name in ("images", *LABELS))
     return Moments(*parts)
 
 
 class Voices:
-    """Mel windows of clips' voices; spectrograms are kept, as making one takes longer than all else of a step."""
+    """Mel windows of the voices of clips. Spectrograms stay in memory: making one costs more than the rest of a step.
 
-    def __init__(self, kept: int = 4096) -> None:
-        self._spectrogram = lru_cache(maxsize=kept)(self._make)
+    size: number of spectrograms in memory.
+    """
+
+    def __init__(self, size: int = 4096) -> None:
+        self._spectrogram = lru_cache(maxsize=size)(self._make)
 
     @staticmethod
     def _make(store: ClipStore, number: int, version: int) -> np.ndarray:
@@ -57,15 +95,17 @@ class Voices:
             samples = augment(samples, np.random.default_rng((number, version)))
         return mel_spectrogram(samples).astype(np.float16)
 
-    def windows(self, store: ClipStore, number: int, frames: list[int], version: int) -> np.ndarray:
-        """Mel windows float32 [n 1 80 20] of frames of a clip. version 0 is clean, others are recorded elsewhere."""
-        mel = self._spectrogram(store, number, version).astype(np.float32)
+    def windows(self, clip: Clip, frames: list[int], version: int) -> np.ndarray:
+        """Mel windows float32 [n 1 80 20] of frames of a clip. Version 0 is the clean voice; each other version has a
+        room, a microphone and a codec of its own."""
+        mel = self._spectrogram(clip.store, clip.number, version).astype(np.float32)
         return mel_windows(mel, max(frames) + 1)[frames]
 
 
 def perspective(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Corners moved inwards by up to PERSPECTIVE of the side, as a camera beside the first would see it."""
-    if rng.random() > OFTEN:
+    """PERSPECTIVE_SHARE of pictures uint8 [S S 3] with their corners moved by up to PERSPECTIVE, as if another camera
+    had taken them."""
+    if rng.random() > PERSPECTIVE_SHARE:
         return image
     side = image.shape[0]
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
@@ -74,8 +114,8 @@ def perspective(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     return cv2.warpPerspective(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def turned(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Rotated and scaled about the middle, at random."""
+def rotate_scale(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Picture uint8 [S S 3], rotated by up to ROTATION and scaled by up to SCALING about its centre."""
     side = image.shape[0]
     angle, scale = rng.uniform(-ROTATION, ROTATION), float(np.exp(rng.uniform(-SCALING, SCALING)))
     matrix = cv2.getRotationMatrix2D((side / 2, side / 2), angle, scale)
@@ -88,19 +128,21 @@ def tensor(images: list[np.ndarray] | np.ndarray) -> Tensor:
 
 
 def jittered(rng: np.random.Generator, images: Tensor, strength: float = JITTER) -> Tensor:
-    """Each of [n 3 S S] in other colours."""
+    """Pictures [n 3 S S] in [-1, 1], each with a random change of its colours."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     return colour_jitter(generator, images, strength=strength)[0]
 
 
-def apart(rng: np.random.Generator, frames: int, count: int, least: int) -> list[int]:
-    """`count` of `frames` moments in order, each at least `least` frames from the next, evenly likely where they can
-    be; a clip too short for that gives neighbours. Raises TrainingError where it has fewer frames than that."""
-    if frames < count:
+def spaced_frames(rng: np.random.Generator, total: int, count: int, min_gap: int) -> list[int]:
+    """`count` of `total` frame numbers in rising order, at least `min_gap` apart, drawn from all such choices.
+
+    In a short clip the gap is the largest possible one. Raises TrainingError for a clip of fewer than `count` frames.
+    """
+    if total < count:
         raise TrainingError(
-            f"A clip has {frames} frames, of which {count} are wanted: render longer ones, --motion track --seconds 3."
+            f"A clip has {total} frames, of which {count} are wanted: render longer ones, --motion track --seconds 3."
         )
-    least = max(1, min(least, (frames - 1) // max(count - 1, 1)))
-    free = frames - (count - 1) * least
+    gap = max(1, min(min_gap, (total - 1) // max(count - 1, 1)))
+    free = total - (count - 1) * gap
     starts = np.sort(rng.choice(free, count, replace=free < count))
-    return [min(int(s) + i * least, frames - 1) for i, s in enumerate(starts)]
+    return [min(int(s) + i * gap, total - 1) for i, s in enumerate(starts)]

@@ -1,4 +1,4 @@
-"""Rendered clips for training: shards with random access, and the image augmentation that stages share."""
+"""Rendered clips for training: random access to shards, and augmentation of pictures that stages share."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from torch import Tensor
 from thgen.errors import TrainingError
 from thgen.synth.clip import decode_truth, shard_paths
 
-HARD_FILE = "hard.json"  # beside the shards: clip -> error, see thgen.evaluation.scenes.hard
-HOPELESS = 95  # percentile
+HARD_FILE = "hard.json"  # beside the shards: clip -> the analyser's error, written by thgen.evaluation.scenes.hard
+HARDEST = 95  # percentile of the errors: a clip beyond it is drawn as often as one there
 
 
 @dataclass(frozen=True)
 class _Clip:
     shard: Path
-    frames: tuple[tuple[int, int], ...]  # offset and size of each JPEG
+    frames: tuple[tuple[int, int], ...]  # offset and size of each JPEG in the shard, in bytes
     truth: tuple[int, int]
-    voice: tuple[int, int] | None
+    voice: tuple[int, int] | None  # None: a silent clip
     identity: int
     key: str
 
 
 class ClipStore:
-    """Random access to the clips of a folder of shards (written by `python -m thgen render`). Raises TrainingError."""
+    """Random access to the clips of a folder of shards, which `python -m thgen render` writes."""
 
     def __init__(self, folder: str | Path):
+        """Raises TrainingError for a folder without shards."""
         self.folder = Path(folder)
         self._paths = shard_paths(self.folder)
         if not self._paths:
@@ -63,15 +64,15 @@ class ClipStore:
         return len(self.clips)
 
     def draw(self, rng: np.random.Generator, hard: float = 0.0) -> int:
-        """Number of a random clip. A share `hard` is drawn by how hard clips are (`evaluate hard`), the few beyond
-        HOPELESS no more often than those there. Raises TrainingError where nobody has measured that."""
+        """Number of a random clip. With probability `hard` a clip is drawn in proportion to its error (`evaluate hard`,
+        HARDEST), else all are equally likely. Raises TrainingError where the errors have not been measured."""
         if hard and rng.random() < hard:
             return int(np.searchsorted(self._hardness, rng.random() * self._hardness[-1], side="right"))
         return int(rng.integers(len(self)))
 
     @cached_property
     def _hardness(self) -> np.ndarray:
-        """Cumulative error of the clips, [N]."""
+        """Cumulative sum of the errors of all clips, [N]."""
         file = self.folder / HARD_FILE
         if not file.is_file():
             raise TrainingError(
@@ -79,10 +80,10 @@ class ClipStore:
             )
         known = json.loads(file.read_text())
         errors = np.array([known.get(clip.key, 0.0) for clip in self.clips])
-        return np.cumsum(np.minimum(errors, np.percentile(errors, HOPELESS)) + 1e-9)
+        return np.cumsum(np.minimum(errors, np.percentile(errors, HARDEST)) + 1e-9)
 
     def refresh(self) -> None:
-        """Take in shards that a render beside the training has finished since."""
+        """Add shards that a render has finished in the meantime."""
         paths = shard_paths(self.folder)
         if paths != self._paths:
             self._paths = paths
@@ -90,7 +91,7 @@ class ClipStore:
             self.__dict__.pop("_hardness", None)
 
     def voice(self, number: int) -> np.ndarray:
-        """What is said in clip `number`, float32 [L], 16 kHz. Raises TrainingError for a silent clip."""
+        """Voice of clip `number`, float32 [L] in [-1, 1], 16 kHz. Raises TrainingError for a silent clip."""
         clip = self.clips[number]
         if clip.voice is None:
             raise TrainingError(
@@ -101,6 +102,7 @@ class ClipStore:
 
     @staticmethod
     def _read(path: Path, places: list[tuple[int, int]]) -> list[bytes]:
+        """The parts of a file at these offsets and sizes."""
         with open(path, "rb") as file:
             out = []
             for offset, size in places:
@@ -111,8 +113,10 @@ class ClipStore:
     def load(
         self, number: int, frames: list[int] | None = None, names: tuple[str, ...] | None = None
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Clip `number`: images uint8 RGB [n S S 3] of the chosen frames, and the truth of all frames (or
-        `names`)."""
+        """Clip `number`: pictures uint8 RGB [n S S 3] of `frames` (None = all), and the truth of all its frames.
+
+        names: of the labels; None = all of them.
+        """
         clip = self.clips[number]
         chosen = range(len(clip.frames)) if frames is None else frames
         *jpegs, truth = self._read(clip.shard, [clip.frames[t] for t in chosen] + [clip.truth])
@@ -120,13 +124,14 @@ class ClipStore:
         return np.stack(images)[..., ::-1], decode_truth(truth, names)  # type: ignore[arg-type]
 
     def truth(self, number: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """The truth of all frames of clip `number`."""
+        """These labels of all frames of clip `number`, each [T ...]."""
         clip = self.clips[number]
         return decode_truth(self._read(clip.shard, [clip.truth])[0], names)
 
 
 def colour_jitter(generator: torch.Generator, *images: Tensor, strength: float = 1.0) -> list[Tensor]:
-    """The same random gain, offset, gamma, tint and grey for each [B 3 H W] in [-1, 1] of a pair."""
+    """Pictures [B 3 H W] in [-1, 1] with random gain, offset, gamma, tint and grey. Row b of all `images` gets the same
+    change. strength: 0 = none, 1 = full."""
     b = len(images[0])
 
     def draw(low: float, high: float, channels: int = 1) -> Tensor:
@@ -145,7 +150,7 @@ def colour_jitter(generator: torch.Generator, *images: Tensor, strength: float =
 
 
 def degrade(generator: torch.Generator, x: Tensor) -> Tensor:
-    """Blur by down-scaling, sensor noise and blocked-out rectangles on [B 3 H W] in [-1, 1], each on some rows."""
+    """Pictures [B 3 H W] in [-1, 1]; some rows get blur, some sensor noise, some a rectangle that covers a part."""
     _, _, h, w = x.shape
     out = []
     for row in x:
@@ -157,7 +162,7 @@ def degrade(generator: torch.Generator, x: Tensor) -> Tensor:
             image = F.interpolate(small, size=(h, w), mode="bilinear", align_corners=False)
         if r[2] < 0.6:
             image = image + 0.12 * float(r[3]) * torch.randn(image.shape, generator=generator)
-        if r[4] < 0.2:  # a hand, a microphone, hair
+        if r[4] < 0.2:  # as a hand, a microphone or hair would cover it
             size = (torch.rand(2, generator=generator) * 0.35 + 0.05) * h
             corner = torch.rand(2, generator=generator) * (h - size)
             y, x0 = int(corner[0]), int(corner[1])

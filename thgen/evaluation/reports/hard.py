@@ -1,4 +1,5 @@
-"""Which clips of a training set the analyser reads worst: kept beside the shards, so that training sees them more."""
+"""Which clips of a training set the analyser reads worst. The errors are kept beside the shards: `data.hard` of the
+analyser's training draws bad clips more often."""
 
 from __future__ import annotations
 
@@ -15,9 +16,10 @@ from thgen.analyser.network import to_input
 from thgen.analyser.stage import crop_matrix, cut
 from thgen.evaluation.metrics import motion
 from thgen.evaluation.report import Report, Value
+from thgen.evaluation.subject import load_looker
 from thgen.training.data.store import HARD_FILE, ClipStore
 
-QUANTILES = (10, 50, 75, 90, 95, 99)
+QUANTILES = (10, 50, 75, 90, 95, 99)  # % of the clips
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,25 +30,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Raises AssetError, TrainingError, WeightsError."""
-    from thgen.weights import hub
-
-    device = torch.device(args.device)
-    store = ClipStore(args.data)
-    errors = measure(hub.load_network("analyser", device), store, args.frames, device)
+    looker = load_looker(args.device)
+    errors = measure(looker.analyser, ClipStore(args.data), args.frames, looker.device)
     (args.data / HARD_FILE).write_text(json.dumps(errors) + "\n")
     values = np.array(list(errors.values()))
     rows: list[dict[str, Value]] = [
         {"of the clips": f"{q} %", "error below, % inter-ocular": float(np.percentile(values, q))} for q in QUANTILES
     ]
     return Report(
-        "hard", f"How hard the clips of {args.data} are", rows,
-        f"Landmark error of the analyser on {args.frames} frames of each of {len(values)} clips, in its own framing.",
+        "hard", f"Landmark errors on the clips of {args.data}", rows,
+        f"Error of the analyser's landmarks in {args.frames} frames of each of {len(values)} clips, at the square "
+        "around the true landmarks.", weights=("analyser",),
     )  # fmt: skip
 
 
 @torch.inference_mode()
 def measure(analyser: nn.Module, store: ClipStore, frames: int, device: torch.device) -> dict[str, float]:
-    """Mean landmark error of each clip, in % of the inter-ocular distance, by the clip's key."""
+    """Key of each clip -> mean error of its landmarks, in % of the inter-ocular distance."""
     rng = np.random.default_rng(0)
     out: dict[str, float] = {}
     for number, clip in enumerate(tqdm(store.clips, unit="clip")):
@@ -55,7 +55,7 @@ def measure(analyser: nn.Module, store: ClipStore, frames: int, device: torch.de
         true = torch.from_numpy(truth["keypoints"][chosen].astype(np.float32))
         matrix = crop_matrix(true, rng, 0.0)
         view = cut(to_input(torch.from_numpy(np.ascontiguousarray(images))), matrix)
-        seen = analyser(view.to(device)).keypoints[:, :68, :2].float().cpu() @ matrix[:, :, :2].mT
-        seen = seen + matrix[:, None, :, 2]
-        out[clip.key] = motion.landmark_distance(seen.numpy(), true[:, :68, :2].numpy())
+        read = analyser(view.to(device)).keypoints[:, :68, :2].float().cpu() @ matrix[:, :, :2].mT
+        read = read + matrix[:, None, :, 2]
+        out[clip.key] = motion.landmark_distance(read.numpy(), true[:, :68, :2].numpy())
     return out

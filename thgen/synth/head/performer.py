@@ -1,4 +1,4 @@
-"""A performer: one identity with hair, shoulders and a look, posed by a `State` into a mesh ready to render."""
+"""A performer: one identity with hair, shoulders and a look. A `State` poses it into a mesh for the renderer."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ from thgen.synth.looks.props import sample_props
 from thgen.synth.looks.wear import sample_wear
 from thgen.synth.render.raster import vertex_normals
 
-PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # the head turns about the top of the neck
-UNDER_JAW = 0.4  # cm below the line of the jaw, where the neck begins
-BARE = 0.25  # share of performers whose shoulders are bare
-SHIRT_FOLLOWS = 0.2  # of the motion of the skin beneath
-TEETH_LOWER = 0.45  # cm at most, drawn per performer: the mesh shows less of the upper teeth than most people do
-LID_CONTACT = 0.10  # cm between the lid landmarks when the lids touch
-BLINK_CLOSED = 1.12  # weight of the blink shapes at which everybody's lids touch
+PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # cm: top of the neck, the centre of head rotation
+UNDER_JAW = 0.4  # cm: the neck begins this far below the line of the jaw
+BARE = 0.25  # share of performers with bare shoulders
+SHIRT_FOLLOWS = 0.2  # motion of the shirt, as a share of the motion of the skin below it
+TEETH_LOWER = 0.45  # cm: largest random shift of the upper teeth down, since the mesh shows little of them
+LID_CONTACT = 0.10  # cm: distance of the lid landmarks when the lids touch
+BLINK_CLOSED = 1.12  # weight of the blink shapes at which the lids of every performer touch
 
 
 @dataclass(frozen=True)
 class State:
-    """What moves. coefficients [57] (gaze shapes are derived from `gaze` and ignored here), pose [6] = yaw, pitch, roll
-    in degrees and shift x, y, z in cm (y up, z towards the viewer), gaze [2 2] degrees (left, right eye of the subject;
-    yaw, pitch). Signs as in thgen.schema."""
+    """Pose and expression of one frame. Signs as in thgen.schema.
+
+    coefficients [57]; the gaze shapes among them are ignored, since `gaze` gives them. pose [6]: yaw, pitch, roll in
+    degrees and shift x, y, z in cm (y up, z towards the viewer). gaze [2 2] in degrees: left and right eye of the
+    subject; yaw, pitch.
+    """
 
     coefficients: np.ndarray
     pose: np.ndarray
@@ -41,10 +44,11 @@ class State:
 
     @staticmethod
     def neutral() -> State:
+        """The state in which all values are 0."""
         return State(np.zeros(len(COEFFICIENTS), np.float32), np.zeros(6, np.float32), np.zeros((2, 2), np.float32))
 
     def full_coefficients(self) -> np.ndarray:
-        """[57] with the gaze shapes filled in from the gaze angles."""
+        """Coefficients [57] with the gaze shapes of the gaze angles."""
         derived = gaze_shapes(torch.from_numpy(self.gaze.astype(np.float32))[None])[0].numpy()
         gaze = [COEFFICIENT_INDEX[n] for n in GAZE_COEFFICIENTS]
         out = self.coefficients.astype(np.float32).copy()
@@ -53,22 +57,24 @@ class State:
 
 
 def head_rotation(pose: np.ndarray) -> np.ndarray:
-    """Rotation [3 3] of a pose [>=3] in degrees."""
+    """Rotation [3 3] of a pose [>= 3] that begins with yaw, pitch, roll in degrees."""
     return rotation_matrix(torch.as_tensor(np.asarray(pose[:3], np.float32))).numpy()
 
 
 def neck_weight(height: np.ndarray) -> np.ndarray:
-    """How far a point at this height (cm) follows the head: 0 (shoulders) to 1."""
+    """How much points at these heights [n] in cm follow the head, float32 [n]: 0 (shoulders) to 1 (head)."""
     return smoothstep(torch.as_tensor(height), *NECK).numpy().astype(np.float32)
 
 
 def _outward(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Triangles [m 3] in the order of corners that makes them face away from the centre of the mesh."""
     normal = np.cross(vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]])
     out = (normal * (vertices[faces].mean(1) - vertices.mean(0))).sum() > 0
     return faces if out else faces[:, [0, 2, 1]]
 
 
 def _torso(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices [n 3] in cm and triangles [m 3] of random shoulders."""
     columns, rows = 48, 20
     u = np.linspace(0, 2 * np.pi, columns, endpoint=False)
     v = np.linspace(-np.pi / 2, np.pi / 2, rows)[:, None]
@@ -80,24 +86,24 @@ def _torso(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Performer:
-    """One synthetic person. The head's vertices come first, so landmark and keypoint indices stay valid.
+    """One synthetic person, a function of `seed`. spread: scale of its deviation from the mean head.
 
-    Public after construction: plain and head [N 3] (before and after proportions), neutral [V 3], triangles [F 3],
-    part [F] (facekit parts), region [F] (part, with the neck apart), two_sided [F], textured [F], triangle_uv [F 3 2],
-    colour [V 3], gloss [V], look, proportions, and mesh (the HeadMesh).
+    Public attributes: plain and head [N 3] (neutral head before and after `proportions`), neutral [V 3] (all vertices),
+    triangles [F 3], part [F] (classes of facekit.PART_NAMES), region [F] (as part, but with neck and body), two_sided
+    [F], textured [F], triangle_uv [F 3 2], colour [V 3], gloss [V], look, proportions, and mesh (the HeadMesh).
+    The vertices of the head come first, so that indices of landmarks and keypoints are valid for all V vertices.
     """
 
     def __init__(self, mesh: fk.HeadMesh, seed: int, spread: float = 1.0):
         rng = np.random.default_rng(seed)
         self.mesh = mesh
         self.count = len(mesh.vertices)
-        spread *= rng.uniform(1.2, 1.6) if rng.random() < 0.2 else 1.0  # some are far from the mean
+        spread *= rng.uniform(1.2, 1.6) if rng.random() < 0.2 else 1.0  # some differ strongly from the mean
         weights = rng.standard_normal(len(mesh.identity)).astype(np.float32) * spread
         head = mesh.vertices + np.tensordot(weights, mesh.identity, 1)
-        # `plain` is the head before its proportions are changed; `head` is what it looks like.
         self.plain = (head - head[mesh.landmarks].mean(0) * np.array([1, 0, 0], np.float32)).astype(np.float32)
         self.look: Look = sample_look(rng, mesh.landmark_uv)
-        # Draws of their own, so that what they decide moves nothing else of this performer.
+        # Separate generators: their draws do not change the rest of this performer.
         collar, cloth, teeth = rng.spawn(3)
         self.plain[mesh.upper_teeth, 1] -= teeth.uniform(0, TEETH_LOWER)
         self._eye_centre = np.stack([self._ball(label).mean(0) for label in (fk.EYE_L, fk.EYE_R)])
@@ -109,13 +115,16 @@ class Performer:
         self._blink_gain = closing / BLINK_CLOSED
 
     def _proportioned(self, points: np.ndarray) -> np.ndarray:
+        """Points [n 3] after the change of proportions."""
         return self.proportions.apply(points, self._eye_centre)
 
     def _ball(self, label: int) -> np.ndarray:
+        """Bounding box of an eyeball, [2 3]: lowest and highest coordinates."""
         ball = self.plain[self.mesh.part == label]
         return np.stack([ball.min(0), ball.max(0)])
 
     def _assemble(self, rng: np.random.Generator, collar: np.random.Generator, shirt: np.random.Generator) -> None:
+        """Join head, hair, clothes and props into one mesh, with colours and attributes."""
         mesh, head, look = self.mesh, self.head, self.look
         bald = rng.random() < 0.08
         worn, hidden = sample_wear(rng, head, head[mesh.landmarks])
@@ -156,9 +165,9 @@ class Performer:
         self.gloss[: self.count][clothed] = 0.02
 
     def _with_neck(self) -> np.ndarray:
-        """Parts [F] in which the skin below the jaw is the neck, and what is still below it the body."""
+        """Parts [F], with skin below the jaw as neck and skin below the neck as body."""
         jaw, height = self.head[self.mesh.landmarks[:17]], self.head[:, 1]
-        line = (jaw[4:9] + jaw[12:7:-1]) / 2  # from the corner of the jaw to the chin, both sides averaged
+        line = (jaw[4:9] + jaw[12:7:-1]) / 2  # from the corner of the jaw to the chin, mean of both sides
         order = np.argsort(line[:, 2])
         below = height < np.interp(self.head[:, 2], line[order, 2], line[order, 1]) - UNDER_JAW
         region, corners = self.part.copy(), self.mesh.triangles
@@ -168,19 +177,19 @@ class Performer:
         return region
 
     def _clothed(self, rng: np.random.Generator) -> np.ndarray:
-        """Which head vertices [N] a shirt covers: those below its collar."""
+        """Head vertices below the collar of a shirt, bool [N]. Bare shoulders: none."""
         x, y, z = self.head.T
         skin = np.isin(self.mesh.part, (fk.FACE, fk.SKIN))
         if rng.random() < BARE:
             return np.zeros(len(x), bool)
         chin = self.head[self.mesh.landmarks[8], 1]
-        collar = chin - rng.uniform(0.8, 5.5) + 0.5 * np.maximum(np.abs(x) - 4.5, 0)  # over the shoulders
+        collar = chin - rng.uniform(0.8, 5.5) + 0.5 * np.maximum(np.abs(x) - 4.5, 0)  # higher at the shoulders
         depth, width = rng.uniform(0, 7) * rng.random(), rng.uniform(2.5, 6.0)
         open_front = depth * np.clip(1 - np.abs(x) / width, 0, 1) ** rng.uniform(0.5, 1.2) * (z > 0)
         return skin & (y < collar - open_front) & (y < chin - 1)
 
     def _hairline(self, rng: np.random.Generator, bald: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Which head vertices carry hair [N] and how far it stands off [N 3]."""
+        """Head vertices with hair, bool [N], and the offset of the hair from the skin, [N 3] in cm."""
         v, mesh = self.head, self.mesh
         normals = vertex_normals(v, mesh.triangles)
         x, y, z = v.T
@@ -201,12 +210,12 @@ class Performer:
         return mask, (normals * (thick * bumps * fade)[:, None]).astype(np.float32)
 
     def _paint(self, rng: np.random.Generator, colour: np.ndarray, gloss: np.ndarray) -> None:
-        """Colours [V 3] and gloss [V] with the head's own parts filled in."""
+        """Set the public colours and gloss: `colour` [V 3] and `gloss` [V] with the parts of the head filled in."""
         mesh, look, n = self.mesh, self.look, self.count
         part = mesh.part
-        # The texture is stored relative to the skin, so triangles between face and neck blend without a rim.
+        # The texture is relative to the skin colour, so that no edge shows between face and neck.
         colour[:n][np.isin(part, (fk.FACE, fk.SKIN))] = look.skin
-        # Depth behind the lips darkens the mouth: little light gets in there.
+        # The mouth gets darker with the distance behind the lips, since less light enters.
         inner = np.isin(part, (fk.MOUTH, fk.GUMS, fk.TEETH))
         lip_depth = self.head[mesh.landmarks[60:68], 2].mean()
         dim = np.clip(1.05 - 0.28 * np.maximum(0, lip_depth - self.head[:, 2]), 0.12, 1)[:, None]
@@ -222,6 +231,7 @@ class Performer:
         self.colour, self.gloss = np.clip(colour, 0, 1.2).astype(np.float32), gloss.astype(np.float32)
 
     def _eye_colours(self, rng: np.random.Generator, ball: np.ndarray) -> np.ndarray:
+        """Colours [n 3] of the vertices of an eyeball (mask [N]): white, iris with a dark rim, pupil."""
         angle = self.mesh.eye_angle[ball]
         white = np.array([0.88, 0.86, 0.84]) * np.array([1, *rng.uniform(0.93, 1, 2)])
         c = np.ones((len(angle), 3), np.float32) * white
@@ -235,7 +245,7 @@ class Performer:
         return c
 
     def _cloth(self, rng: np.random.Generator, points: np.ndarray, neckline: bool = True) -> np.ndarray:
-        """Colour [n 3] of the clothes: plain, striped or blotched, with a neckline of skin now and then."""
+        """Colours [n 3] of clothes at points [n 3]: plain, striped or blotched, some with a neckline of skin."""
         look = self.look
         wave = np.sin(points[:, 1] * rng.uniform(0.3, 3) + rng.uniform(0, 6))
         if rng.random() < 0.4:
@@ -250,7 +260,7 @@ class Performer:
 
     @staticmethod
     def _strands(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
-        """Brightness of hair per vertex: streaks that run down the head."""
+        """Brightness [n] of hair at points [n 3], with streaks that run down the head."""
         around = np.arctan2(points[:, 0], points[:, 2])
         streak = np.zeros(len(points), np.float32)
         for frequency in (9, 23, 51):
@@ -258,30 +268,32 @@ class Performer:
         return np.clip(1 + rng.uniform(0.1, 0.3) * streak + 0.08 * rng.standard_normal(len(points)), 0.2, 2)
 
     def _gap(self, head: np.ndarray) -> np.ndarray:
-        """Mean distance between the lids' landmarks [2] (left, right), cm."""
+        """Mean distance of the lid landmarks of a head [N 3], [2] (left, right) in cm."""
         return self._lid_gaps(head[self.mesh.landmarks])
 
     @staticmethod
     def _lid_gaps(p: np.ndarray) -> np.ndarray:
-        """Mean distance between the lids' landmarks [2] (left, right), cm, of landmarks [68 3]."""
+        """Mean distance of the lid landmarks among landmarks [68 3], [2] (left, right) in cm."""
         pairs = (((43, 47), (44, 46)), ((37, 41), (38, 40)))
         return np.array([np.mean([np.linalg.norm(p[a] - p[b]) for a, b in eye]) for eye in pairs], np.float32)
 
     def _closing(self) -> tuple[np.ndarray, np.ndarray]:
-        """Weight [2] (left, right) of the blink shape at which this person's lids touch, and their landmarks' distance
-        there [2] in cm: large eyes need more of it."""
+        """Weight of the blink shape at which the lids touch, and the lid gap there in cm; [2] each (left, right).
+
+        Large eyes need a larger weight.
+        """
         lids, blink = self.mesh.landmarks, [COEFFICIENT_INDEX[f"eyeBlink_{side}"] for side in "LR"]
         weights = np.arange(0.8, 2.0, 0.02, dtype=np.float32)
         both = self.mesh.expression[blink[0]][lids] + self.mesh.expression[blink[1]][lids]
         points = self.plain[lids] + weights[:, None, None] * both
         gaps = np.stack([self._lid_gaps(self._proportioned(p)) for p in points])
         shut = gaps <= LID_CONTACT
-        # A lid that never comes that near has its closest place.
+        # If a lid never gets that close, take the weight with the smallest gap.
         first = np.where(shut.any(0), shut.argmax(0), gaps.argmin(0))
         return weights[first], gaps[first, [0, 1]]
 
     def shape(self, state: State) -> np.ndarray:
-        """Head vertices [N 3] with expression and gaze, before the head's pose."""
+        """Head vertices [N 3] with expression and gaze, without head pose."""
         mesh = self.mesh
         full = state.full_coefficients()
         used = np.flatnonzero(np.abs(full) > 1e-5)
@@ -298,12 +310,12 @@ class Performer:
         return self._proportioned(head)
 
     def openness(self, head: np.ndarray) -> np.ndarray:
-        """Eye openness [2] in % of the neutral eye (left, right), from the shaped head."""
+        """Eye openness [2] in % of the neutral eye (left, right). head [N 3]: result of `shape`."""
         gap = (self._gap(head) - self._shut_gap) / (self._lid_gap - self._shut_gap)
         return (100 * np.clip(gap, 0, 1.5)).astype(np.float32)
 
     def pose(self, state: State, head: np.ndarray) -> np.ndarray:
-        """All vertices [V 3] in the world, from the shaped head [N 3]."""
+        """All vertices [V 3] with head pose, in cm. head [N 3]: result of `shape`."""
         vertices = self.neutral.copy()
         n = self.count
         vertices[:n] = head

@@ -1,4 +1,7 @@
-"""Hair and what is worn move as one with the head: no keypoint lies on them, the segmentation says where they are."""
+"""Rigid motion of hair, hats and glasses with the head.
+
+No keypoint lies on them. The segmentation of the photo tells where they are.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,32 @@ from thgen.compact.keypoint_rig import NECK, KeypointRig
 from thgen.nn.geometry import fit_similarity, to_head_axes
 from thgen.nn.sampling import grid, smoothstep, warp
 
-# cm: the ellipsoid that stands for the head where its depth is asked
-CENTRE, RADII = (0.0, 2.0, -2.0), (8.0, 12.0, 9.0)
-GRID = 64  # side of the map; the motion of an ellipsoid is smooth
-ROUNDS = 3  # of the search for the place of the photo that comes to lie here
+CENTRE, RADII = (0.0, 2.0, -2.0), (8.0, 12.0, 9.0)  # cm, head axes: ellipsoid that gives the depth of the hair
+GRID = 64  # px: side of the maps; the motion of an ellipsoid is smooth
+ROUNDS = 3  # fixed-point iterations that invert the motion
 
 
 @dataclass(frozen=True)
-class Mass:
-    """What moves as one with the head: its flow [B 2 GRID GRID] everywhere, and weight [B 1 GRID GRID], which is 1
-    where that flow brings it."""
+class HairLayer:
+    """flow [B 2 GRID GRID]: backward flow of the head as a rigid body, everywhere, in half-widths.
+    weight [B 1 GRID GRID]: how sure it is that this flow brings hair or something worn to a place, 0 to 1."""
 
     flow: Tensor
     weight: Tensor
 
 
-def mass(rig: KeypointRig, source: Tensor, target: Tensor, hair: Tensor) -> Mass:
-    """Keypoints of photo and target [B K 3]; hair [B 1 H W]: how sure it is that the photo shows hair or a hat."""
-    with torch.autocast(source.device.type, enabled=False):  # geometry wants all of float32
+def hair_layer(rig: KeypointRig, source: Tensor, target: Tensor, hair: Tensor) -> HairLayer:
+    """source, target: keypoints [B K 3] of photo and target. hair [B 1 H W]: probability of hair or something worn."""
+    with torch.autocast(source.device.type, enabled=False):  # geometry needs the precision of float32
         flow = rigid_flow(rig, source, target)
-        return Mass(flow, warp(hair.float(), flow))
+        return HairLayer(flow, warp(hair.float(), flow))
 
 
 def rigid_flow(rig: KeypointRig, source: Tensor, target: Tensor) -> Tensor:
-    """Keypoints of photo and target [B K 3] -> backward flow [B 2 GRID GRID] in half-widths, as if the whole photo were
-    painted on an ellipsoid, and on a plane around it, that turns with the head."""
+    """Keypoints of photo and target [B K 3] -> backward flow [B 2 GRID GRID] in half-widths.
+
+    The photo is projected onto an ellipsoid, and onto a plane around the ellipsoid. Both move with the head.
+    """
     posed = rig.unpose(source)
     scale, turn, shift = fit_similarity(to_head_axes(source.float()), to_head_axes(target.float()), rig.rigid)
     size = posed.scale[:, None, None]
@@ -53,4 +57,4 @@ def rigid_flow(rig: KeypointRig, source: Tensor, target: Tensor) -> Tensor:
         place = place + here - there[..., :2]
     height = torch.einsum("bj,bhwj->bhw", posed.rotation[:, :, 1], point - posed.shift[:, None, None]) / size
     flow = (place - here) * place.new_tensor([1.0, -1.0])
-    return smoothstep(height, *NECK)[:, None] * flow.permute(0, 3, 1, 2)  # long hair lies still on the shoulders
+    return smoothstep(height, *NECK)[:, None] * flow.permute(0, 3, 1, 2)  # long hair rests on the shoulders

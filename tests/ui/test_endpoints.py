@@ -44,17 +44,24 @@ def test_generate_with_defaults(client, server, photo, voice):
 def test_generate_with_everything(client, server, photo, voice):
     client.predict(
         photo=photo, audio=voice, pose_clip=handle_file(str(server.media / "portrait_1.png")),
-        controls={"pose.yaw": 10, "expression.happy": 0.7}, strength={"lip": 1.2}, live={"gaze": False},
+        controls={"pose.yaw": 10, "expression.happy": 0.7}, strength={"lip": 1.2}, idle={"gaze": False},
         expression_to=handle_file(str(server.media / "portrait_1.png")), blend={"expression": [[0, 0], [2, 1]]},
-        motion="absolute", others="zero", seed=7, size=256, paste_back=False, api_name="/generate",
+        motion="absolute", seed=7, size=256, paste_back=False, api_name="/generate",
     )  # fmt: skip
     request = server.engine.calls[-1][1]
     assert dict(request.controls.values) == {"pose.yaw": 10, "expression.happy": 0.7}
-    assert request.controls.gain("lip") == 1.2 and not request.controls.is_live("gaze")
-    assert request.controls.motion == "absolute" and request.controls.others == "zero"
-    assert list(request.drivers) == ["pose"] and list(request.toward) == ["expression"]
+    assert request.controls.gain("lip") == 1.2 and request.controls.idle == {"gaze": False}
+    assert request.controls.motion == "absolute"
+    assert list(request.drivers) == ["pose"] and list(request.second_sources) == ["expression"]
     assert request.controls.path("expression") == ((0, 0), (2, 1))
     assert (request.seed, request.size, request.paste_back) == (7, 256, False)
+
+
+def test_calls_of_version_1_do_what_they_did(client, server, photo, voice):
+    client.predict(photo=photo, audio=voice, method="lips_only", others="zero", live={}, api_name="/generate")
+    assert server.engine.calls[-1][1].controls.undriven == "zero"
+    client.predict(photo=photo, audio=voice, live={"gaze": False}, api_name="/generate")
+    assert server.engine.calls[-1][1].controls.idle == {"gaze": False}
 
 
 def test_preview_needs_no_voice(client, server, photo):
@@ -92,11 +99,11 @@ def test_bad_photos_are_told_apart(client, server, voice, name, words):
 @pytest.mark.parametrize("wrap", [lambda path: {"path": path, "meta": {"_type": "gradio.FileData"}}, lambda path: path])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_files_of_the_server_cannot_be_asked_for(server, wrap, place):
-    data = [None] * 7 + [{}, {}, {}, "relative", "rig", 0, 0, 512, True, 1080]
-    data[place] = wrap(str(server.media / "portrait_1.png"))
+    data = [None] * 8 + [{}, {}, {}, {}, {}, "rig", 0, 0, 512, True, 1080, "relative", "stay", None]
+    data[place] = wrap(str(server.media / "blank.png"))
     asked = httpx.post(f"{server.url}/gradio_api/call/preview", json={"data": data}).json()
     answer = httpx.get(f"{server.url}/gradio_api/call/preview/{asked['event_id']}", timeout=20).text
-    assert "event: error" in answer and "no photo yet" not in answer and not server.engine.calls
+    assert "uploaded to this server" in answer and "event: error" in answer and not server.engine.calls
 
 
 def test_cancelled_job_stops_and_the_next_one_runs(client, server, photo, voice):

@@ -1,0 +1,218 @@
+"""A seventh method: one entry in METHODS, and command line, page and API have it. No line outside of this folder.
+
+Everything else is real: the analyser that finds the faces, the files, the server, the browser.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from tests.toy.declaration import GLOW, TINT, TOY
+from thgen import pipeline
+from thgen.__main__ import main
+from thgen.errors import ControlError
+from thgen.io.clip import read_clip
+from thgen.methods import METHODS
+from thgen.request import Request
+from thgen.settings import Controls
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PHOTOS = [str(EXAMPLES / f"portrait_{n}.png") for n in (1, 2, 3)]
+CLIP, VOICE = str(EXAMPLES / "driving_1.mp4"), str(EXAMPLES / "voice_1.wav")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SLOW = 60_000  # ms
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toy():
+    METHODS["toy"] = TOY
+    yield
+    del METHODS["toy"]
+
+
+@pytest.fixture(scope="module")
+def session(toy):
+    return pipeline.Session.load("toy", "cpu")
+
+
+@pytest.fixture(scope="module")
+def voice():
+    return np.concatenate([np.zeros(8000, np.float32), 0.5 * np.ones(8000, np.float32)])
+
+
+def mean_colours(request: Request, session) -> np.ndarray:
+    """Mean RGB of each frame, [T 3]."""
+    return np.concatenate([w.frames.mean(axis=(1, 2)) for w in pipeline.generate(request, session)])
+
+
+def crop_of(**more) -> Request:
+    return Request(**{"method": "toy", "photo": PHOTOS[0], "size": 128, "paste_back": False, **more})
+
+
+def test_the_command_line_has_its_factors_photos_and_choice(tmp_path, capsys):
+    out, recipe = tmp_path / "o.mp4", tmp_path / "r.json"
+    call = ["generate", "--method", "toy", *(w for p in PHOTOS for w in ("--photo", p)), "--audio", VOICE,
+            f"--{GLOW}", CLIP, f"--{TINT}-to", PHOTOS[1], "--blend", f"{TINT}=0:0,2:1", "--set", "toy.mood=warm",
+            "--set", "toy.mood_strength=0.5", "--strength", f"{GLOW}=1.5", "--undriven", "zero",
+            "--size", "128", "--no-paste-back", "--save-recipe", str(recipe), "--out", str(out)]  # fmt: skip
+    assert main(call) == 0
+    frames = [frame.mean(axis=(0, 1)) for frame in read_clip(out)]
+    assert len(frames) == 195 and frames[0][0] > frames[0][2] + 10, "warm"
+    said = json.loads(recipe.read_text())
+    assert said["controls"]["values"] == {"toy.mood": "warm", "toy.mood_strength": 0.5}
+    assert list(said["files"]) == ["audio", GLOW, f"{TINT}_to", "photo", "photo_2", "photo_3"]
+    again = tmp_path / "again.mp4"
+    assert main(["generate", "--recipe", str(recipe), "--out", str(again)]) == 0
+    assert again.read_bytes() == out.read_bytes()
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["generate", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"--{GLOW} CLIP" in told and "up to 3 photos" in told and "toy.mood plain|warm|cold" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--set", "toy.mood=hot"], "toy.mood must be one of plain, warm, cold"),
+        (["--set", "pose.yaw=3"], "There is no control 'pose.yaw' in toy"),
+        (["--pose", CLIP], "The method toy has no factor 'pose'"),
+        (["--photo", "4.png", "--photo", "5.png", "--photo", "6.png"], "at most 3 photos of a person, not 4"),
+        (["--motion", "absolute", "--strength", "lip=1"], "no factor 'lip'"),
+    ],
+)
+def test_what_it_lacks_is_refused_by_name(tmp_path, capsys, words, says):
+    call = ["generate", "--method", "toy", "--photo", PHOTOS[0], "--audio", VOICE, "--out", str(tmp_path / "o.mp4")]
+    assert main([*call, *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_photos_reach_the_method_and_a_bad_one_is_named(session, tmp_path):
+    assert session.prepare(crop_of(more_photos=PHOTOS[1:])).identity.state["photos"] == 3
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    with pytest.raises(Exception, match="Photo 2: No human face"):
+        session.prepare(crop_of(more_photos=(flat,)))
+
+
+def test_the_whole_track_passes_its_temporal_layer(session, voice):
+    """The voice begins between two frames, in the middle of a window: the tint rises over five frames, not one."""
+    level = mean_colours(crop_of(audio=voice), session).mean(axis=1)
+    rise = np.diff(level)[10:15]
+    assert len(level) == 25 and (rise > 2).all() and np.abs(np.diff(level))[[*range(9), *range(17, 23)]].max() < 1
+
+
+def test_slow_small_clips_arrive_at_their_rate_and_size_and_leave_at_25_fps(session, monkeypatch):
+    seen = []
+    encode = session.method.encode_clip
+
+    def spy(crops):
+        kept = list(crops)
+        seen.extend(crop.image.shape for crop in kept)
+        return encode(kept)
+
+    monkeypatch.setattr(session.method, "encode_clip", spy)
+    made = pipeline.plan(crop_of(drivers={GLOW: CLIP}), session)
+    seconds = sum(1 for _ in read_clip(CLIP)) / 25
+    assert set(seen) == {(64, 64, 3)} and abs(len(seen) - 10 * seconds) <= 1
+    assert abs(made.frames - 25 * seconds) <= 2 and made.driven[GLOW].shape == (made.frames, 1)
+
+
+def test_relative_latents_and_zero(session, voice):
+    """A still has no change of its own: relative motion leaves the photo's tint, absolute motion takes the still's."""
+    driven = {"drivers": {TINT: PHOTOS[1]}, "audio": voice}
+    relative, absolute = (
+        mean_colours(crop_of(**driven, controls=Controls(motion=motion)), session)[0]
+        for motion in ("relative", "absolute")
+    )
+    own = mean_colours(crop_of(**driven, controls=Controls(strength={TINT: 0.0})), session)[0]
+    zero = mean_colours(crop_of(**driven, controls=Controls(undriven="zero", strength={TINT: 0.0})), session)[0]
+    np.testing.assert_allclose(relative, own, atol=0.01)
+    assert (absolute > own + 10).all() and (zero < own).all()
+
+
+def test_settings_refuse_a_choice_of_another_type():
+    with pytest.raises(ControlError, match="must be one of plain, warm, cold, not 3"):
+        crop_of(controls=Controls(values={"toy.mood": 3}))
+
+
+@pytest.fixture(scope="module")
+def url(toy):
+    """The page with the real engine."""
+    from thgen.ui.layout import build_ui, launch_options
+    from thgen.ui.session import Session
+
+    session = Session()
+    page = build_ui(session)
+    _, url, _ = page.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(session)
+    )  # fmt: skip
+    yield url.rstrip("/")
+    page.close()
+
+
+def test_the_api_has_it(url, tmp_path):
+    client = Client(url, verbose=False, download_files=str(tmp_path))
+    files = [handle_file(p) for p in PHOTOS]
+    call = {"method": "toy", "photo": files[0], "more_photos": files[1:], "size": 128, "paste_back": False}
+    plain, _ = client.predict(**call, api_name="/preview")
+    warm, answer = client.predict(**call, controls={"toy.mood": "warm"}, api_name="/preview")
+    change = np.asarray(picture(warm), float) - np.asarray(picture(plain), float)
+    assert answer["method"] == "toy" and change[..., 0].mean() > 10 > -10 > change[..., 2].mean()
+    _, info = client.predict(**call, audio=handle_file(VOICE), **{f"{GLOW}_clip": handle_file(CLIP)},
+                                 controls={"toy.mood": "cold"}, api_name="/generate")  # fmt: skip
+    assert info["method"] == "toy" and info["recipe"]["controls"]["values"] == {"toy.mood": "cold"}
+    with pytest.raises(AppError, match=r"toy\.mood must be one of"):
+        client.predict(**call, controls={"toy.mood": "hot"}, api_name="/preview")
+
+
+def picture(path: str):
+    from PIL import Image
+
+    return Image.open(path).convert("RGB")
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_the_page_has_its_tabs_and_makes_its_video(url):
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1366, "height": 850})
+        page.set_default_timeout(SLOW)
+        expect.set_options(timeout=SLOW)
+        page.goto(url)
+        expect(page.locator("#more-photos")).to_be_hidden()
+        page.get_by_role("tab", name="Toy").click()
+        expect(page.get_by_role("tab", name="Glow")).to_be_visible()
+        expect(page.get_by_role("tab", name="Head pose")).to_be_hidden()
+        page.get_by_role("tab", name="Glow").click()
+        page.locator("#field-toy-glow-clip input[type=file]").set_input_files(CLIP)
+        page.get_by_role("tab", name="Tint").click()
+        expect(page.locator("#field-toy-glow-clip")).to_be_hidden()
+        page.locator("#field-toy-mood input").click()
+        page.get_by_role("option", name="warm").click()
+        page.locator("#photo input[type=file]").set_input_files(PHOTOS[0])
+        page.locator("#more-photos input[type=file]").set_input_files(PHOTOS[1:])
+        page.locator("#audio input[type=file]").set_input_files(VOICE)
+        expect(page.locator("#preview img")).to_be_visible()
+        page.locator("#generate").click()
+        expect(page.locator("#video video")).to_be_visible()
+        expect(page.locator("#ran")).to_contain_text("toy with the weights analyser")
+        page.get_by_role("button", name="Link to these settings").click()
+        link = page.locator(".link textarea, .link input").first
+        expect(link).to_have_value(re.compile("method=toy"))
+        again = browser.new_page()
+        again.set_default_timeout(SLOW)
+        again.goto(link.input_value())
+        expect(again.get_by_role("tab", name="Toy")).to_have_attribute("aria-selected", "true")
+        expect(again.locator("#field-toy-mood input")).to_have_value("warm")
+        browser.close()

@@ -1,0 +1,106 @@
+"""What every compact method does in training. It knows no paper.
+
+A stage of a compact method needs three things, which tests/compact/test_task.py shows in a few lines:
+    build    its encoders, and a `MotionHead` on their latents
+    drawn    latents of photo and target of a batch, given to `draw`
+    exports  and `networks`: the weights that it trains
+All else has a default (`training.clip_task.ClipTask`): batches of photo and target, their augmentation, the losses
+below, the discriminator, cached features, scores. A stage overrides `losses` to add terms of its own.
+
+    keypoints       distance of the movement's keypoints from the true ones
+    shape           error of lids, irises, lips and brows, without the pose
+    coefficient_l2  mean square of the change of coefficients: the smallest change that explains the keypoints, which
+                    several changes do
+    image, vgg      L1 and perceptual distance of the generated picture from the true one
+    adversarial, matching, discriminator    hinge GAN with feature matching
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from thgen.compact.frozen_generator import FrozenGenerator, first_states
+from thgen.compact.mosaic import SIDE, encoder_view, shaken
+from thgen.compact.motion_head import FaceState
+from thgen.face.crop import face_view
+from thgen.training.clip_task import ClipTask, Drawn
+from thgen.training.data.samples import Moments, jittered, tensor
+from thgen.training.task import Batch
+
+PICTURE_SIDE = 256  # px
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompactDrawn(Drawn):
+    """state: of the targets, from the motion head."""
+
+    state: FaceState
+
+
+class CompactTask(ClipTask):
+    """A stage of a compact method: latents become a movement of the photo, which the frozen generator renders.
+
+    frozen: the generator
+    """
+
+    picture_side = PICTURE_SIDE
+
+    def build_helpers(self) -> dict[str, nn.Module]:
+        self.frozen = FrozenGenerator(self.data.head, self.store)
+        return {"frozen": self.frozen} | super().build_helpers()
+
+    # ---- batches
+    def photo_views(self, images: np.ndarray) -> Tensor:
+        """Photos uint8 [n S S 3] -> their faces [n 3 SIDE SIDE]."""
+        return tensor(face_view(images, SIDE))
+
+    def frame_views(self, rng: np.random.Generator, found: Moments, augmented: bool) -> Tensor:
+        """Mosaics of frames [n 3 SIDE SIDE]. Augmented ones have other colours, and other framings of their tiles."""
+
+        def shake(frames: Tensor) -> Tensor:
+            return shaken(rng, frames, self.augmentation.turn)
+
+        keypoints = torch.from_numpy(found.keypoints.astype(np.float32))
+        views = encoder_view(tensor(found.images), keypoints, shake if augmented else None)
+        return jittered(rng, views) if augmented else views
+
+    def pairs(self, found: list[Moments], pictures: int) -> Batch:
+        """As of ClipTask. Raises TrainingError for clips of another head than the generator's."""
+        self.frozen.check(found[0].keypoints.shape[1])
+        return super().pairs(found, pictures)
+
+    # ---- losses
+    def draw(self, head: nn.Module, photo: Tensor, target: Tensor, batch: Batch) -> CompactDrawn:
+        """Move the photos of a batch from their latents [B D] to the target's.
+
+        head: latents -> FaceState. Terms: keypoints, and shape and coefficient_l2 if the losses name them.
+        """
+        count, wanted = len(batch["full_s"]) if "full_s" in batch else 0, self.config.losses
+        known = batch["keypoints_s"], batch["coefficients_s"], batch["gaze_s"]
+        image = batch["full_s"] if count else target.new_zeros(1, 3, 1, 1)
+        with torch.autocast(target.device.type, enabled=False):
+            # Keypoints need no pictures, so all rows get the same one here.
+            encoded = self.frozen.photo(image[:1].expand(len(target), -1, -1, -1), *known)
+            states = head(photo.float()), head(target.float())
+            move = self.frozen.move(encoded, *states)
+            terms = {"keypoints": self.frozen.keypoint_error(encoded, move, batch["keypoints_t"])}
+            groups = self.frozen.group_errors(encoded, move, batch["keypoints_t"])
+            if "shape" in wanted:
+                terms["shape"] = self.frozen.shape_of(groups)
+            if "coefficient_l2" in wanted:
+                terms["coefficient_l2"] = move.told.square().mean()
+            picture = None
+            if count:
+                few = self.frozen.photo(image, *(labels[:count] for labels in known))
+                picture = self.frozen.draw(few, self.frozen.move(few, *(first_states(s, count) for s in states)))
+            return CompactDrawn(picture=picture, terms=terms, groups=groups, state=states[1])
+
+    # ---- validation
+    def scores(self, batch: Batch) -> dict[str, float]:
+        """Terms and groups of `drawn`, and "copy": the keypoints' error of the photo as it is."""
+        copy = self.frozen.keypoint_distance(batch["keypoints_s"], batch["keypoints_t"])
+        return super().scores(batch) | {"copy": float(copy)}

@@ -1,0 +1,193 @@
+"""What a method declares, as data: its factors, its controls, its photos and clips, its weights.
+
+Page, command line, API, recipes, links and reports are built from declarations alone. They import no torch, so a list
+of methods costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from thgen.checks import choice, flag, number
+from thgen.errors import ControlError, shown
+
+AUDIO, CLIP = "audio", "clip"  # what may drive a factor: a voice; a driving clip, or a still picture
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One thing that can be driven by itself.
+
+    size:     entries of its value
+    unit:     of its entries; None = a latent of the method's own, whose numbers mean nothing outside of it
+    dims:     names of the entries, in order; () = they have none
+    sources:  what may drive it, of AUDIO and CLIP; without a source the photo's own value stays
+    limits:   lowest and highest value of each entry that a driver or slider may lead to; () = none
+    idle:     it moves by itself (seeded) when nothing drives it
+    blends:   it may lie between two sources
+    relative: a driver's *change* can be added to the photo's own value; otherwise its values are taken as they are
+    zero:     what its zero means, in words ("the canonical position"); "" = zero means nothing in particular
+    """
+
+    name: str
+    label: str
+    size: int
+    unit: str | None = None
+    dims: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    limits: tuple[tuple[float, float], ...] = ()
+    idle: bool = False
+    blends: bool = False
+    relative: bool = True
+    zero: str = ""
+    info: str = ""
+
+    @property
+    def latent(self) -> bool:
+        return self.unit is None
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number. `key` is `<group>.<name>` as in `--set key=value`; `neutral` changes nothing; `factor` says where it is
+    shown."""
+
+    key: str
+    label: str
+    factor: str
+    unit: str
+    low: float
+    high: float
+    neutral: float = 0.0
+    step: float = 0.1
+    info: str = ""
+
+    def checked(self, value: object) -> float:
+        """The value, perhaps given as text. Raises ControlError."""
+        return number(f"The control {self.key}", value, self.low, self.high)
+
+    @property
+    def range(self) -> str:
+        """What it takes, in words."""
+        return f"{self.low:g}..{self.high:g}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several names. `neutral`, one of the options, changes nothing."""
+
+    key: str
+    label: str
+    factor: str
+    options: tuple[str, ...]
+    neutral: str
+    info: str = ""
+
+    def checked(self, value: object) -> str:
+        """Raises ControlError."""
+        return choice(f"The control {self.key}", value, self.options)
+
+    @property
+    def range(self) -> str:
+        """What it takes, in words."""
+        return "|".join(self.options)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """On or off. `neutral` changes nothing."""
+
+    key: str
+    label: str
+    factor: str
+    neutral: bool = False
+    info: str = ""
+
+    def checked(self, value: object) -> bool:
+        """Raises ControlError. Links and flags give "1", "true", "0", "false"."""
+        known = {"1": True, "true": True, "0": False, "false": False}
+        return flag(f"The control {self.key}", known.get(value.lower(), value) if isinstance(value, str) else value)
+
+    @property
+    def range(self) -> str:
+        """What it takes, in words."""
+        return "true|false"
+
+
+Control = Slider | Choice | Switch
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A method, as everything but its networks knows it.
+
+    name:         as in `--method`; a preset stands behind a dot ("pd_fgc.paper")
+    label, about: for people: the name of its tab; one sentence, with the paper
+    method:       import path of the class that implements `methods.base.Method`
+    factors:      in the order in which they are shown
+    controls:     sliders, choices and switches that it understands, in the order in which they are shown
+    weights:      names in weights/manifest.json of all networks that run; they are named in each result
+    weights_from: what to do where the weights are absent
+    max_photos:   how many photos of the person it can use
+    clip_size:    px of the square crops of driving clips that it gets
+    clip_fps:     frames per second at which it gets driving clips; thgen makes 25 of them afterwards
+    released:     import path of the module whose FILES `weights convert` reads; "" = nobody released weights
+    """
+
+    name: str
+    label: str
+    about: str
+    method: str
+    factors: tuple[Factor, ...]
+    controls: tuple[Control, ...]
+    weights: tuple[str, ...]
+    weights_from: str = "train it: python -m thgen train --help"
+    max_photos: int = 1
+    clip_size: int = 256
+    clip_fps: int = 25
+    released: str = ""
+
+    def has(self, factor: str) -> bool:
+        return any(f.name == factor for f in self.factors)
+
+    def factor(self, name: str) -> Factor:
+        """Raises ControlError for a factor that the method lacks."""
+        for factor in self.factors:
+            if factor.name == name:
+                return factor
+        known = ", ".join(f.name for f in self.factors)
+        raise ControlError(f"The method {self.name} has no factor {shown(name)}; choose one of: {known}.")
+
+    def driven_by(self, name: str, source: str) -> Factor:
+        """The factor, if `source` may drive it. Raises ControlError."""
+        factor = self.factor(name)
+        if source not in factor.sources:
+            what = {AUDIO: "a voice", CLIP: "a clip"}[source]
+            raise ControlError(f"{factor.label} cannot be driven by {what} with {self.name}.")
+        return factor
+
+    def control(self, key: str) -> Control:
+        """Raises ControlError for a control that the method lacks."""
+        for control in self.controls:
+            if control.key == key:
+                return control
+        if not self.controls:
+            raise ControlError(f"{self.name} has no sliders: leave out {shown(key)}, or choose another method.")
+        known = ", ".join(c.key for c in self.controls)
+        raise ControlError(f"There is no control {shown(key)} in {self.name}; choose one of: {known}.")
+
+    @property
+    def relative(self) -> bool:
+        """Whether relative motion exists for any factor."""
+        return any(f.relative and CLIP in f.sources for f in self.factors)
+
+    @property
+    def zero(self) -> str:
+        """What zero means, in words; "" where it means nothing."""
+        return next((f.zero for f in self.factors if f.zero), "")
+
+
+def neutral_values(declaration: Declaration) -> dict[str, Any]:
+    """Control key -> the value that changes nothing."""
+    return {c.key: c.neutral for c in declaration.controls}

@@ -1,0 +1,139 @@
+"""A method under test: its inputs are cropped as the front end crops them, its targets come from `thgen.pipeline`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thgen.declare import Declaration
+from thgen.evaluation.scenes.crops import clip_crop, clip_crops, photo_crop
+from thgen.face.look import Looker
+from thgen.methods.base import Decoded, Factors, Identity, Method
+from thgen.pipeline import Session, Targets, targets
+from thgen.settings import Controls
+
+CHUNK = 4  # frames that are decoded at once
+REST = 10  # frames of rest per driven frame, see `Subject.reenact`: the 10th and 90th percentiles are then the rest
+
+
+def without_idle(
+    method: Declaration,
+    motion: str = "relative",
+    undriven: str = "stay",
+    values: Mapping[str, Any] | None = None,
+    strength: Mapping[str, float] | None = None,
+    blend: Mapping[str, Any] | None = None,
+) -> Controls:
+    """Controls with which nothing moves by itself. Raises ControlError for what the method lacks.
+
+    "absolute" motion may be asked of every method: those without relative motion have no other.
+    """
+    idle = {factor.name: False for factor in method.factors if factor.idle}
+    motion = motion if method.relative else "relative"
+    controls = Controls(
+        values=values or {}, strength=strength or {}, idle=idle, blend=blend or {}, motion=motion, undriven=undriven
+    )
+    return controls.check(method)
+
+
+def networks_of(method: Declaration) -> tuple[str, ...]:
+    """Names of all networks that take part when the method is measured, the analyser first."""
+    return tuple(dict.fromkeys(("analyser", *method.weights)))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loaded method, and the analyser that crops its inputs and reads its results."""
+
+    method: Method
+    looker: Looker
+
+    @property
+    def name(self) -> str:
+        return self.method.declaration.name
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        return networks_of(self.method.declaration)
+
+    def photo(self, image: np.ndarray) -> Identity:
+        """A rendered frame uint8 [S S 3] as the person's photo."""
+        return self.method.encode_photos([photo_crop(self.looker, image)])
+
+    def clip(self, frames: np.ndarray) -> Factors:
+        """Every factor that a clip drives, of rendered frames uint8 [T S S 3], each [T D]."""
+        size = self.method.declaration.clip_size
+        return self.method.encode_clip(clip_crops(self.looker, frames, size))
+
+    def states(self, frames: np.ndarray) -> Factors:
+        """As `clip`, of frames that do not follow one another: each is a clip of its own, so nothing is smoothed."""
+        size = self.method.declaration.clip_size
+        parts = [self.method.encode_clip([clip_crop(self.looker, frame, size)]) for frame in frames]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def reenact(self, identity: Identity, states: Factors, motion: str) -> Targets:
+        """Targets of T frames, driven by independent states [1 + T, D] of which the first is the driver at rest.
+
+        `controls` finds a driver's rest in its first frames and in percentiles of the whole clip. Here the driver rests
+        for REST times as many frames as it moves, so its rest is the first state in every way of counting.
+        """
+        count = len(next(iter(states.values()))) - 1
+        rest = REST * count
+        driven = {name: torch.cat([track[:1].expand(rest, -1), track[1:]]) for name, track in states.items()}
+        controls = without_idle(self.method.declaration, motion)
+        return targets(self.method, identity, controls, frames=rest + count, driven=driven).part(rest, rest + count)
+
+    def pictures(self, identity: Identity, target: Targets, every: int = 1) -> np.ndarray:
+        """Every `every`-th frame of the targets, uint8 [N S S 3]."""
+        return np.concatenate([part.images() for part in self._decoded(identity, _every(target, every))])
+
+    def pictures_and_flow(self, identity: Identity, target: Targets, size: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Frames uint8 [T S S 3], and their flow to the photo, float32 [T size size 2] in crop half-widths.
+
+        The flow is None where the method has none, see `Decoded`.
+        """
+        parts = list(self._decoded(identity, target))
+        flows = [_resized(part.flow, size) for part in parts if part.flow is not None]
+        return np.concatenate([part.images() for part in parts]), np.concatenate(flows) if flows else None
+
+    def _decoded(self, identity: Identity, target: Targets) -> Iterator[Decoded]:
+        """The targets, CHUNK frames at a time."""
+        for start in range(0, len(target), CHUNK):
+            window = target.part(start, start + CHUNK)
+            with torch.inference_mode():
+                decoded = self.method.decode(identity, window.factors, window.sliders)
+            yield decoded
+
+
+def _resized(flow: Tensor, size: int) -> np.ndarray:
+    """Flow [T 2 h w] in half-widths -> float32 [T size size 2]."""
+    out = torch.nn.functional.interpolate(flow.float(), size=size, mode="bilinear", align_corners=False)
+    return np.asarray(out.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def _every(target: Targets, step: int) -> Targets:
+    """Every `step`-th frame of the targets."""
+    sliders = target.sliders and {name: values[::step] for name, values in target.sliders.items()}
+    return Targets({name: values[::step] for name, values in target.factors.items()}, sliders)
+
+
+def load(names: list[str], device: str) -> list[Subject]:
+    """Methods that share their networks, on one device. Raises MethodError, WeightsError, ControlError."""
+    from thgen.weights import hub
+
+    networks = hub.Networks(device)
+    looker = Looker(networks.get("analyser"), networks.device)
+    return [Subject(Session.load(name, networks=networks).method, looker) for name in names]
+
+
+def load_looker(device: str) -> Looker:
+    """The analyser alone. Raises WeightsError, ControlError."""
+    from thgen.weights import hub
+
+    networks = hub.Networks(device)
+    return Looker(networks.get("analyser"), networks.device)

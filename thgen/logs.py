@@ -1,0 +1,53 @@
+"""What thgen's loggers say, on stderr. A program switches it on once, for all of them.
+
+Each module has a logger of its own name, `logging.getLogger(__name__)`. Warnings and errors are shown. The flag
+--verbose of the command line adds what was loaded, from where, and how long it took; so does THGEN_LOG=info, for app.py
+as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from thgen.errors import ControlError, shown
+
+VARIABLE = "THGEN_LOG"
+LEVELS = ("debug", "info", "warning", "error")
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def level_of(environment: Mapping[str, str] = os.environ) -> int:
+    """The level of `logging` that THGEN_LOG names, WARNING where it is not set. Raises ControlError for others."""
+    word = environment.get(VARIABLE, "").lower() or "warning"
+    if word not in LEVELS:
+        raise ControlError(f"{VARIABLE} must be one of {', '.join(LEVELS)}, not {shown(word)}.")
+    return int(getattr(logging, word.upper()))
+
+
+def show(level: int) -> logging.Handler:
+    """Write to stderr, from now on, what thgen's loggers say at `level` or above. Returns the handler that does it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(level)
+    handler.setFormatter(logging.Formatter(FORMAT, "%H:%M:%S"))
+    logger = logging.getLogger("thgen")
+    logger.addHandler(handler)
+    if level < logger.getEffectiveLevel():
+        logger.setLevel(level)
+    return handler
+
+
+@contextmanager
+def showing(level: int) -> Iterator[None]:
+    """`show` until the end of the block; then all is as before."""
+    logger = logging.getLogger("thgen")
+    before = logger.level
+    handler = show(level)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

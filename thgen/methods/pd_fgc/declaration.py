@@ -1,0 +1,44 @@
+"""PD-FGC and its preset "paper", as data."""
+
+from dataclasses import replace
+
+from thgen.declare import Declaration, Factor
+from thgen.schema import FACTORS, SLIDERS
+
+# Section 4.1: sizes of the latents. The eye's six numbers are split into blink and gaze (deviation 4).
+SIZES = {"lip": 500, "pose": 6, "gaze": 2, "blink": 4, "expression": 30}
+COMPACT_LIP = 60
+
+
+def _latents(lip: int) -> tuple[Factor, ...]:
+    """The common factors as latents of the method: no units, no relative motion; zero is section B.2's, figure 3."""
+    return tuple(
+        replace(FACTORS[name], size=size, unit=None, dims=(), limits=(), relative=False, zero="the canonical position")
+        for name, size in (SIZES | {"lip": lip}).items()
+    )
+
+
+PD_FGC = Declaration(
+    name="pd_fgc",
+    label="PD-FGC",
+    about="Progressive Disentangled Representation Learning for Fine-Grained Controllable Talking Head Synthesis "
+    "(Wang et al., CVPR 2023), at the size of two CPU cores.",
+    method="thgen.methods.pd_fgc.method:PdFgc",
+    factors=_latents(COMPACT_LIP),
+    controls=tuple(SLIDERS.values()),
+    weights=("analyser", "rig", "pd_fgc_appearance", "pd_fgc_motion", "pd_fgc_audio", "pd_fgc_head"),
+)
+
+# Its generator shows latents and nothing besides, so no slider and no idle motion can be added.
+PD_FGC_PAPER = Declaration(
+    name="pd_fgc.paper",
+    label="PD-FGC (paper)",
+    about="PD-FGC with the networks and weights that its authors released, at 224 px.",
+    method="thgen.methods.pd_fgc.paper:PaperPdFgc",
+    factors=tuple(replace(f, idle=False) for f in _latents(SIZES["lip"])),
+    controls=(),
+    weights=("analyser", "rig", "pd_fgc_paper_appearance", "pd_fgc_paper_motion", "pd_fgc_paper_audio",
+             "pd_fgc_paper_generator"),
+    weights_from="convert the authors' files: python -m thgen weights convert pd_fgc FOLDER",
+    released="thgen.methods.pd_fgc.released",
+)  # fmt: skip

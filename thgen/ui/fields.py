@@ -1,0 +1,201 @@
+"""The page's fields: one flat dictionary that widgets, share links, recipes and the API have in common.
+
+    photo, more_photos, audio   path, list of paths, path; or None
+    <factor>.clip               path of a driving clip or picture, or None            e.g. "pose.clip"
+    <factor>.to                 path of a second one, of factors that may lie between two
+    <factor>.t, <factor>.path   how far between them: a number; or keyframes, e.g. "0:0, 2:1", which count if given
+    <factor>.<setting>          one of `settings.per_factor()`                        e.g. "pose.strength", "pose.idle"
+    <control key>               a slider, choice or switch                            e.g. "pose.yaw"
+    <setting>                   one of `settings.plain()`                             e.g. "seed", "motion"
+
+Which fields a method has follows from what it declares. Plain Python; it never imports gradio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from thgen.declare import CLIP, Control, Declaration, Factor
+from thgen.errors import AudioError, ControlError, PhotoError, shown
+from thgen.methods import METHODS
+from thgen.recipe import Recipe
+from thgen.settings import (
+    BLEND,
+    OLD_NAMES,
+    Controls,
+    Settings,
+    Spec,
+    Whole,
+    all_factors,
+    default,
+    path_text,
+    per_factor,
+    plain,
+)
+from thgen.settings import Path as Keyframes
+
+SIZES = (256, 512)  # px of the generated face that the page offers
+# A server that others wait for allows less than the command line does.
+PAGE_LIMITS: dict[str, tuple[int, int]] = {
+    "size": (128, SIZES[-1]), "max_side": (256, 2160), "seed": (0, 2**31 - 1), "face": (0, 20),
+}  # fmt: skip
+SOURCES = ("clip", "to")  # what of a factor is a file
+FILES = ("photo", "more_photos", "audio")
+
+
+def page_specs() -> dict[str, Spec]:
+    """The settings with one value, within the limits of the page."""
+    found = {}
+    for name, (_, spec) in plain().items():
+        if name in PAGE_LIMITS and isinstance(spec, Whole):
+            low, high = PAGE_LIMITS[name]
+            spec = replace(spec, low=low, high=high)
+        found[name] = spec
+    return found
+
+
+def all_controls(methods: Iterable[str] | None = None) -> dict[str, Control]:
+    """Every slider, choice and switch of the methods (None: of all), by key; of several methods' the first one."""
+    found: dict[str, Control] = {}
+    for name in METHODS if methods is None else methods:
+        for control in METHODS[name].controls:
+            found.setdefault(control.key, control)
+    return found
+
+
+def factor_fields(factor: Factor) -> dict[str, Any]:
+    """The fields of one factor -> their neutral values."""
+    fields: dict[str, Any] = {f"{factor.name}.clip": None} if CLIP in factor.sources else {}
+    for name, spec in per_factor().items():
+        if not spec.applies(factor):
+            continue
+        if isinstance(spec.value, Keyframes):
+            fields |= {f"{factor.name}.to": None, f"{factor.name}.t": BLEND, f"{factor.name}.path": ""}
+        else:
+            fields[f"{factor.name}.{name}"] = spec.neutral
+    return fields
+
+
+def fields_of(method: Declaration) -> dict[str, Any]:
+    """The fields that a method has -> their neutral values."""
+    fields: dict[str, Any] = {"photo": None, **({"more_photos": None} if method.max_photos > 1 else {}), "audio": None}
+    for factor in method.factors:
+        fields |= factor_fields(factor)
+    fields |= {control.key: control.neutral for control in method.controls}
+    for name, (model, _) in plain().items():
+        if (name != "motion" or method.relative) and (name != "undriven" or method.zero):
+            fields[name] = default(model, name)
+    return fields
+
+
+def of_today(key: str) -> str:
+    """A field's name, which may be one of version 1 ("pose.live", "others")."""
+    factor, dot, what = key.rpartition(".")
+    return f"{factor}{dot}{OLD_NAMES.get(what, what)}"
+
+
+def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str, Any]:
+    """Fields -> keyword arguments of `Request`. Missing fields have their neutral value.
+
+    need_motion: without a voice and without a driving clip there is nothing to animate; a still does not mind.
+    Raises PhotoError, AudioError or ControlError with the sentence for the visitor.
+    """
+    if not fields.get("photo"):
+        raise PhotoError("There is no photo yet: upload one, or click an example.")
+    request: dict[str, Any] = {"photo": Path(fields["photo"]), "drivers": {}, "second_sources": {}}
+    if fields.get("more_photos"):
+        request["more_photos"] = tuple(Path(path) for path in fields["more_photos"])
+    request["audio"] = Path(fields["audio"]) if fields.get("audio") else None
+    controls: dict[str, Any] = {"values": {}, **{name: {} for name in per_factor()}}
+    limits = page_specs()
+    for key, value in fields.items():
+        if key in FILES or value is None:
+            continue
+        if key in limits:
+            model = plain()[key][0]
+            (controls if model is Controls else request)[key] = limits[key].checked(value)
+        elif not _read_factor(key, value, request, controls):
+            control = all_controls().get(key)
+            if control is None or value != control.neutral:
+                controls["values"][key] = value
+    _read_blends(fields, controls)
+    if need_motion and not (request["audio"] or request["drivers"] or request["second_sources"]):
+        raise AudioError("There is no voice yet: upload or record one, click an example, or give a driving clip.")
+    return {**request, "controls": Controls(**controls)}
+
+
+def _read_factor(key: str, value: Any, request: dict[str, Any], controls: dict[str, Any]) -> bool:
+    """Whether the field belongs to a factor; if so, note what it says."""
+    factor, _, what = key.rpartition(".")
+    if factor not in all_factors():
+        return False
+    if what in SOURCES:
+        if value:
+            request["drivers" if what == "clip" else "second_sources"][factor] = Path(value)
+        return True
+    spec = per_factor().get(what)
+    if spec is None or isinstance(spec.value, Keyframes):
+        return what in ("t", "path")
+    if spec.spec(factor).checked(value) != spec.neutral:
+        controls[what][factor] = value
+    return True
+
+
+def _read_blends(fields: Mapping[str, Any], controls: dict[str, Any]) -> None:
+    """Keyframes count where there are any, else the number."""
+    for name in all_factors():
+        t, path = fields.get(f"{name}.t"), fields.get(f"{name}.path")
+        if path not in (None, ""):
+            controls["blend"][name] = path
+        elif t is not None and t != BLEND:
+            controls["blend"][name] = t
+
+
+def recipe_fields(recipe: Settings) -> dict[str, Any]:
+    """Settings as fields; what they leave out has its neutral value. Files stay out."""
+    controls = recipe.controls
+    fields = {k: v for k, v in fields_of(recipe.declaration).items() if k not in FILES and not is_file(k)}
+    for name, (model, _) in plain().items():
+        if name in fields:
+            fields[name] = getattr(controls if model is Controls else recipe, name)
+    for name, spec in per_factor().items():
+        for factor, value in getattr(controls, name).items():
+            if isinstance(spec.value, Keyframes):
+                still = len(value) == 1
+                fields |= {f"{factor}.t": value[0][1] if still else BLEND,
+                           f"{factor}.path": "" if still else path_text(value)}  # fmt: skip
+            else:
+                fields[f"{factor}.{name}"] = value
+    return {**fields, **controls.values}
+
+
+def is_file(key: str) -> bool:
+    """Whether a field holds a file, or files."""
+    factor, _, what = key.rpartition(".")
+    return key in FILES or (what in SOURCES and factor in all_factors())
+
+
+def recipe_of(settings: Settings) -> dict[str, Any]:
+    """The settings as a recipe of JSON, without the names of any file."""
+    return Recipe.of(settings).to_dict()
+
+
+def check_known(name: str, values: Mapping[str, Any]) -> None:
+    """A dictionary of an API call: "values" by control key, others by factor. Its keys must be such, and the values in
+    their range. Raises ControlError."""
+    if name == "values":
+        known = all_controls()
+        if unknown := [key for key in values if key not in known]:
+            raise ControlError(f"There is no control {shown(unknown[0])}; choose one of: {', '.join(known)}.")
+        for key, value in values.items():
+            known[key].checked(value)
+        return
+    factors, spec = all_factors(), per_factor()[name]
+    for key in values:
+        if key not in factors:
+            raise ControlError(f"There is no factor {shown(key)}; choose one of: {', '.join(factors)}.")
+        if not spec.applies(factors[key]):
+            raise ControlError(spec.cannot.format(factor=repr(key), label=factors[key].label))

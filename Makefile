@@ -8,10 +8,10 @@ TORCH_CPU := https://download.pytorch.org/whl/cpu
 PYTEST_ARGS ?=
 SMOKE := out/smoke
 # Tests that meet what a machine may have installed: voices, programs, FaceKit. `make test-bare` hides all of it.
-BARE := tests/test_hidden.py tests/synth/voice/test_speech.py tests/synth/voice/test_festival.py tests/synth/test_render_cli.py \
+BARE := tests/test_hidden.py tests/synth/voice/test_speech.py tests/synth/voice/test_festival.py tests/cli/test_render.py \
   tests/synth/head/test_facekit.py tests/methods/rig/test_audio_stage.py tests/cli/test_train.py tests/evaluation/reports/test_lips.py \
-  tests/evaluation/reports/test_talk.py tests/evaluation/reports/test_variance.py tests/ui/test_browser.py \
-  $(addprefix tests/methods/pd_fgc/test_stages.py::test_,each_cached_view_of_a_clip_is_its_own \
+  tests/evaluation/scenes/test_speakers.py tests/evaluation/reports/test_talk.py tests/evaluation/reports/test_variance.py tests/ui/test_browser.py \
+  $(addprefix tests/methods/pd_fgc/test_stages.py::test_,each_kept_view_of_a_clip_is_its_own \
     lids_and_lips_count_whatever_the_pose)
 
 .PHONY: help demo test test-bare app lint check hooks smoke

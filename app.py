@@ -1,10 +1,10 @@
-"""Build the page and launch it: `python app.py`, or as a Hugging Face Space (on ZeroGPU the GPU is lent per video)."""
+"""Build and launch the page: `python app.py`, or a Hugging Face Space. On ZeroGPU each video borrows a GPU."""
 
 try:
-    import spaces  # before anything that could touch CUDA
+    import spaces  # must precede everything that may initialise CUDA
 
     gpu, borrowed = spaces.GPU, spaces.config.Config.zero_gpu
-except ImportError:  # elsewhere there is nothing to borrow
+except ImportError:  # not on a Space
 
     def gpu(duration):
         return lambda function: function
@@ -21,7 +21,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from thgen.ui.server import PrivateFolder, serve
 
-folder = PrivateFolder.create()  # gradio asks for its place when it is imported
+folder = PrivateFolder.create()  # gradio reads the folder's path during its import
 
 from thgen import logs  # noqa: E402
 from thgen.request import Request  # noqa: E402
@@ -32,13 +32,13 @@ from thgen.ui.session import Session, Update  # noqa: E402
 logs.show(logs.level_of())
 engine = PipelineEngine(preview_device="cpu" if borrowed else None)
 session = Session(engine)
-if borrowed:  # every video runs in a forked process, which would load the weights anew
+if borrowed:  # each video runs in a forked process, which would otherwise load the weights again
     engine.preload()
 
 
 @gpu(duration=session.gpu_seconds)
 def render(request: Request, out: Path) -> Iterator[Update]:
-    """The one function that runs on a borrowed GPU."""
+    """The only function that runs on a borrowed GPU."""
     yield from session.steps(request, out)
 
 

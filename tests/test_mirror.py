@@ -20,10 +20,8 @@ OTHERS = {
     "test_requirements.py": "requirements.txt and pyproject.toml",
     "test_structure.py": "rules for all modules",
     "face/test_portraits.py": "finder, look and human on pictures of real people",
-    "io/test_io_clip.py": "io/clip.py: move it to io/test_clip.py",
     "synth/test_light_and_skin.py": "modules of looks/ and render/ together",
     "synth/test_performers.py": "modules of head/ and looks/ together",
-    "synth/test_render_cli.py": "cli/render.py: move it to cli/test_render.py",
     "training/test_smoke.py": "every stage of every method, from its config",
     "ui/test_browser.py": "the page in a browser",
 }

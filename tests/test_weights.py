@@ -7,6 +7,7 @@ import pytest
 from thgen.weights.hub import Hub, load_network, verify
 from thgen.weights.manifest import BUNDLED, MANIFEST, read_manifest
 
+pytestmark = pytest.mark.weights
 ENTRIES = read_manifest(BUNDLED)
 LIMIT = 100_000_000
 

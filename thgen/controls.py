@@ -1,26 +1,25 @@
-"""Factors x Controls -> Factors: what each frame shall show, as a pure function of the drivers and the sliders.
+"""Factors x Controls -> Factors: the target values of each frame, a pure function of the drivers and the sliders.
 
-Per factor with a unit, in this order:
-1. The *driver's change* is added to the photo's own value (motion "relative"), or the driver's values are taken as they
-   are ("absolute"). The change is counted from the driver's rest:
+For a factor with a unit, in this order:
+1. Driver. Motion "relative" adds the driver's change to the photo's own value; "absolute" takes the driver's values.
+   The change is relative to the driver's rest:
        pose, gaze, others  its start (median of the first 5 frames)
        blink               its open eye (90th percentile); lids are scaled by driver / rest
-       lip, expression     its resting face (10th percentile of each shape weight); from a voice: the closed mouth
-   A still has no rest of its own: it is counted from a face at rest that looks straight ahead.
-   The head's translation is always relative: where a driver sat in its own picture says nothing about the photo.
-2. *Lips* start from a closed mouth: as far as the photo's own is open it fades out, so that an open smile speaks and
-   still closes on b, m and p. An almost closed mouth keeps its own shape. Smile and cheeks belong to the expression and
-   stay.
-3. The *strength* scales all of this: 0 is the photo's own value, 1 the driver, 2 twice as far.
-4. A factor that nothing drives *moves by itself* (thgen.idle_motion), unless switched off; strength scales that too.
-5. A factor with *two sources* lies between what either makes of the photo, along the path of `Controls.blend`.
-6. *Offsets* of the common sliders are added (degrees; action units and emotions as shape weights) or multiplied
-   (openness).
-Factors that are *latents* of a method (no unit) have no limits, no offsets and no idle motion here. Strength leads from
-the photo's own latent (0) through the driver's (1) and beyond; where the method declares relative motion, from the
-photo's own by the driver's change. "undriven: zero" puts the canonical position in the photo's place, for driven
-factors and for those that nothing drives.
-A driver that is shorter than the video plays forwards and backwards in turn (no jump); a longer one is cut.
+       lip, expression     its resting face (10th percentile of each shape weight); for a voice the closed mouth
+   The rest of a still picture is a neutral face that looks straight ahead.
+   The head's translation is always relative, because a driver's place in its own picture has no meaning in the photo.
+2. Lips. The motion starts from a closed mouth. The more the photo's mouth is open, the more of its shape is removed, so
+   that an open smile can speak and closes on b, m and p. A nearly closed mouth keeps its shape. Smile and cheeks are
+   part of the expression and stay.
+3. Strength. It scales the motion: 0 is the photo's own value, 1 the driver, 2 twice as far.
+4. Idle motion (thgen.idle_motion). It moves a factor without a driver, unless it is off. Strength scales it too.
+5. Two sources. The result is blended between those of the two sources; `Controls.blend` is the weight over time.
+6. Offsets. The common sliders add degrees or shape weights (action units, emotions), or multiply the openness.
+A latent of a method (no unit) has no limits, no offsets and no idle motion here. Strength interpolates from the photo's
+own latent (0) to the driver's (1) and extrapolates beyond. If the method declares relative motion, the driver's change
+is added to the photo's own latent. With "undriven: zero" the canonical position replaces the photo's own latent, with
+or without a driver.
+A driver that is shorter than the video plays forwards and backwards in turn, without a jump. A longer one is cut.
 """
 
 from __future__ import annotations
@@ -38,9 +37,10 @@ from thgen.methods.base import Factors
 from thgen.schema import ACTION_UNITS, AU_MAX, EMOTIONS, FACTORS, FPS, SLIDERS, au_factor
 from thgen.settings import Controls
 
-START_FRAMES = 5
-OPEN = 100.0  # % of the open eye
-# Shape weights that tell how far a mouth is open, and up to where it still counts as closed (analyser noise and all).
+START_FRAMES = 5  # first frames of a driver whose median is its rest
+OPEN = 100.0  # openness of an open eye, %
+# Shape weights that open a mouth. It counts as closed below the first limit, which is above the analyser's noise, and
+# as open above the second.
 OPENING = ("jawOpen", "mouthFunnel", "mouthLowerDown_L", "mouthLowerDown_R", "mouthUpperUp_L", "mouthUpperUp_R")
 NEARLY_CLOSED, CLEARLY_OPEN = 0.08, 0.30
 
@@ -49,12 +49,12 @@ def targets(factors: Sequence[Factor], own: Factors, driven: Factors, controls: 
             start: int = 0, voiced: Collection[str] = (), second: Factors | None = None) -> Factors:  # fmt: skip
     """Target values for frames [start, start + frames) of a video.
 
-    factors: as the method declares them; of those that `own` has, the result has a value
+    factors: as the method declares them; those that `own` lacks are left out
     own:     the photo's values, each [1 D]
-    driven:  a subset, each [N D] at 25 fps from the video's first frame on
-    voiced:  the driven factors that came from a voice, whose values count from the closed mouth
-    second:  second sources, [N D]: what the first makes of the photo (itself, where there is none) is led towards what
-             they make of it, as far as `controls.blend` says
+    driven:  values of the drivers, each [N D] at 25 fps, from the video's first frame on; not every factor has one
+    voiced:  driven factors that come from a voice; their values are relative to the closed mouth
+    second:  values of the second sources, each [N D]. The first source's result (or the photo's value) is blended with
+             the second's; `controls.blend` is the weight over time
     Returns each factor as float32 [frames D]. Raises ControlError for a driver of a factor that the method lacks.
     """
     second = second or {}
@@ -73,7 +73,7 @@ def targets(factors: Sequence[Factor], own: Factors, driven: Factors, controls: 
 
 @dataclass(frozen=True)
 class _Span:
-    """Frames [start, start + count) of a video, and the seed of what moves by itself."""
+    """Frames [start, start + count) of a video, and the seed of the idle motion."""
 
     start: int
     count: int
@@ -82,7 +82,7 @@ class _Span:
 
 def _unit_target(factor: Factor, photo: torch.Tensor, track: torch.Tensor | None, second: torch.Tensor | None,
                  controls: Controls, at: _Span, voiced: bool) -> torch.Tensor:  # fmt: skip
-    """Of a factor with a unit: photo [1 D], tracks [N D] -> [count D]."""
+    """Target of a factor with a unit. photo [1 D]; track and second [N D] or None. Returns [count D]."""
     base = photo.expand(at.count, -1)
     if track is not None:
         target = _driven(factor, photo, track.to(photo), controls, at, voiced)
@@ -92,7 +92,7 @@ def _unit_target(factor: Factor, photo: torch.Tensor, track: torch.Tensor | None
         target = base
     if second is not None:
         other = _driven(factor, photo, second.to(photo), controls, at, False)
-        target = _between(factor.name, target, other, controls, at)
+        target = _blended(factor.name, target, other, controls, at)
     target = _offset(factor, target, controls)
     if not factor.limits:
         return target
@@ -102,12 +102,12 @@ def _unit_target(factor: Factor, photo: torch.Tensor, track: torch.Tensor | None
 
 def _latent_target(factor: Factor, photo: torch.Tensor, track: torch.Tensor | None, second: torch.Tensor | None,
                    controls: Controls, at: _Span, voiced: bool) -> torch.Tensor:  # fmt: skip
-    """Of a latent: photo [1 D], tracks [N D] -> [count D]."""
+    """Target of a latent. photo [1 D]; track and second [N D] or None. Returns [count D]."""
     stays = controls.undriven == "stay" or not factor.zero
     rest = (photo if stays else torch.zeros_like(photo)).expand(at.count, -1)
     relative = factor.relative and controls.motion == "relative" and not voiced
 
-    def led(source: torch.Tensor | None) -> torch.Tensor:
+    def toward(source: torch.Tensor | None) -> torch.Tensor:
         if source is None:
             return rest
         source = source.to(rest)
@@ -115,23 +115,23 @@ def _latent_target(factor: Factor, photo: torch.Tensor, track: torch.Tensor | No
         goal = photo + window - _rest(factor, source) if relative else window
         return rest + controls.gain(factor.name) * (goal - rest)
 
-    return led(track) if second is None else _between(factor.name, led(track), led(second), controls, at)
+    return toward(track) if second is None else _blended(factor.name, toward(track), toward(second), controls, at)
 
 
-def _between(name: str, first: torch.Tensor, second: torch.Tensor, controls: Controls, at: _Span) -> torch.Tensor:
-    """From one source to another [count D], along the path of the factor's blend."""
+def _blended(name: str, first: torch.Tensor, second: torch.Tensor, controls: Controls, at: _Span) -> torch.Tensor:
+    """Blend of two results [count D]; the factor's path in `controls.blend` is the weight over time."""
     seconds, shares = zip(*controls.path(name), strict=True)
     now = np.arange(at.start, at.start + at.count) / FPS
     return torch.lerp(first, second, torch.from_numpy(np.interp(now, seconds, shares)).to(first)[:, None])
 
 
 def _window(track: torch.Tensor, at: _Span) -> torch.Tensor:
-    """A driver's values [N D] for the frames of a window."""
+    """A driver's values [N D] in the frames of a window, [count D]."""
     return track[loop_index(len(track), at.start, at.count).to(track.device)]
 
 
 def loop_index(length: int, start: int, frames: int) -> torch.Tensor:
-    """Frames of a driver of `length` frames for video frames [start, start + frames): there and back again, int64."""
+    """Frame numbers int64 [frames] of a driver with `length` frames, which plays forwards and backwards in turn."""
     period = max(2 * length - 2, 1)
     index = torch.arange(start, start + frames) % period
     return torch.minimum(index, period - index) if length > 1 else torch.zeros(frames, dtype=torch.int64)
@@ -139,7 +139,7 @@ def loop_index(length: int, start: int, frames: int) -> torch.Tensor:
 
 def _driven(factor: Factor, photo: torch.Tensor, track: torch.Tensor, controls: Controls, at: _Span,
             voiced: bool) -> torch.Tensor:  # fmt: skip
-    """The driver's part for one window: photo [1 D], track [N D] -> [count D]."""
+    """The driver's result for one window, steps 1 to 3. photo [1 D], track [N D] -> [count D]."""
     name, window, gain = factor.name, _window(track, at), controls.gain(factor.name)
     absolute = (controls.motion == "absolute" or not factor.relative) and not voiced
     if name == "lip" and not absolute:
@@ -158,7 +158,7 @@ def _driven(factor: Factor, photo: torch.Tensor, track: torch.Tensor, controls: 
 
 
 def _rest(factor: Factor, track: torch.Tensor) -> torch.Tensor:
-    """The driver's own zero, [1 D]; see the head of this file."""
+    """The rest of a driver [N D], from which its change is counted, [1 D]; see the head of this file."""
     shapes = not factor.latent and factor.name in ("lip", "expression")
     lids = not factor.latent and factor.name == "blink"
     if len(track) == 1 and not factor.latent:
@@ -169,7 +169,7 @@ def _rest(factor: Factor, track: torch.Tensor) -> torch.Tensor:
 
 
 def _closed_mouth(photo: torch.Tensor) -> torch.Tensor:
-    """The photo's own lips [1 D] with the opening taken out, as far as the mouth is open."""
+    """The photo's own lips [1 D], scaled down to 0 the more the mouth is open."""
     names = FACTORS["lip"].dims
     opening = photo[:, [names.index(n) for n in OPENING]].amax()
     share = ((opening - NEARLY_CLOSED) / (CLEARLY_OPEN - NEARLY_CLOSED)).clamp(0, 1)
@@ -177,7 +177,7 @@ def _closed_mouth(photo: torch.Tensor) -> torch.Tensor:
 
 
 def _idle(name: str, base: torch.Tensor, gain: float, at: _Span) -> torch.Tensor:
-    """The photo's own value [count D] that moves by itself."""
+    """The photo's own value [count D] with idle motion."""
     frames = at.seed, at.start, at.start + at.count
     if name == "blink":
         opened = torch.from_numpy(idle_motion.blinks(*frames)).to(base)
@@ -187,7 +187,7 @@ def _idle(name: str, base: torch.Tensor, gain: float, at: _Span) -> torch.Tensor
 
 
 def _offset(factor: Factor, target: torch.Tensor, controls: Controls) -> torch.Tensor:
-    """What the common sliders add to one factor; neutral sliders return `target` itself."""
+    """Target of one factor with the common sliders applied. Neutral sliders return `target` itself."""
     name, dims = factor.name, factor.dims
     if name == "blink":
         return target * (slider(controls, "blink.openness") / 100)
@@ -198,17 +198,17 @@ def _offset(factor: Factor, target: torch.Tensor, controls: Controls) -> torch.T
     if not any(weights):
         return target
     added = torch.tensor(weights).to(target)
-    # a slider fills up to the full shape and never takes away: an analyser may already see a little more than 1
+    # A slider raises a weight up to 1 and never lowers it, because the analyser may return a little more than 1.
     return torch.maximum(target, torch.where(added > 0, (target + added).clamp(max=1.0), target))
 
 
 def slider(controls: Controls, key: str) -> float:
-    """Value of a common slider; neutral where nobody moved it."""
+    """Value of a common slider; its neutral value if it is not set."""
     return float(controls.values.get(key, SLIDERS[key].neutral))
 
 
 def au_weights(factor: str, controls: Controls) -> list[float]:
-    """Shape weights that emotions and action units add to the entries of `factor`, each in [0, ...)."""
+    """Shape weights, 0 or more, that emotions and action units add to the entries of `factor`."""
     intensity: dict[int, float] = {}
     for emotion, recipe in EMOTIONS.items():
         amount = slider(controls, f"expression.{emotion}") if recipe else 0.0

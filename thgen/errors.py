@@ -1,36 +1,36 @@
-"""Typed errors. Each message is one sentence: what is wrong and what to do; UI, CLI and API show it as it is."""
+"""Typed errors. A message is one sentence: the fault and the remedy. UI, CLI and API show it unchanged."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 
-MESSAGE_MAX = 2000  # characters: what a stranger sends must not come back as a megabyte
-SHOWN_MAX = 80
+MESSAGE_MAX = 2000  # characters of a message, at most: it may quote input of any length
+SHOWN_MAX = 80  # characters of a quoted value, at most
 
 log = logging.getLogger("thgen")
 
 
 def shown(value: object, longest: int = SHOWN_MAX) -> str:
-    """A value that someone gave, for a message: its repr without unprintable characters, cut at `longest`."""
-    if isinstance(value, int) and abs(value) >= 10**longest:  # repr of a very large integer is itself an error
+    """A given value for a message: its repr, at most `longest` characters."""
+    if isinstance(value, int) and abs(value) >= 10**longest:  # repr of a very large integer raises an error
         return "a number of very many digits"
     try:
         text = repr(value[: longest + 1] if isinstance(value, str | bytes) else value)
-    except Exception:  # a stranger's object may nest deeper than repr can follow
+    except Exception:  # the object may be nested too deeply for repr
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def printable(text: str) -> str:
-    """One line without control and formatting characters, which could rewrite a terminal or turn a text around."""
+    """One line without control and formatting characters, which could change a terminal or the text's direction."""
     kept = (c if c.isprintable() else " " if c.isspace() else "�" for c in text[: MESSAGE_MAX + 1])
     clean = "".join(kept)
     return clean if len(clean) <= MESSAGE_MAX else clean[: MESSAGE_MAX - 1] + "…"
 
 
 class ThgenError(Exception):
-    """Base of every error that a visitor can cause or mend. The command line ends with exit status 2."""
+    """Base of all errors that a user can cause or correct. The command line ends with exit status 2."""
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
@@ -53,11 +53,11 @@ class ClipError(ThgenError):
 
 
 class ControlError(ThgenError):
-    """A control, strength, driver or recipe names something unknown or lies outside its range."""
+    """A control, strength, driver or recipe has an unknown name or a value outside its range."""
 
 
 class MethodError(ThgenError):
-    """An unknown method was asked for."""
+    """The method is unknown."""
 
 
 class WeightsError(ThgenError):
@@ -65,7 +65,7 @@ class WeightsError(ThgenError):
 
 
 class AssetError(ThgenError):
-    """A file or program that thgen does not bring along (the FaceKit head, a codec of ffmpeg) is absent."""
+    """A file or program that is not part of thgen (the FaceKit head, a codec of ffmpeg) is absent."""
 
 
 class OutputError(ThgenError):
@@ -81,11 +81,11 @@ class ClosedError(ThgenError):
 
 
 class UnexpectedError(ThgenError):
-    """A fault of thgen itself. Its sentence has a code, under which the log has the traceback."""
+    """A fault of thgen itself. The message has a code; the log has the traceback under this code."""
 
 
 def typed(error: BaseException) -> ThgenError:
-    """The error itself if it is a ThgenError. Any other is logged with its traceback and becomes an UnexpectedError."""
+    """A ThgenError is returned as it is. Any other error is logged and becomes an UnexpectedError."""
     if isinstance(error, ThgenError):
         return error
     code = secrets.token_hex(4)

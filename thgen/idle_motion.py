@@ -1,8 +1,8 @@
-"""Life of its own, for what nothing drives: natural blinks, saccades and fixations, and a slightly moving head.
+"""Idle motion for factors without a driver: natural blinks, saccades and fixations, and slight head motion.
 
-Every function is random access: frames [start, stop) are computed from the seed alone, so a window of a long track
-costs no more than its own length, and windows laid end to end equal the whole. Time is cut into cells; each cell draws
-its one event from a generator seeded by (seed, kind, cell).
+Every function computes frames [start, stop) from the seed alone. So the cost depends on the length of the window, and
+adjacent windows equal one long window. Time is divided into cells. Each cell has one event, drawn from a generator with
+the seed (seed, kind, cell).
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ import numpy as np
 
 from thgen.schema import FPS
 
-BLINK_CELL = 4.0  # s; with an event between 1 and 3 s in its cell, blinks lie 2 to 6 s apart
-BLINK_SECONDS = (0.15, 0.30)
-CLOSING = 0.35  # share of a blink in which the lid falls; it rises more slowly
-CLOSED = 0.10  # share in which it stays down
+BLINK_CELL = 4.0  # s; a blink starts 1 to 3 s after the cell, so blinks are 2 to 6 s apart
+BLINK_SECONDS = (0.15, 0.30)  # shortest and longest blink
+CLOSING = 0.35  # part of a blink in which the lid closes; it opens more slowly
+CLOSED = 0.10  # part of a blink in which the lid stays closed
 
-GAZE_CELL = 1.3  # s; with a saccade between 0.2 and 1.1 s in its cell, fixations last 0.4 to 2.2 s
-GAZE_SPREAD = (3.0, 1.6)  # degrees, standard deviation of a fixation's yaw and pitch
-GAZE_LIMIT = (7.0, 4.0)  # degrees
+GAZE_CELL = 1.3  # s; a saccade starts 0.2 to 1.1 s after the cell, so fixations last 0.4 to 2.2 s
+GAZE_SPREAD = (3.0, 1.6)  # standard deviation of a fixation's yaw and pitch, degrees
+GAZE_LIMIT = (7.0, 4.0)  # largest yaw and pitch of a fixation, degrees
 SACCADE_SECONDS = 0.05
-GAZE_HOME = 0.35  # share of fixations that return to the photo's own gaze
+GAZE_HOME = 0.35  # part of the fixations that are near the photo's own gaze
 
 POSE_AMPLITUDE = (1.6, 1.0, 0.8, 0.006, 0.004, 0.003)  # yaw, pitch, roll in degrees; x, y, z in crop half-widths
-POSE_HERTZ = (0.06, 0.13, 0.23, 0.37)
-POSE_EASE = 1.0  # s in which the head leaves the photo's own pose
+POSE_HERTZ = (0.06, 0.13, 0.23, 0.37)  # frequencies of the sines
+POSE_EASE = 1.0  # s from the photo's own pose to the full amplitude
 
-_BLINK, _GAZE, _POSE = 1, 2, 3  # kinds, so that the three never share random numbers
+_BLINK, _GAZE, _POSE = 1, 2, 3  # kinds of events; they never share random numbers
 
 
 def _generator(seed: int, kind: int, cell: int) -> np.random.Generator:
@@ -44,7 +44,7 @@ def _smooth(x: np.ndarray) -> np.ndarray:
 
 
 def blinks(seed: int, start: int, stop: int) -> np.ndarray:
-    """How far both lids are open during frames [start, stop): float32 [n 2], 1 = the photo's own, 0 = closed."""
+    """Opening of both lids in frames [start, stop): float32 [n 2], 1 = the photo's own opening, 0 = closed."""
     times = _times(start, stop)
     opened = np.ones(len(times))
     if len(times):
@@ -61,7 +61,7 @@ def blinks(seed: int, start: int, stop: int) -> np.ndarray:
 
 
 def _fixation(seed: int, cell: int) -> tuple[float, np.ndarray]:
-    """When the eyes jump in this cell (s), and where to: degrees [2] beside the photo's own gaze."""
+    """Time of the saccade in this cell (s), and its target: degrees [2] relative to the photo's own gaze."""
     if cell < 0:
         return cell * GAZE_CELL, np.zeros(2)
     random = _generator(seed, _GAZE, cell)
@@ -72,7 +72,7 @@ def _fixation(seed: int, cell: int) -> tuple[float, np.ndarray]:
 
 
 def saccades(seed: int, start: int, stop: int) -> np.ndarray:
-    """Gaze beside the photo's own during frames [start, stop): float32 [n 2], degrees of yaw and pitch."""
+    """Gaze relative to the photo's own in frames [start, stop): float32 [n 2], yaw and pitch in degrees."""
     times = _times(start, stop)
     gaze = np.zeros((len(times), 2))
     for cell in sorted({int(t // GAZE_CELL) for t in times}):
@@ -85,9 +85,9 @@ def saccades(seed: int, start: int, stop: int) -> np.ndarray:
 
 
 def idle_pose(seed: int, start: int, stop: int) -> np.ndarray:
-    """Slight motion of the head during frames [start, stop): float32 [n 6], added to the photo's own pose.
+    """Head motion in frames [start, stop): float32 [n 6], to be added to the photo's own pose. Frame 0 is zero.
 
-    Degrees and crop half-widths as in schema. A sum of slow sines; frame 0 is the photo's own pose exactly.
+    A sum of slow sines, in degrees and crop half-widths as in schema.
     """
     times = _times(start, stop)
     random = _generator(seed, _POSE, 0)

@@ -1,8 +1,8 @@
-"""What thgen's loggers say, on stderr. A program switches it on once, for all of them.
+"""Show the records of thgen's loggers on stderr. Each program switches this on once, at its start.
 
-Each module has a logger of its own name, `logging.getLogger(__name__)`. Warnings and errors are shown. The flag
---verbose of the command line adds what was loaded, from where, and how long it took; so does THGEN_LOG=info, for app.py
-as well.
+Each module has a logger of its own name, `logging.getLogger(__name__)`. Warnings and errors are always shown. The flag
+--verbose of the command line also shows what was loaded, from where, and how long it took. THGEN_LOG=info does the same
+for every program, app.py included.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def level_of(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def show(level: int) -> logging.Handler:
-    """Write to stderr, from now on, what thgen's loggers say at `level` or above. Returns the handler that does it."""
+    """From now on, write the records of thgen's loggers at `level` or above to stderr. Returns the handler."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(level)
     handler.setFormatter(logging.Formatter(FORMAT, "%H:%M:%S"))

@@ -10,6 +10,7 @@ Frames exist only one window at a time, so memory does not grow with the length 
 from __future__ import annotations
 
 import hashlib
+import logging
 import tempfile
 import threading
 import time
@@ -41,6 +42,7 @@ from thgen.settings import Controls
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop, FaceFinder
 
+LOG = logging.getLogger(__name__)
 WINDOW = 8  # frames that exist at once; 16 take twice the memory and are no faster
 CPU_CHUNK = 2  # frames that a CPU decodes at once: more no longer fit its cache, 8 cost half as much again per frame
 CACHED_PHOTOS = 4
@@ -108,6 +110,7 @@ class Session:
         if why := why_absent(method):
             raise WeightsError(why)
         shared = networks or hub.Networks(device)
+        LOG.info("method %s on %s, landmarks of %s", method, shared.device, landmarks)
         finder = FaceFinder(shared.get("analyser"), shared.device, landmarks=landmarks)
         return cls(kind.load(shared), finder)
 
@@ -306,6 +309,8 @@ def render_video(request: Request, out: PathLike, progress: Progress | None = No
     session = session or Session.load(request.method)
     with tempfile.TemporaryDirectory(prefix="thgen-") as folder:
         work = plan(request, session, report, wave=Path(folder) / "sound.wav", longest=longest)
+        planned = time.monotonic() - begin
+        LOG.info("loading and encoding of photo, voice and clips took %.1f s", planned)
         weights = session.weights()
         comment = _comment(request.method, request.seed, weights)
         with Mp4Writer(out, work.prepared.size, work.frames, work.sound, comment, report.tick) as video:
@@ -314,6 +319,7 @@ def render_video(request: Request, out: PathLike, progress: Progress | None = No
                 done = window.start + len(window.frames)
                 report(0.1 + 0.88 * done / work.frames, f"Frame {done} of {work.frames}")
             report(0.98, "Finishing the file")
+        LOG.info("%d frames took %.1f s", work.frames, time.monotonic() - begin - planned)
     return Result(out, work.frames / FPS, work.frames, FPS, request.method, request.seed, weights, work.warnings,
                   time.monotonic() - begin)  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A request up to the decoder: read the photo, the voice and the clips, and encode them as factors over time."""
+"""Prepares a request for the decoder: reads photo, voice and clips, and encodes them as factors over time."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop
     from thgen.pipeline import Prepared, Session
 
-Progress = Callable[[float, str], None]  # fraction 0 to 1, what is going on; it may raise, which ends the work
+Progress = Callable[[float, str], None]  # fraction 0 to 1, current step; raising an exception ends the work
 
 
 class Reporter:
-    """A `Progress` that can be repeated: `tick` says again what was said last, so that a wait can be cancelled."""
+    """A `Progress` that repeats its last report at each `tick`, so that the callback can cancel a long wait."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress or (lambda fraction, text: None)
@@ -48,11 +48,15 @@ class Reporter:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything but the frames. driven, second: per factor [N D]; sound: what the video plays."""
+    """All inputs of the decoder.
+
+    driven, second: values of the first and the second sources, per factor [N D] at 25 fps; voiced: driven factors that
+    come from the voice; frames: length of the video; sound: of the video.
+    """
 
     prepared: Prepared
     driven: Factors
-    second: Factors  # the second sources
+    second: Factors
     voiced: tuple[str, ...]
     frames: int
     warnings: list[str]
@@ -65,14 +69,17 @@ class _Clips:
 
     session: Session
     report: Reporter
-    frames: int | None  # of the video, where a voice says it
-    longest: float | None  # seconds; more are refused
+    frames: int | None  # length of the video if there is a voice
+    longest: float | None  # longest allowed video, s
     warnings: list[str]
     encoded: dict[Path, Factors] = field(default_factory=dict)
 
     def add(self, path: Path, still: bool) -> None:
-        """Encode a clip: factors of its first frames (all, without a voice), each [N D]. Short gaps without a face are
-        interpolated. Raises ClipError, PhotoError, AudioError."""
+        """Encode the frames of a clip that the video needs; all of them if there is no voice.
+
+        Short gaps without a face are interpolated. still: the file is a picture. Raises ClipError, PhotoError,
+        AudioError.
+        """
         found: list[bool] = []
         fps = self.session.method.declaration.clip_fps
         frames = _still(path, self.report.tick) if still else read_clip(path, self.report.tick, fps)
@@ -91,14 +98,15 @@ class _Clips:
             self.warnings.append(
                 f"{path.name} shows no face in {lost} of its frames; the motion is interpolated there."
             )
-            seen = np.array(found)
-            factors = {n: torch.from_numpy(fill_gaps(v.cpu().numpy(), seen)).to(v) for n, v in factors.items()}
+            valid = np.array(found)
+            factors = {n: torch.from_numpy(fill_gaps(v.cpu().numpy(), valid)).to(v) for n, v in factors.items()}
         self.encoded[path] = {name: resampled(track, fps) for name, track in factors.items()}
 
     def _faces(self, name: str, frames: Iterable[np.ndarray], found: list[bool]) -> Iterator[FaceCrop]:
-        """The clip's faces, one per frame. Where there is none a neighbour stands in, and `found` says so.
+        """One face per frame of a clip. A frame without a face gets that of a neighbour.
 
-        Raises ClipError after the last frame when too many were without a face.
+        found: filled with one entry per frame, False for a frame without a face. Raises ClipError if too many frames
+        have no face.
         """
         last: FaceCrop | None = None
         size, fps = self.session.method.declaration.clip_size, self.session.method.declaration.clip_fps
@@ -109,7 +117,7 @@ class _Clips:
             stop_at_gap(found, fps)
             if crop is not None:
                 if last is None:
-                    yield from [crop] * (len(found) - 1)  # the first face also stands for the frames before it
+                    yield from [crop] * (len(found) - 1)  # for the frames before the first face
                 last = crop
             if last is not None:
                 yield last
@@ -117,7 +125,7 @@ class _Clips:
 
 
 def resampled(track: torch.Tensor, fps: float) -> torch.Tensor:
-    """Values [N D] at `fps` -> the same at 25 fps, on straight lines between the frames."""
+    """Values [N D] at `fps` -> the same at 25 fps, by linear interpolation."""
     if fps == FPS or len(track) == 1:
         return track
     here = torch.arange(round(len(track) * FPS / fps), dtype=torch.float64) * (fps / FPS)
@@ -127,7 +135,7 @@ def resampled(track: torch.Tensor, fps: float) -> torch.Tensor:
 
 
 def check_length(seconds: float, longest: float | None) -> None:
-    """Raises AudioError when a video would be longer than is made here; longest in seconds, None: any length."""
+    """Raises AudioError if a video of `seconds` would be longer than `longest`, s; None: any length."""
     if longest is not None and seconds > longest:
         raise AudioError(
             f"This would be a video of more than {longest:.0f} s, which is the most that is made here: give a shorter "
@@ -137,9 +145,9 @@ def check_length(seconds: float, longest: float | None) -> None:
 
 def plan(request: Request, session: Session, progress: Progress | None = None, *, wave: Path | None = None,
          longest: float | None = None) -> Plan:  # fmt: skip
-    """Read and encode everything. Raises every typed error that an input can cause, before a frame is made.
+    """Read and encode all inputs. Raises a ThgenError for any invalid input, before a frame is made.
 
-    wave:    where to keep the sound for the video; longest: seconds of video, more are refused.
+    wave: file into which the video's sound is written; longest: longest allowed video, s.
     """
     report = Reporter(progress)
     sources = tuple(dict.fromkeys(Path(clip) for clip in request.clips))
@@ -154,7 +162,7 @@ def plan(request: Request, session: Session, progress: Progress | None = None, *
     report(0.03, "Reading the voice")
     sound = None if request.audio is None else read_sound(request.audio, wave, report.tick)
     frames = None if sound is None else math.ceil(sound.samples.size / SAMPLES_PER_FRAME)
-    check_length(0.0 if frames is None else (frames - 1) / FPS, longest)  # the last frame may be hardly begun
+    check_length(0.0 if frames is None else (frames - 1) / FPS, longest)  # the last frame may be incomplete
     clips = _Clips(session, report, frames, longest, warnings)
     for path, still in stills.items():
         clips.add(path, still)
@@ -170,7 +178,7 @@ def plan(request: Request, session: Session, progress: Progress | None = None, *
 
 
 def _tracks(sources: Mapping[str, PathLike], clips: Mapping[Path, Factors]) -> Factors:
-    """What drives each factor, [N D]."""
+    """The track [N D] of each driven factor."""
     return {name: clips[Path(path)][name] for name, path in sources.items()}
 
 

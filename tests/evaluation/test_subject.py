@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from thgen.methods.base import Decoded, Identity
 from thgen.pipeline import Targets, targets
 from thgen.schema import FACTORS, LIP_COEFFICIENTS
 
+SOURCES = Path(__file__).parents[2] / "thgen/evaluation"
 SIZE = 64
 SMILE, JAW = 5, LIP_COEFFICIENTS.index("jawOpen")
 
@@ -160,3 +163,14 @@ def test_methods_that_are_loaded_together_share_their_networks() -> None:
 def test_a_device_that_is_not_here_is_refused() -> None:
     with pytest.raises(ControlError, match="no device 'abacus'"):
         load(["rig"], "abacus")
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=lambda path: path.relative_to(SOURCES).as_posix())
+def test_targets_come_from_the_pipeline_and_reports_stand_alone(path: Path) -> None:
+    """No module builds targets or crops of its own, and no report or sheet uses another one."""
+    text = path.read_text(encoding="utf-8")
+    assert "thgen.controls" not in text and "import controls" not in text
+    assert "FaceCrop(" not in text or path.name == "crops.py"
+    if path.parent.name in ("reports", "sheets"):
+        used = set(re.findall(r"thgen\.evaluation\.(reports|sheets)\.(\w+)", text))
+        assert used <= {("sheets", "grid")}

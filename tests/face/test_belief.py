@@ -112,6 +112,7 @@ def covered(frame: np.ndarray, face: Square) -> np.ndarray:
     return cv2.ellipse(frame.copy(), place, axes, 0, 0, 360, (240, 232, 226), -1, cv2.LINE_AA)
 
 
+@pytest.mark.weights
 @pytest.mark.parametrize("spoil", [black, faded_to_black, faded_to_white, title, noise, covered])
 def test_spoilt_frames_are_lost_and_the_others_kept(finder: FaceFinder, clip: list, spoil: Spoil) -> None:
     spoilt = range(*SPOILT.indices(FRAMES))
@@ -122,6 +123,7 @@ def test_spoilt_frames_are_lost_and_the_others_kept(finder: FaceFinder, clip: li
         assert crop is None or crop.analysed.iou(face) > 0.8
 
 
+@pytest.mark.weights
 def test_a_flash_a_single_black_frame_and_a_freeze_harm_no_other_frame(finder: FaceFinder, clip: list) -> None:
     frames = [frame for frame, _ in clip]
     frames[2], frames[3] = np.full_like(frames[2], 255), np.full_like(frames[2], 250)
@@ -130,6 +132,7 @@ def test_a_flash_a_single_black_frame_and_a_freeze_harm_no_other_frame(finder: F
     assert [t for t, crop in enumerate(finder.track(frames, 64)) if crop is None] == [2, 3, 6]
 
 
+@pytest.mark.weights
 @pytest.mark.parametrize(("spoil", "late"), [(black, 0), (title, 2)])
 def test_a_clip_may_begin_without_its_face(finder: FaceFinder, clip: list, spoil: Spoil, late: int) -> None:
     """After black the face is found at once, after a title (which is searched) within three frames."""
@@ -138,6 +141,7 @@ def test_a_clip_may_begin_without_its_face(finder: FaceFinder, clip: list, spoil
     assert not any(found[:4]) and all(found[4 + late :])
 
 
+@pytest.mark.weights
 def test_without_the_check_black_is_a_face(finder: FaceFinder, clip: list) -> None:
     """Why it is there: the analyser alone goes on seeing the face."""
     frame, face = clip[0]

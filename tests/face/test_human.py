@@ -98,6 +98,7 @@ def candidates(finder: FaceFinder, photo: np.ndarray, landmarks: np.ndarray) -> 
     return finder._looker.refine(photo, [landmark_square(landmarks, ANALYSER)])
 
 
+@pytest.mark.weights
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_person_is_a_face_and_a_monkey_made_of_one_is_not(finder: FaceFinder, number: int) -> None:
     photo = limit_side(read(EXAMPLES / f"portrait_{number}.png"), 480)[0]
@@ -125,12 +126,14 @@ def blurred(photo: np.ndarray) -> np.ndarray:
 CHANGES = (dark, noisy, grey, blurred)
 
 
+@pytest.mark.weights
 def test_the_astronaut_stays_human_in_any_light(finder: FaceFinder) -> None:
     photo = np.ascontiguousarray(data.astronaut()[:300, 80:380])
     (face,) = finder.faces(photo)
     assert all(candidates(finder, change(photo), face.landmarks) for change in CHANGES)
 
 
+@pytest.mark.weights
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["monkey", "cat"])
 def test_animals_are_refused(finder: FaceFinder, name: str) -> None:
@@ -140,6 +143,7 @@ def test_animals_are_refused(finder: FaceFinder, name: str) -> None:
     assert finder.faces(limit_side(read(path), 640)[0]) == []
 
 
+@pytest.mark.weights
 @pytest.mark.real
 def test_the_monkey_is_refused_in_any_light(finder: FaceFinder) -> None:
     path = REAL / "portrait_not_human_monkey.jpg"
@@ -150,6 +154,7 @@ def test_the_monkey_is_refused_in_any_light(finder: FaceFinder) -> None:
         assert finder._looker.refine(change(photo), MONKEY) == []
 
 
+@pytest.mark.weights
 @pytest.mark.real
 def test_people_and_what_has_a_human_face_are_welcome(finder: FaceFinder) -> None:
     """Photos, paintings, drawings, a cartoon and a robot."""

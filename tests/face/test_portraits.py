@@ -18,6 +18,7 @@ from thgen.io.clip import read_clip
 from thgen.io.photo import read_photo
 from thgen.weights import hub
 
+pytestmark = pytest.mark.weights
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
 ASTRONAUT = Square(226, 122, 108)  # centre and longer edge of her face from brows to chin, px
 HUMANS = {

@@ -40,6 +40,7 @@ def test_turning_is_clockwise() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.weights
 @pytest.mark.parametrize(("lies", "turn"), [(270, 90), (90, 270), (180, 180)])
 def test_a_lying_photo_is_turned_upright_and_not_searched_twice(
     finder: FaceFinder, portrait: np.ndarray, lies: int, turn: int, monkeypatch: pytest.MonkeyPatch

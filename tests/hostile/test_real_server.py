@@ -33,6 +33,7 @@ from tests.hostile.sound_files import tone, wav
 from tests.hostile.watch import ADDRESS, MEGABYTE
 from tests.ui.plain_http import Answer, ask, upload
 
+pytestmark = pytest.mark.weights
 ROOT = Path(__file__).parents[2]
 PORTRAIT = ROOT / "examples/portrait_1.png"
 MEMORY = 1500 * MEGABYTE  # that hostile inputs may add to what the server holds after its first video

@@ -44,11 +44,11 @@ def test_the_losses_of_both_sides_by_hand():
     fake, real = torch.full((1, 3, 4, 4), 0.25, requires_grad=True), torch.full((1, 3, 4, 4), 0.75)
     terms = generator_losses(Bright(), fake, real)
     assert terms.keys() == {"adversarial", "matching"}
-    assert terms["adversarial"] == pytest.approx(-0.5) and terms["matching"] == pytest.approx(0.5)
+    assert terms["adversarial"].item() == pytest.approx(-0.5) and terms["matching"].item() == pytest.approx(0.5)
     sum(terms.values()).backward()
     assert fake.grad.abs().sum() > 0
-    judged = discriminator_losses(Bright(), fake.detach(), real)
-    assert judged.keys() == {"discriminator"} and judged["discriminator"] == pytest.approx(0 + 1.5)
+    own = discriminator_losses(Bright(), fake.detach(), real)
+    assert own.keys() == {"discriminator"} and own["discriminator"].item() == pytest.approx(0 + 1.5)
 
 
 def test_no_gradient_of_the_generators_losses_reaches_the_true_picture():

@@ -13,7 +13,8 @@ if __name__ == "__main__":
     folder = PrivateFolder.create()
     import torch
 
-    from tests.ui.conftest import FakeEngine
+    from tests.ui.conftest import MORE, FakeEngine
+    from thgen.methods import METHODS
     from thgen.ui.layout import build_ui, launch_options
     from thgen.ui.session import Session
 
@@ -23,6 +24,7 @@ if __name__ == "__main__":
             while time.monotonic() < until:
                 (matrix @ matrix).sum().backward()
 
+    METHODS.update(MORE)
     examples, pace = sys.argv[1:]
     engine = Stubborn() if pace == "stubborn" else FakeEngine(seconds_per_frame=float(pace))
     session = Session(engine, examples=Path(examples))

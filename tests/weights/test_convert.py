@@ -153,6 +153,7 @@ def test_the_command_says_what_it_needs(capsys, tmp_path):
     assert "There is no converter for 'rig'" in capsys.readouterr().err
 
 
+@pytest.mark.weights
 def test_from_released_files_to_a_video(released, tmp_path, monkeypatch):
     """The command converts, the method is then offered, and the file says which weights ran."""
     weights = tmp_path / "weights"

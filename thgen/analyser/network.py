@@ -1,4 +1,4 @@
-"""The face analyser: one small network that reads a face crop into keypoints, pose, gaze, lids and coefficients."""
+"""The face analyser: a small network that estimates keypoints, pose, gaze, lids and coefficients of a face crop."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from torch import Tensor, nn
 
 from thgen.schema import COEFFICIENTS, SEGMENTS
 
-INPUT_SIZE = 128
-LOOK_SCALE, LOOK_LIFT = 1.6, 0.06  # its framing, see face.crop.ANALYSER
-POSE_SCALE, GAZE_SCALE, OPENNESS_SCALE = 20.0, 10.0, 50.0  # degrees, degrees, %: what one unit of a head stands for
+INPUT_SIZE = 128  # side of the input, px
+# Framing of the input around the box of the 68 landmarks: side per longer edge, and upward shift per side. It shows the
+# face and little background.
+FRAME_SCALE, FRAME_LIFT = 1.6, 0.06
+# Degrees, degrees and % per unit of the network's outputs, so that the outputs are near 1.
+POSE_SCALE, GAZE_SCALE, OPENNESS_SCALE = 20.0, 10.0, 50.0
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a crop shows, one row per crop; units and signs as in thgen.schema.
+    """Estimates for a batch of crops, one row per crop. Units and signs as in thgen.schema.
 
     keypoints [B K 3] in coordinates of the crop, pose [B 3] degrees, gaze [B 2 2] degrees (left, right eye; relative to
-    the head), openness [B 2] % (left, right), coefficients [B 57], face [B] logit of "this is a face, framed right",
-    rough [B K 3] keypoints before the closer looks.
+    the head), openness [B 2] % (left, right), coefficients [B 57], face [B] logit of "a face in the right framing",
+    rough [B K 3] keypoints before the refinement by patches.
     """
 
     keypoints: Tensor
@@ -36,7 +39,7 @@ class Analysis:
 
     @staticmethod
     def cat(rows: Sequence[Analysis]) -> Analysis:
-        """Analyses one after another, as one batch."""
+        """Several analyses concatenated to one batch."""
         names = Analysis.__dataclass_fields__
         return Analysis(**{name: torch.cat([getattr(row, name) for row in rows]) for name in names})
 
@@ -68,9 +71,9 @@ class ResidualDown(nn.Module):
 
 
 class LocalLook(nn.Module):
-    """A closer look at one feature: a patch of the crop -> places of its points within the patch, and a code.
+    """Refines the points of one facial feature in a patch of the crop, and encodes the patch.
 
-    points: how many; size: rows and columns of the patch.
+    points: number of points; size: rows and columns of the patch, px.
     """
 
     def __init__(self, points: int, size: tuple[int, int], channels: tuple[int, ...] = (24, 48, 96), code: int = 96):
@@ -86,8 +89,10 @@ class LocalLook(nn.Module):
         self.to_points = nn.Linear(code, points * 2)
 
     def forward(self, x: Tensor, centre: Tensor, half: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-        """x [B 3 128 128]; the patch's centre [B 2], half-width [B] and turn [B] (radians, clockwise) in its
-        coordinates. Returns points [B n 2] in the coordinates of x, and the code [B D]."""
+        """x [B 3 128 128] -> points [B n 2] in the coordinates of x, and the code [B D].
+
+        centre [B 2], half [B], angle [B]: the patch's centre, half-width and rotation (radians, clockwise) in x.
+        """
         rows, columns = self.size
         cos, sin = half * angle.cos(), half * angle.sin()
         tall = rows / columns
@@ -103,8 +108,10 @@ class LocalLook(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """Feature maps of the analyser, finest first -> classes of schema.SEGMENTS; coarse maps tell fine ones what they
-    see (a feature pyramid, Lin et al. 2017). inputs: channels of the maps; width: of the pyramid."""
+    """Feature maps of the analyser, finest first -> logits of schema.SEGMENTS, by a feature pyramid (Lin et al. 2017).
+
+    inputs: channels of the maps; width: channels of the pyramid.
+    """
 
     def __init__(self, inputs: tuple[int, ...], width: int = 32):
         super().__init__()
@@ -124,10 +131,11 @@ class Segmenter(nn.Module):
 
 
 class Analyser(nn.Module):
-    """[B 3 128 128] in [-1, 1] -> Analysis: a look at the whole, then closer looks at eyes and mouth.
+    """[B 3 128 128] in [-1, 1] -> Analysis. One pass over the whole crop, then one over patches of eyes and mouth.
 
-    keypoints: K; eye_points: keypoint numbers that the left and the right eye's close look places; mouth_points
-    likewise; channels: widths after each halving, from 64x64 to 4x4; segments: width of the segmentation's pyramid.
+    keypoints: K; eye_points: keypoint numbers that the patches of the left and the right eye refine; mouth_points:
+    likewise for the mouth; channels: widths after each halving, from 64x64 to 4x4; hidden: width of the code; segments:
+    width of the segmentation's pyramid.
     """
 
     def __init__(
@@ -154,32 +162,31 @@ class Analyser(nn.Module):
         )
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Feature maps from 64x64 down to 4x4; also what the perceptual loss compares."""
+        """Feature maps from 64x64 down to 4x4. The perceptual loss compares them too."""
         maps = [self.stem(x)]
         for block in self.blocks:
             maps.append(block(maps[-1]))
         return maps
 
     def segment(self, x: Tensor) -> Tensor:
-        """Crops [B 3 128 128], framed as thgen crops a photo or closer -> logits [B P 64 64] of schema.SEGMENTS."""
+        """Crops [B 3 128 128] in the framing of a photo's crop or tighter -> logits [B P 64 64] of schema.SEGMENTS."""
         logits: Tensor = self.segmenter(self.features(x))
         return logits.float()
 
-    def _closer(self, x: Tensor, rough: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Keypoints [B K 3] with eyes and mouth placed by their own looks, and the looks' codes."""
-        guide = rough.detach()
-        landmarks = guide[:, :68, :2]
+    def _refined(self, x: Tensor, rough: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Keypoints [B K 3] whose eyes and mouth are refined by patches, and the codes of these patches."""
+        landmarks = rough.detach()[:, :68, :2]
         extent = (landmarks.amax(1) - landmarks.amin(1)).amax(1)
         across = landmarks[:, 42:48].mean(1) - landmarks[:, 36:42].mean(1)
         angle = torch.atan2(across[:, 1], across[:, 0])
         out, codes = rough.clone(), []
-        looks = (
+        patches = (
             (self.eyes[0], self.eye_points[0], slice(42, 48), 0.19),
             (self.eyes[1], self.eye_points[1], slice(36, 42), 0.19),
             (self.mouth, self.mouth_points, slice(48, 68), 0.33),
         )
-        for look, points, around, reach in looks:
-            placed, code = look(x, landmarks[:, around].mean(1), reach * extent, angle)
+        for patch, points, around, reach in patches:
+            placed, code = patch(x, landmarks[:, around].mean(1), reach * extent, angle)
             out[:, points, :2] = placed.to(out.dtype)
             codes.append(code)
         return out, codes
@@ -187,7 +194,7 @@ class Analyser(nn.Module):
     def forward(self, x: Tensor) -> Analysis:
         code = self.neck(self.features(x)[-1])
         rough = self.to_keypoints(code).float().view(-1, self.count, 3)
-        keypoints, codes = self._closer(x, rough)
+        keypoints, codes = self._refined(x, rough)
         factors = self.to_factors(torch.cat([code, *codes], 1))
         pose, gaze, openness, coefficients = factors.split((3, 4, 2, len(COEFFICIENTS)), 1)
         return Analysis(
@@ -202,21 +209,24 @@ def to_input(images: Tensor) -> Tensor:
 
 
 def framing(keypoints: Tensor) -> Tensor:
-    """The analyser's own square (x, y, half-side) around the landmarks of keypoints [B K 3], [B 3]."""
+    """The analyser's square [B 3] (x, y, half-side) around the landmarks of keypoints [B K 3], in their coordinates."""
     xy = keypoints[:, :68, :2]
     low, high = xy.amin(1), xy.amax(1)
-    half = (high - low).amax(1) * LOOK_SCALE / 2
+    half = (high - low).amax(1) * FRAME_SCALE / 2
     centre = (low + high) / 2
-    return torch.stack([centre[:, 0], centre[:, 1] - 2 * LOOK_LIFT * half, half], 1)
+    return torch.stack([centre[:, 0], centre[:, 1] - 2 * FRAME_LIFT * half, half], 1)
 
 
 def look(analyser: Analyser, image: Tensor, square: Tensor) -> tuple[Analysis, Tensor]:
-    """Analyse squares [B 3] (x, y, half-side) of pictures [B 3 S S]: what is seen there, with keypoints in coordinates
-    of the square, and the keypoints [B K 3] in coordinates of the picture."""
+    """Analyse one square of each picture. image [B 3 S S] in [-1, 1]; square [B 3]: x, y, half-side.
+
+    Returns the analysis, whose keypoints are in coordinates of the square, and the keypoints [B K 3] in coordinates of
+    the picture.
+    """
     x, y, half = square.unbind(1)
     zero = torch.zeros_like(x)
     matrix = torch.stack([torch.stack([half, zero, x], 1), torch.stack([zero, half, y], 1)], 1)
-    fine = 2 * INPUT_SIZE  # sampled finely, then averaged: no aliasing
+    fine = 2 * INPUT_SIZE  # oversampled and averaged against aliasing
     places = F.affine_grid(matrix, [len(image), 3, fine, fine], align_corners=False)
     view = F.avg_pool2d(F.grid_sample(image, places, padding_mode="border", align_corners=False), 2)
     analysis = analyser(view)

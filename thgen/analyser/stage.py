@@ -236,21 +236,21 @@ class AnalyserStage(Task):
     # ---- losses
     def losses(self, optimizer: str, batch: Batch) -> dict[str, Tensor]:
         count = len(batch["image"])
-        found = self.net(torch.cat([batch["image"], batch["negatives"]])).float()
+        analysis = self.net(torch.cat([batch["image"], batch["negatives"]])).float()
         close = [*self.net.eye_points[0], *self.net.eye_points[1], *self.net.mouth_points]
-        away = (found.keypoints[:count, close, :2] - batch["keypoints"][:, close, :2]).abs()
-        label = torch.cat([torch.ones(count), torch.zeros(len(found.face) - count)]).to(found.face)
+        away = (analysis.keypoints[:count, close, :2] - batch["keypoints"][:, close, :2]).abs()
+        label = torch.cat([torch.ones(count), torch.zeros(len(analysis.face) - count)]).to(analysis.face)
         weight = torch.tensor([RARE.get(name, 1.0) for name in SEGMENTS], device=label.device)
         segments = F.cross_entropy(self.net.segment(batch["wide"]), batch["segments"], weight, ignore_index=UNKNOWN)
         return {
             "segments": segments,
-            "keypoints": (found.rough[:count] - batch["keypoints"]).abs().mean(),
+            "keypoints": (analysis.rough[:count] - batch["keypoints"]).abs().mean(),
             "close": away.mean(),
-            "pose": (found.pose[:count] - batch["pose"]).abs().mean() / 20,
-            "gaze": (found.gaze[:count] - batch["gaze"]).abs().mean() / 10,
-            "openness": (found.openness[:count] - batch["openness"]).abs().mean() / 50,
-            "coefficients": F.smooth_l1_loss(found.coefficients[:count], batch["coefficients"], beta=0.1),
-            "face": F.binary_cross_entropy_with_logits(found.face, label),
+            "pose": (analysis.pose[:count] - batch["pose"]).abs().mean() / 20,
+            "gaze": (analysis.gaze[:count] - batch["gaze"]).abs().mean() / 10,
+            "openness": (analysis.openness[:count] - batch["openness"]).abs().mean() / 50,
+            "coefficients": F.smooth_l1_loss(analysis.coefficients[:count], batch["coefficients"], beta=0.1),
+            "face": F.binary_cross_entropy_with_logits(analysis.face, label),
         }
 
     # ---- scores
@@ -265,19 +265,19 @@ class AnalyserStage(Task):
 
     def errors(self, batch: Batch) -> dict[str, float]:
         """Mean absolute errors in natural units; landmarks in % of the inter-ocular distance (36-45)."""
-        found = self.net(batch["image"].to(self.device)).float()
+        analysis = self.net(batch["image"].to(self.device)).float()
         truth = {n: batch[n].to(self.device) for n in LABELS}
         ocular = (truth["keypoints"][:, 36, :2] - truth["keypoints"][:, 45, :2]).norm(dim=-1)
-        distance = (found.keypoints[:, :68, :2] - truth["keypoints"][:, :68, :2]).norm(dim=-1).mean(1)
+        distance = (analysis.keypoints[:, :68, :2] - truth["keypoints"][:, :68, :2]).norm(dim=-1).mean(1)
         loops = [*self.net.eye_points[0][:EYE_LOOP], *self.net.eye_points[1][:EYE_LOOP]]
-        lids = (found.keypoints[:, loops, :2] - truth["keypoints"][:, loops, :2]).norm(dim=-1).mean(1)
+        lids = (analysis.keypoints[:, loops, :2] - truth["keypoints"][:, loops, :2]).norm(dim=-1).mean(1)
         return {
             "lids_interocular_percent": float((lids / ocular).mean() * 100),
             "landmarks_interocular_percent": float((distance / ocular).mean() * 100),
-            "pose_degrees": float((found.pose - truth["pose"]).abs().mean()),
-            "gaze_degrees": float((found.gaze - truth["gaze"]).abs().mean()),
-            "openness_percent": float((found.openness - truth["openness"]).abs().mean()),
-            "coefficients": float((found.coefficients - truth["coefficients"]).abs().mean()),
+            "pose_degrees": float((analysis.pose - truth["pose"]).abs().mean()),
+            "gaze_degrees": float((analysis.gaze - truth["gaze"]).abs().mean()),
+            "openness_percent": float((analysis.openness - truth["openness"]).abs().mean()),
+            "coefficients": float((analysis.coefficients - truth["coefficients"]).abs().mean()),
             "segments_percent_right": float(self._right_segments(batch) * 100),
         }
 

@@ -28,7 +28,7 @@ EVALUATIONS: dict[str, tuple[str, str]] = {
 }
 # Names of version 0.1 -> names of today. Both are understood.
 OLD_NAMES = {"rig": "reenact"}
-WHERE = ("out", "docs")  # arguments of every evaluation that say where its files go; a page does not repeat them
+WHERE = ("out", "docs", "sheet")  # arguments that say where files go; a page does not repeat them
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:

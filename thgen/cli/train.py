@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from thgen.errors import TrainingError
-from thgen.training.config import StageConfig, load_stage, preset_of, read_stages
+from thgen.training.config import StageConfig, load_stage, preset_of, read_stages, with_new_keys
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -83,7 +83,7 @@ def _configs(args: argparse.Namespace) -> list[StageConfig]:
     """
     from thgen.training.task import imported, task_class
 
-    overrides = _overrides(args.set)
+    overrides = with_new_keys("--set", _overrides(args.set))
     method = args.method if args.config else preset_of(args.method, args.preset)
     names = args.stage or list(read_stages(method, args.config))
     known = {}

@@ -163,14 +163,15 @@ def relative(shape: Tensor, group: Group) -> Tensor:
 
 def group_spread(rig: KeypointRig, store: ClipStore) -> Tensor:
     """Motion of each group between two frames of a clip, [groups] cm, mean over its keypoints and both axes."""
-    rng, found = np.random.default_rng(0), []
+    rng, spreads = np.random.default_rng(0), []
     groups = groups_of(rig).values()
     for number in rng.choice(len(store), min(CLIPS, len(store)), replace=False):
         points = store.truth(int(number), ("keypoints",))["keypoints"]
         frames = rng.choice(len(points), min(FRAMES, len(points)), replace=False)
         shape = rig.unpose(torch.from_numpy(points[frames].astype(np.float32))).shape
-        found.append([(2**0.5 * (b - b.mean(0))).square().mean() for b in (relative(shape, group) for group in groups)])
-    return torch.tensor(found).mean(0).sqrt().clamp_min(LEAST_SPREAD)
+        moved = [relative(shape, group) for group in groups]
+        spreads.append([(2**0.5 * (points - points.mean(0))).square().mean() for points in moved])
+    return torch.tensor(spreads).mean(0).sqrt().clamp_min(LEAST_SPREAD)
 
 
 def first_states(state: FaceState, count: int) -> FaceState:

@@ -1,6 +1,7 @@
-"""The generator that all compact methods share: a photo read once, then moved by coefficients, gaze, turn and shift.
+"""The generator of all compact methods. It encodes a photo once and moves it by coefficients, gaze, turn and shift.
 
-What a method adds is how its latents become these: Rig's are them already, a paper's pass through a motion head.
+Each method converts its latents into such a `Movement`. Rig's latents are coefficients already; a paper's latents pass
+through a motion head.
 """
 
 from __future__ import annotations
@@ -34,23 +35,32 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GAMMAS = (1.0, 0.5)  # brightenings under which the photo's parts are told apart: dark hair before a dark wall
-BATCH = 32  # frames of a clip that are looked at together
-LASHES = 0.4  # how far lashes hide the edge of the upper lid, in heights of the open eye
-CREASE = 0.3  # how far above them a fully closed lid's skin is taken from: too near are lashes, too far is the brow
-LEAST_OPEN = 0.25  # of the canonical eye: a photo with lids further closed than this counts as this far open
-SHUT = 1.1  # weight at which lids are
-FURTHEST = 2.0  # norm of a change of all other coefficients; random states of the training are 1.8 apart (median)
-PARTED = (0.4, 0.65)  # cm between the lips from which a photo may show teeth, and does
-IRIS = 1.2  # a flow of so many keypoints moves an iris by as much less; found on renders (docs/measured.md, 1)
-SURE = 6.0  # logit of trust in the photo's pixels where nothing moves
+# Gamma values under which the photo is segmented; the results are averaged. 0.5 separates dark hair from a dark wall.
+GAMMAS = (1.0, 0.5)
+BATCH = 32  # frames of a clip per pass of an encoder
+# Upward shift of the upper lid's edge, in heights of the open eye: the lashes hide the true edge in photos.
+LASHES = 0.4
+# Distance above the lashes from which the skin of a fully closed lid is copied, in heights of the open eye. A smaller
+# value copies lashes, a larger one the brow.
+CREASE = 0.3
+LEAST_OPEN = 0.25  # opening of the photo's eyes, parts of the canonical eye, at least: limits the factor of a blink
+SHUT = 1.1  # weight of a blink coefficient, at most: 1 closes the lid, more would push the lids through each other
+# Norm of the change of all other coefficients, at most. Random states of the training have a median distance of 1.8.
+FURTHEST = 2.0
+PARTED = (0.4, 0.65)  # lip gap of the photo, cm: below the first no teeth are visible, above the second they are
+# Gain of the gaze: the smooth flow between keypoints moves an iris too little. Fitted on renders (docs/measured.md, 1).
+IRIS = 1.2
+SURE = 6.0  # logit of the trust in the photo's pixels if nothing moves
 
 
 @dataclass(frozen=True)
 class EncodedPhoto:
-    """A photo as the generator needs it. image [1 3 S S] and small [1 3 256 256] in [-1, 1]; keypoints [1 K 3] and
-    posed, what of them is pose; lid_scale [1 2]; coefficients [1 57] and gaze [1 2 2]; scene: None if nobody
-    told its parts apart. All may have T rows in place of one."""
+    """Input of the generator: one photo, or T photos as T rows.
+
+    image [1 3 S S] and small [1 3 256 256] in [-1, 1]; keypoints [1 K 3] in crop coordinates; posed: the same without
+    pose; lid_scale [1 2], see `KeypointRig.lid_scale`; coefficients [1 57]; gaze [1 2 2] degrees; scene: the layers of
+    the photo, None if it was not segmented.
+    """
 
     image: Tensor
     small: Tensor
@@ -64,9 +74,13 @@ class EncodedPhoto:
 
 @dataclass(frozen=True)
 class Movement:
-    """What T frames change about a photo: change [T 57] of coefficients for the keypoints, lids in units of the
-    canonical eye; told [T 57], the same as the network was taught it (blink 1 = closed); gaze [T 2 2] and turn [T 3] in
-    degrees; shift [T 3] (see KeypointRig.repose); shut [T 2] how far each lid closes, of its own opening, 0 to 1."""
+    """Differences of T frames from a photo.
+
+    change [T 57]: of the coefficients, for the keypoints; lids scaled so that they close this person's eyes
+    told [T 57]: the same with unscaled lids (blink 1 = closed), as the network's condition
+    gaze [T 2 2] and turn [T 3]: degrees; shift [T 3]: see `KeypointRig.repose`
+    shut [T 2]: closing of each lid, as a part of the photo's own opening, 0 to 1
+    """
 
     change: Tensor
     told: Tensor
@@ -76,7 +90,7 @@ class Movement:
     shut: Tensor
 
     def and_then(self, other: Movement) -> Movement:
-        """Both, the head first turned by this one."""
+        """Both movements; this one turns the head first."""
         turn = euler_angles(rotation_matrix(other.turn) @ rotation_matrix(self.turn))
         return Movement(
             self.change + other.change, self.told + other.told, self.gaze + other.gaze, turn,
@@ -85,27 +99,27 @@ class Movement:
 
     @staticmethod
     def none(photo: EncodedPhoto) -> Movement:
-        """One frame in which nothing moves."""
+        """One frame without any change."""
         still = photo.image.new_zeros(1, len(COEFFICIENTS))
         return Movement(still, still, still[:, :4].reshape(1, 2, 2), still[:, :3], still[:, :3], still[:, :2])
 
 
 def in_batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
-    """`size` at a time, in order; the last may be fewer."""
+    """Lists of `size` items in order; the last list may be shorter."""
     source = iter(items)
     while batch := list(islice(source, size)):
         yield batch
 
 
 def photo_of(rig: KeypointRig, image: Tensor, keypoints: Tensor, coefficients: Tensor, gaze: Tensor) -> EncodedPhoto:
-    """Photos [B 3 S S] whose keypoints [B K 3], coefficients [B 57] and gaze [B 2 2] are known; without a scene."""
+    """Encodes photos [B 3 S S] with known keypoints [B K 3], coefficients [B 57] and gaze [B 2 2], without layers."""
     posed = rig.unpose(keypoints)
     small = F.interpolate(image, size=(BASE, BASE), mode="area" if image.shape[-1] >= BASE else "bilinear")
     return EncodedPhoto(image, small, keypoints, posed, rig.lid_scale(posed), coefficients, gaze, None)
 
 
 def movement(source: FaceState, target: FaceState, lid_scale: Tensor) -> Movement:
-    """What takes a photo [B ...] from one state to another; lid_scale [B 2] of the photo."""
+    """The movement from state `source` to state `target`, each [B ...]; lid_scale [B 2] of the photo."""
     told = target.coefficients - source.coefficients
     lids = pick(told, BLINK_COEFFICIENTS)
     change = told + place(lids * (lid_scale - 1), BLINK_COEFFICIENTS)
@@ -116,9 +130,11 @@ def movement(source: FaceState, target: FaceState, lid_scale: Tensor) -> Movemen
 
 
 def within_reach(source: FaceState, target: FaceState, own: Tensor) -> FaceState:
-    """A target [T ...] that changes no face by more than expressions differ from one another, and closes lids no
-    further than shut: latents at twice their strength would tear mouths and push lids through one another. own: what
-    the photo shows of each coefficient, [1 57]."""
+    """Clamp a target [T ...]: norm of the change of all coefficients but the lids' <= FURTHEST, lid closure <= SHUT.
+
+    Otherwise latents at twice their strength tear the mouth and push the lids through each other. own: coefficients
+    of the photo, [1 57].
+    """
     told = target.coefficients - source.coefficients
     lids = pick(told, BLINK_COEFFICIENTS)
     others = told - place(lids, BLINK_COEFFICIENTS)
@@ -128,12 +144,12 @@ def within_reach(source: FaceState, target: FaceState, own: Tensor) -> FaceState
 
 
 def targets(rig: KeypointRig, photo: EncodedPhoto, move: Movement) -> Tensor:
-    """Keypoints [T K 3] that a movement leads to."""
+    """Keypoints [T K 3] of a photo after a movement."""
     return rig.targets(_repeat(photo.posed, len(move.change)), move.change, move.gaze, move.turn, move.shift)
 
 
 def render(generator: GuidedFlow, photo: EncodedPhoto, move: Movement) -> Generated:
-    """T frames of the crop at its own resolution; a network in training mode must not be given a scene."""
+    """T frames of the crop at its own resolution. The layers are for inference only: in training they must be None."""
     count, rig = len(move.change), generator.rig
     source, eyes = (x.expand(count, *x.shape[1:]) for x in (photo.coefficients, photo.gaze))
     rotation = photo.posed.rotation.expand(count, -1, -1)
@@ -147,7 +163,7 @@ def render(generator: GuidedFlow, photo: EncodedPhoto, move: Movement) -> Genera
 
 
 def lid_skin(rig: KeypointRig, photo: EncodedPhoto, shut: Tensor) -> Tensor:
-    """The photo's keypoints [T K 3], those of upper lids raised to where the skin of a closing lid comes from."""
+    """The photo's keypoints [T K 3] with raised upper lids, so that the skin of a closing lid is copied from there."""
     count = len(shut)
     raised = place(-CREASE * shut * photo.lid_scale, BLINK_COEFFICIENTS)
     still = shut.new_zeros(count, 3)
@@ -155,7 +171,7 @@ def lid_skin(rig: KeypointRig, photo: EncodedPhoto, shut: Tensor) -> Tensor:
 
 
 class Generator:
-    """Encodes photos, whose parts the analyser segments, and renders movements with the flow generator."""
+    """Encodes photos, which the analyser segments, and renders movements with the flow network."""
 
     def __init__(self, analyser: Analyser, generator: GuidedFlow, device: torch.device) -> None:
         self.analyser, self.generator, self.device = analyser, generator, device
@@ -170,15 +186,15 @@ class Generator:
 
     @torch.inference_mode()
     def read(self, crop: FaceCrop) -> tuple[EncodedPhoto, Analysis]:
-        """The photo, ready to be moved, and its analysis on the device."""
-        image, seen = self.image(crop.image[None]), crop.analysis.to(self.device)
+        """Encode a crop. Returns the photo and its analysis on the device."""
+        image, analysis = self.image(crop.image[None]), crop.analysis.to(self.device)
         keypoints = self._lift_lids(torch.from_numpy(crop.keypoints)[None].to(self.device))
-        photo = photo_of(self.rig, image, keypoints, seen.coefficients, seen.gaze)
-        return self.settled(replace(photo, scene=self._scene(crop.image, photo))), seen
+        photo = photo_of(self.rig, image, keypoints, analysis.coefficients, analysis.gaze)
+        return self.settled(replace(photo, scene=self._scene(crop.image, photo))), analysis
 
     @torch.inference_mode()
     def settled(self, photo: EncodedPhoto) -> EncodedPhoto:
-        """The photo with what this generator answers at rest noted in its scene."""
+        """The photo, whose layers note the network's output without movement: the error that frames subtract."""
         if photo.scene is None:
             return photo
         drift, doubt = _unknown(photo.image)
@@ -192,27 +208,27 @@ class Generator:
         return render(self.generator, photo, move)
 
     def _lift_lids(self, keypoints: Tensor) -> Tensor:
-        """Keypoints [1 K 3] with the upper lids' edge above the lashes, which hide it in photos and not in renders."""
+        """Keypoints [1 K 3] with the upper lids' edge above the lashes. Renders, unlike photos, have no lashes."""
         posed = self.rig.unpose(keypoints)
         still = keypoints.new_zeros(1, 3)
         lift = place(-LASHES * self.rig.lid_scale(posed), BLINK_COEFFICIENTS)
         return self.rig.targets(posed, lift, keypoints.new_zeros(1, 2, 2), still, still)
 
     def _scene(self, crop: np.ndarray, photo: EncodedPhoto) -> PhotoLayers:
-        """Head, hair and parted lips of the photo, and what may stand behind them."""
+        """Masks of head, hair and mouth of the photo, the background behind them, lid skin and teeth."""
         image, keypoints = photo.image, photo.keypoints
         small = F.interpolate(image, size=(INPUT_SIZE, INPUT_SIZE), mode="area")
-        looks = [((small + 1) / 2).clamp(0, 1) ** gamma * 2 - 1 for gamma in GAMMAS]
-        seen = self.analyser.segment(torch.cat([*looks, *(look.flip(3) for look in looks)])).softmax(1)
-        count = len(looks)
-        sure = ((seen[:count] + seen[count:].flip(3)) / 2).mean(0)  # a mirrored face has the same parts
+        views = [((small + 1) / 2).clamp(0, 1) ** gamma * 2 - 1 for gamma in GAMMAS]
+        segments = self.analyser.segment(torch.cat([*views, *(view.flip(3) for view in views)])).softmax(1)
+        count = len(views)
+        mean = ((segments[:count] + segments[count:].flip(3)) / 2).mean(0)  # a mirrored face has the same segments
 
-        def among(*names: str) -> np.ndarray:
-            return sure[[SEGMENTS.index(name) for name in names]].sum(0).float().cpu().numpy()
+        def probability(*names: str) -> np.ndarray:
+            return mean[[SEGMENTS.index(name) for name in names]].sum(0).float().cpu().numpy()
 
-        seen_moving = 1 - among("background", "body")
-        moving = grow_head(crop, seen_moving, among("neck", "body"))
-        hair = np.maximum(among("hair", "worn"), moving - seen_moving)
+        head = 1 - probability("background", "body")
+        moving = grow_head(crop, head, probability("neck", "body"))
+        hair = np.maximum(probability("hair", "worn"), moving - head)
 
         def tensor(values: np.ndarray) -> Tensor:
             return torch.from_numpy(values).to(image)[None, None]
@@ -223,21 +239,22 @@ class Generator:
         parted = smoothstep(gap, *PARTED)
         mouth = mouth * parted[:, None, None, None]
         lift = bite_lift(self.rig, photo.posed, photo.coefficients)
-        bite = Bite(tensor(teeth_light(crop, among("face"), among("eyes"))).reshape(1, 3, 1, 1), lift, 1 - parted, gap)
+        light = tensor(teeth_light(crop, probability("face"), probability("eyes"))).reshape(1, 3, 1, 1)
+        bite = Bite(light, lift, 1 - parted, gap)
 
         plate = F.interpolate(self.image(behind(crop, moving)[None]), size=image.shape[-2:], mode="bilinear")
-        skin, eyes = without_eyes(crop, keypoints[0, :68].float().cpu().numpy(), among("face", "eyes"))
+        skin, eyes = without_eyes(crop, keypoints[0, :68].float().cpu().numpy(), probability("face", "eyes"))
         eyes = cv2.resize(eyes, (BASE, BASE), interpolation=cv2.INTER_AREA)
         lids = self.image(skin[None])
         return PhotoLayers(tensor(moving), tensor(hair), mouth, plate, lids, tensor(eyes), bite, *_unknown(image))
 
 
 def _unknown(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Drift and doubt of a scene before they are known: none."""
+    """Drift and doubt of the layers before they are measured: zero."""
     return image.new_zeros(1, 2, FLOW_SIZE, FLOW_SIZE), image.new_zeros(1, 1, FLOW_SIZE, FLOW_SIZE)
 
 
 def _repeat(posed: Posed, count: int) -> Posed:
-    """The same pose for each of `count` frames."""
+    """One pose [1 ...], repeated for `count` frames."""
     fields = (posed.shape, posed.scale, posed.rotation, posed.shift)
     return Posed(*(x.expand(count, *x.shape[1:]) for x in fields))

@@ -1,6 +1,7 @@
-"""From the photo's keypoints and a change of factors to target keypoints: pose out, linear rig, pose in.
+"""Photo keypoints and a change of factors -> target keypoints: remove the pose, apply a linear rig, apply a new pose.
 
-The rig is linear in the coefficients (basis of the layout, refined by training), so every control has its unit.
+The rig is linear in the coefficients. Its basis comes from the layout and is refined by training. So every control has
+a unit.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ from thgen.nn.geometry import fit_similarity, rotation_matrix, to_head_axes
 from thgen.nn.sampling import grid
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
 
-NECK = (-17.0, -8.0)  # heights in cm: below the first the shoulders lie still, above the second all moves with the head
-EYE_LAYERS = (1, 2)  # left, right eyeball of the subject; 0 is skin, 3 the inside of the mouth, 4 moves no flow
-# Landmarks around an opening: corner, two on the upper lid, corner, two on the lower lid; left, right of the subject.
+NECK = (-17.0, -8.0)  # heights, cm: no head motion below the first (shoulders), full head motion above the second
+# Values of `layer`: the subject's left and right eyeball. 0 is skin, 3 the inside of the mouth, 4 has no flow.
+EYE_LAYERS = (1, 2)
+# Landmarks around each eye: corner, two on the upper lid, corner, two on the lower lid; subject's left, right eye.
 EYE_RINGS = ((42, 43, 44, 45, 46, 47), (36, 37, 38, 39, 40, 41))
 LID_PAIRS = (((43, 47), (44, 46)), ((37, 41), (38, 40)))
 MOUTH_CORNERS = (60, 64)  # of the inner lips, left and right in the picture
 LIP_PAIRS = ((61, 67), (62, 66), (63, 65))  # inner lips, upper and lower
+# Coefficients that part the lips.
 PARTING = ("mouthUpperUp_L", "mouthUpperUp_R", "mouthLowerDown_L", "mouthLowerDown_R")
 OUTLINE_STEPS = 8  # points of an eye's outline per lid
 
 
 def lid_curve() -> Tensor:
-    """Matrix [2 * OUTLINE_STEPS, 6]: six landmarks of a ring -> a smooth outline with sharp corners (Catmull-Rom)."""
+    """Matrix [2 * OUTLINE_STEPS, 6]: six landmarks of an eye -> outline by Catmull-Rom splines, with sharp corners."""
     rows = []
     for lid in ((0, 1, 2, 3), (3, 4, 5, 0)):
         control = torch.eye(6)[list(lid)]
@@ -44,7 +47,7 @@ def lid_curve() -> Tensor:
 
 @dataclass(frozen=True)
 class Posed:
-    """Keypoints taken out of their pose. shape [B K 3] cm in head axes; scale [B], rotation [B 3 3], shift [B 3]."""
+    """Keypoints without pose, and the pose: shape [B K 3] cm in head axes; scale [B], rotation [B 3 3], shift [B 3]."""
 
     shape: Tensor
     scale: Tensor
@@ -53,7 +56,7 @@ class Posed:
 
 
 class KeypointRig(nn.Module):
-    """Buffers describe the layout (see synth.head.keypoints.KeypointLayout); no parameter depends on the image size.
+    """Linear keypoint rig. Its buffers describe the layout (synth.head.keypoints.KeypointLayout).
 
     canonical [K 3], basis [57 K 3], follow [K], rigid [K], layer [K], pivot [3], gaze_basis [2 K 3];
     mouth_loop: keypoint numbers around the inner lips.
@@ -82,8 +85,8 @@ class KeypointRig(nn.Module):
         self.register_buffer("outline", lid_curve(), persistent=False)
 
     def unpose(self, keypoints: Tensor) -> Posed:
-        """Fit the canonical head to keypoints [B K 3] (crop coordinates) and take pose and scale out of them."""
-        with torch.autocast(keypoints.device.type, enabled=False):  # geometry wants all of float32
+        """Fit the canonical head to keypoints [B K 3] (crop coordinates) and remove pose and scale."""
+        with torch.autocast(keypoints.device.type, enabled=False):  # geometry needs full float32 precision
             points = to_head_axes(keypoints.float())
             canonical = self.canonical[None].expand_as(points)
             scale, rotation, shift = fit_similarity(canonical, points, self.rigid)
@@ -93,7 +96,7 @@ class KeypointRig(nn.Module):
     def move(self, source: Posed, change: Tensor, gaze: Tensor) -> Tensor:
         """Shape [B K 3] after a change of coefficients [B 57] and of gaze [B 2 2] (left, right; yaw, pitch; degrees).
 
-        A blink of weight 1 closes the canonical eye: scale it by `lid_scale` to close this person's own.
+        A blink of weight 1 closes the canonical eye. Scaled by `lid_scale` it closes this person's eye.
         """
         shape = source.shape + torch.einsum("bc,ckj->bkj", change, self.basis)
         for side, layer in enumerate(EYE_LAYERS):
@@ -103,7 +106,7 @@ class KeypointRig(nn.Module):
         return shape
 
     def lid_scale(self, source: Posed) -> Tensor:
-        """Height of this person's eye openings [B 2] (left, right), relative to the canonical open eye."""
+        """Height of the eye openings [B 2] (left, right), relative to the canonical open eye, 0.1 to 3."""
         return (self._height(source.shape) / self._height(self.canonical[None])).clamp(0.1, 3.0)
 
     def lip_gap(self, shape: Tensor) -> Tensor:
@@ -111,7 +114,7 @@ class KeypointRig(nn.Module):
         return torch.stack([shape[:, upper, 1] - shape[:, lower, 1] for upper, lower in LIP_PAIRS]).mean(0)
 
     def parting(self) -> Tensor:
-        """How much wider the lips part, [] cm, per unit of the coefficients PARTING together."""
+        """Change of `lip_gap`, [] cm, when all coefficients of PARTING grow by 1."""
         wider = self.canonical + sum(self.basis[COEFFICIENT_INDEX[name]] for name in PARTING)
         return (self.lip_gap(wider[None]) - self.lip_gap(self.canonical[None]))[0]
 
@@ -146,7 +149,7 @@ class KeypointRig(nn.Module):
         return near & ~lower & (drop < 0.25 * drop.amax()), near & lower
 
     def beyond_lips(self, keypoints: Tensor, size: int, softness: float) -> tuple[Tensor, Tensor]:
-        """[B 1 size size] each: 1 below the line at which the lips meet, and 1 above it, near the mouth; else 0."""
+        """Masks [B 1 size size] of the regions below and above the line between the lips, near the mouth."""
         first, last = keypoints[:, MOUTH_CORNERS[0], :2], keypoints[:, MOUTH_CORNERS[1], :2]
         centre = keypoints[:, [LIP_PAIRS[1][0], LIP_PAIRS[1][1]], :2].mean(1)
         u, v, down, length = _from_corners(first, last, size)
@@ -165,12 +168,12 @@ class KeypointRig(nn.Module):
             depth = (((inner + outer) / 2 - first) * down).sum(1)
             edge = 4.5 * u * (1 - u) * depth[:, None, None]  # a parabola through both landmarks of the lower lid
             column = (u > -0.05) & (u < 1.05) & (v.abs() < 0.9)
-            # A little lower than the landmarks say: white left under a closed lid is seen at once.
+            # A little below the landmarks: a white line under a closed lid would be very visible.
             below = torch.where(column, torch.sigmoid((v - edge) * length / softness - 1.5), below)
         return below[:, None]
 
     def closing_lids(self, source: Tensor, target: Tensor, size: int) -> Tensor:
-        """[B 1 size size]: how far the lids around each eye have come down from photo to target; 0 elsewhere."""
+        """[B 1 size size]: closing of the lids from photo to target, 0 to 1, around each eye; 0 elsewhere."""
         axis = grid(size, target.device)
         y, x = axis[None, :, None], axis[None, None, :]
         lids = target.new_zeros(len(target), size, size)
@@ -185,9 +188,11 @@ class KeypointRig(nn.Module):
         return lids[:, None]
 
     def openings(self, keypoints: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Outlines [B n 2] of left eye, right eye and mouth, each with the sign of the area that it encloses
-        in the image when open. One that is turned inside out (lids pressed together) encloses nothing."""
-        # The canonical mouth is shut, so its sense is read with the jaw down.
+        """Outlines [B n 2] of left eye, right eye and mouth, each with the sign of its area in the image when open.
+
+        An outline with the opposite sign (lids pressed together) encloses nothing.
+        """
+        # The canonical mouth is closed, so its sign is taken with an open jaw.
         wide = to_head_axes(self.canonical + 0.5 * self.basis[COEFFICIENT_INDEX["jawOpen"]])[None]
         out = []
         for points in (keypoints, wide):
@@ -196,9 +201,11 @@ class KeypointRig(nn.Module):
         return [(outline, _area(still).sign()[0]) for outline, still in zip(*out, strict=True)]
 
     def repose(self, shape: Tensor, source: Posed, turn: Tensor, shift: Tensor) -> Tensor:
-        """Shape -> keypoints in crop coordinates, with the head turned by `turn` [B 3] degrees (about the axes of the
-        image, after the photo's own pose) and moved by shift [B 3] (x right, y down in half-widths; z: change of log
-        scale). The neck bends; the shoulders stay."""
+        """Shape [B K 3] -> keypoints [B K 3] in crop coordinates with a new pose. The neck bends; the shoulders stay.
+
+        turn [B 3]: degrees about the axes of the image, after the photo's own pose; shift [B 3]: x right and y down in
+        half-widths, z as a change of log scale.
+        """
         own = torch.einsum("bij,bkj->bki", source.rotation, shape - self.pivot)
         turned = torch.einsum("bij,bkj->bki", rotation_matrix(turn), own) * shift[:, 2].exp()[:, None, None]
         follow = self.follow[None, :, None]
@@ -209,14 +216,17 @@ class KeypointRig(nn.Module):
         return to_head_axes(points) + follow * flat[:, None]
 
     def targets(self, source: Posed, change: Tensor, gaze: Tensor, turn: Tensor, shift: Tensor) -> Tensor:
-        """Target keypoints [B K 3]; see `move` and `repose`. No change at all gives the source keypoints back."""
+        """Target keypoints [B K 3]; see `move` and `repose`. Zero changes reproduce the source keypoints."""
         with torch.autocast(change.device.type, enabled=False):
             return self.repose(self.move(source, change, gaze), source, turn, shift)
 
 
 def _from_corners(first: Tensor, last: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Places of a crop as seen from an opening with corners `first` and `last` [B 2], in parts of its length: along it
-    [B size size], 0 to 1 from corner to corner, and down from it. Also the step down [B 2] and the length [B 1 1]."""
+    """Coordinates of a crop's pixels relative to an opening with corners `first` and `last` [B 2].
+
+    Returns u and v [B size size] in lengths of the opening: along it, 0 to 1 from corner to corner, and down from it.
+    Also the gradient of v [B 2] and the length [B 1 1].
+    """
     axis = grid(size, first.device)
     y, x = axis[None, :, None], axis[None, None, :]
     along = (last - first) / (last - first).pow(2).sum(1, keepdim=True).clamp_min(1e-6)

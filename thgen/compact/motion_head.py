@@ -1,7 +1,7 @@
-"""Latents -> state of a face: what stands where a paper's image generator stands in all compact presets.
+"""Latents -> state of a face. In compact presets this MLP and the flow generator replace a paper's image generator.
 
-A movement is the difference between the states of driver and photo (compact.generator), so equal latents give the photo
-back. The head is one MLP over all latents: whatever keeps the factors apart is the method's doing, not the head's.
+A movement is the difference between the states of driver and photo (compact.generator), so equal latents reproduce the
+photo. One MLP takes all latents together. Disentanglement of the factors is the task of the method, not of this head.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from thgen.schema import COEFFICIENTS
 
-GAZE, TURN, PLACE = 10.0, 15.0, 0.1  # degrees, degrees, half-widths (log of scale) that an output of 1 stands for
-SHAPE = 0.3  # weight of a coefficient that an output of 1 stands for
+# Units per output of 1, so that outputs are near 1: degrees, degrees, half-widths (and log of scale), weights.
+GAZE, TURN, PLACE = 10.0, 15.0, 0.1
+SHAPE = 0.3
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class FaceState:
 
 
 class MotionHead(nn.Module):
-    """latent: entries of all latents together; hidden, layers: of the MLP."""
+    """MLP from latents to a face state. latent: total size of all latents; hidden, layers: width and depth."""
 
     def __init__(self, latent: int, hidden: int = 256, layers: int = 3):
         super().__init__()
@@ -43,11 +44,11 @@ class MotionHead(nn.Module):
         sizes = [latent] + [hidden] * layers
         self.body = nn.Sequential(*(m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())))
         self.out = nn.Linear(hidden, len(COEFFICIENTS) + 4 + 3 + 3)
-        with torch.no_grad():  # begin with a face at rest
+        with torch.no_grad():  # training starts from a face near rest
             self.out.weight.mul_(0.1)
             self.out.bias.zero_()
 
     def forward(self, latent: Tensor) -> FaceState:
-        """[B latent] -> the state that these latents mean."""
+        """Latents [B latent] -> state."""
         shape, gaze, turn, place = self.out(self.body(latent)).float().split((len(COEFFICIENTS), 4, 3, 3), 1)
         return FaceState(SHAPE * shape, GAZE * gaze.unflatten(1, (2, 2)), TURN * turn, PLACE * place)

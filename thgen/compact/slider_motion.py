@@ -1,6 +1,6 @@
-"""Factors that have units: what the analyser reads off a photo, and what a change of them moves.
+"""Factors with units: their values in a photo, and the movement that a change of them causes.
 
-Rig has no others. In the methods with latents of their own they are what sliders and life add to a movement.
+All factors of Rig have units. Methods with latents use them for sliders and idle motion, whose movement is added.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from thgen.nn.coefficients import blink_weights, gaze_shapes, pick, place
 from thgen.nn.geometry import euler_angles, rotation_matrix
 from thgen.schema import BLINK_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LIP_COEFFICIENTS
 
-MIN_OPENNESS = 30.0  # %; a photo with lids further closed than this counts as this far open, or opening would explode
-LIGHT, FIRM = 0.05, 0.17  # weights of mouthPress from which lips begin to be, and are, pressed together
-FIRMLY = 2.2  # how much further than meeting they go: of an open smile keypoints tell about half the gap
-PRESS = 0.1  # how much further than touching a fully closed lid goes, so that no slit stays open
+MIN_OPENNESS = 30.0  # opening of the photo's eyes, %, at least: limits the factor by which lids open or close
+LIGHT, FIRM = 0.05, 0.17  # weights of mouthPress at which the lips begin to press and press fully (b, m, p)
+FIRMLY = 2.2  # gain with which pressed lips close a gap: in an open smile the keypoints show about half of it
+PRESS = 0.1  # additional travel of a fully closed lid, as a part of its way, so that no slit stays open
 
 
 def own_factors(analysis: Analysis) -> Factors:
-    """What pictures show, each [B D] in the units of schema.FACTORS; the head's shift is 0: it is where it is."""
+    """Factors of analysed pictures, each [B D] in the units of schema.FACTORS. The head's shift is 0 by definition."""
     coefficients = analysis.coefficients.clamp(0, 1.2)
     return {
         "lip": pick(coefficients, LIP_COEFFICIENTS),
@@ -35,7 +35,7 @@ def own_factors(analysis: Analysis) -> Factors:
 
 
 def unit_movement(rig: KeypointRig, photo: EncodedPhoto, own: Factors, target: Factors) -> Movement:
-    """What target factors, each [T D], change about a photo whose own are `own`, each [1 D]."""
+    """The movement of a photo from its own factors, each [1 D], to target factors, each [T D]."""
     count = len(target["pose"])
     own = {name: values.to(target[name]).expand(count, -1) for name, values in own.items()}
     change, gaze = _change(rig, photo, own, target)
@@ -46,7 +46,7 @@ def unit_movement(rig: KeypointRig, photo: EncodedPhoto, own: Factors, target: F
 
 
 def _canonical(own: Factors, target: Factors) -> Tensor:
-    """Change of coefficients [T 57] as the network was taught it: blink 1 = closed."""
+    """Change of coefficients [T 57] as the network's condition; blink 1 = closed."""
     gaze = [x["gaze"][:, None].expand(-1, 2, -1) for x in (own, target)]
     return (
         place(target["lip"] - own["lip"], LIP_COEFFICIENTS)
@@ -58,7 +58,7 @@ def _canonical(own: Factors, target: Factors) -> Tensor:
 
 
 def _change(rig: KeypointRig, photo: EncodedPhoto, own: Factors, target: Factors) -> tuple[Tensor, Tensor]:
-    """Change of coefficients [T 57] for the keypoints, lids scaled to this person's eyes; of gaze [T 2 2]."""
+    """Changes for the keypoints: coefficients [T 57] with lids scaled to this person's eyes, gaze [T 2 2] degrees."""
     change = _canonical(own, target)
     share = 1 - target["blink"] / own["blink"].clamp_min(MIN_OPENNESS)  # of the photo's own opening
     share = share * (1 + PRESS * share.clamp(0, 1))
@@ -70,14 +70,16 @@ def _change(rig: KeypointRig, photo: EncodedPhoto, own: Factors, target: Factors
 
 
 def pressed(lip: Tensor) -> Tensor:
-    """How far lips [T D] are meant to be pressed together, [T 1] from 0 to 1: on b, m and p."""
+    """How strongly the lips [T D] press together, [T 1], 0 to 1. They do on b, m and p."""
     press = pick(place(lip, LIP_COEFFICIENTS), ("mouthPress_L", "mouthPress_R")).mean(1, keepdim=True)
     return ((press - LIGHT) / (FIRM - LIGHT)).clamp(0, 1)
 
 
 def apart(rig: KeypointRig, shape: Tensor, lip: Tensor) -> Tensor:
-    """Weight [1 4] of PARTING by which the photo's lips, in `shape` [1 K 3], are apart beyond what its coefficients
-    [1 D] tell, as those of an open smile: b, m and p have to take it back."""
+    """Lip gap that the coefficients do not explain (open smiles), as weights of PARTING, [1 4], 0 to 1.
+
+    It must be closed on b, m and p. shape [1 K 3]: keypoints of the photo without pose; lip [1 D]: its coefficients.
+    """
     rest = shape + torch.einsum("bc,ckj->bkj", place(-lip, LIP_COEFFICIENTS), rig.basis)
     gap = (rig.lip_gap(rest) - rig.lip_gap(rig.canonical[None])) / rig.parting().clamp_min(1e-3)
     return gap.clamp(0, 1)[:, None].expand(-1, len(PARTING))

@@ -58,20 +58,20 @@ class CompactTask(ClipTask):
         """Photos uint8 [n S S 3] -> their faces [n 3 SIDE SIDE]."""
         return tensor(face_view(images, SIDE))
 
-    def frame_views(self, rng: np.random.Generator, found: Moments, augmented: bool) -> Tensor:
+    def frame_views(self, rng: np.random.Generator, moments: Moments, augmented: bool) -> Tensor:
         """Mosaics of frames [n 3 SIDE SIDE]. Augmented ones have other colours, and other framings of their tiles."""
 
         def shake(frames: Tensor) -> Tensor:
             return shaken(rng, frames, self.augmentation.turn)
 
-        keypoints = torch.from_numpy(found.keypoints.astype(np.float32))
-        views = encoder_view(tensor(found.images), keypoints, shake if augmented else None)
+        keypoints = torch.from_numpy(moments.keypoints.astype(np.float32))
+        views = encoder_view(tensor(moments.images), keypoints, shake if augmented else None)
         return jittered(rng, views) if augmented else views
 
-    def pairs(self, found: list[Moments], pictures: int) -> Batch:
+    def pairs(self, moments: list[Moments], pictures: int) -> Batch:
         """As of ClipTask. Raises TrainingError for clips of another head than the generator's."""
-        self.frozen.check(found[0].keypoints.shape[1])
-        return super().pairs(found, pictures)
+        self.frozen.check(moments[0].keypoints.shape[1])
+        return super().pairs(moments, pictures)
 
     # ---- losses
     def draw(self, head: nn.Module, photo: Tensor, target: Tensor, batch: Batch) -> CompactDrawn:

@@ -1,8 +1,8 @@
-"""Whether a frame of a clip still shows the face that was followed into it: a black frame, a title or a hand does not.
+"""Checks that a frame of a clip still shows the tracked face. Black frames, titles and covering hands do not.
 
-One look per frame is cheap and credulous: of black, of a hand or of a blob before the face the analyser says with
-confidence where the face went. So a frame must show light and detail where the face is, and must look like a frame of
-the same clip that was believed before. One that does not is asked like a new face (`Looker.cross_examine`).
+Tracking runs the analyser once per frame. For a black frame, a hand or a blob in front of the face it still returns a
+face with high confidence. So the face region of a frame must be bright, must have contrast, and must resemble a frame
+of the same clip that was accepted before. If it does not, it is checked like a new face (`Looker.cross_examine`).
 """
 
 from __future__ import annotations
@@ -15,31 +15,36 @@ import numpy as np
 from thgen.face.crop import ANALYSER, Square
 from thgen.face.look import MIN_CONFIDENCE, Look, Looker
 
-PATCH = 32  # px of what is compared
-PATCH_PART = 0.7  # of the analyser's square: brows to chin, and little of what is behind the head
-# Levels of luma, standard deviation. Faces of real clips have 26 and more. Faded to a tenth of the light or to white,
-# with 3 to 5, landmarks are off by 2 to 8 % of the distance between the eyes and the head's turn by 2 to 12 degrees.
+PATCH = 32  # side of the compared face patch, px
+# Side of the patch, as a part of the analyser's square: from brows to chin, with little background.
+PATCH_PART = 0.7
+# Standard deviation of luma (0 to 255) in the patch, at least. Faces of real clips have 26 and more. Faces that are
+# faded to a tenth of the light or to white have 3 to 5; their landmarks are off by 2 to 8 % of the distance between
+# the eyes, their pose by 2 to 12 degrees.
 MIN_CONTRAST = 5.0
-# Correlation of two patches of one face. Real clips: 1.4 % of the frames are less like all that were kept. What came
-# before the face reached 0.63.
+# Correlation with an accepted patch, at least. In real clips 1.4 % of the frames are below it; objects that cover the
+# face reach 0.63.
 MIN_LIKENESS = 0.7
-KEPT = 8  # patches that are kept; with one, a clip of grimaces asks again in 13 % of its frames, with 8 in 5 %
-# Confidence of a face that is found again elsewhere in the frame, if it does not look like the clip's: real clips have
-# 0.83 and more, a bright wall behind a covered face had 0.72.
+# Accepted patches that are kept for comparison. A clip of grimaces needs the costly check in 13 % of its frames with
+# one patch, in 5 % with eight.
+KEPT = 8
+# Confidence, at least, of a face that was searched for and resembles no accepted patch. Faces of real clips have 0.83
+# and more; a bright wall behind a covered face had 0.72.
 SURE = 0.8
-MIN_DETAIL = 3.0  # levels of luma, standard deviation of a whole frame that is worth a search
+MIN_DETAIL = 3.0  # standard deviation of luma (0 to 255) of a frame, at least, so that a search is worth its time
 
 
 def has_detail(frame: np.ndarray) -> bool:
-    """Whether a frame uint8 [H W 3] shows anything at all: black, white and other plain frames do not."""
+    """Whether a frame uint8 [H W 3] has any content. Black, white and other uniform frames have none."""
     step = max(1, min(frame.shape[:2]) // 64)
     return float(_luma(frame[::step, ::step]).std()) >= MIN_DETAIL
 
 
 def face_patch(frame: np.ndarray, square: Square) -> np.ndarray:
-    """Luma float32 [32 32], 0 to 255, of the face in an analyser's square of a frame uint8 [H W 3], in px.
+    """Luma float32 [32 32], 0 to 255, of the face region of `square` in a frame uint8 [H W 3].
 
-    The part that lies outside the frame is cut off; all of it outside gives a plain patch.
+    square: in the analyser's framing, px. The part outside the frame is cut off. If all of it is outside, the patch is
+    zero.
     """
     height, width = frame.shape[:2]
     half = PATCH_PART * square.side / 2
@@ -48,7 +53,7 @@ def face_patch(frame: np.ndarray, square: Square) -> np.ndarray:
     y0, y1 = max(0, round(y - half)), min(height, round(y + half))
     if x1 <= x0 or y1 <= y0:
         return np.zeros((PATCH, PATCH), np.float32)
-    step = max(1, int(half / PATCH))  # every other pixel of a large face is enough, and costs a quarter
+    step = max(1, int(half / PATCH))  # skip pixels of large faces: a step of 2 costs a quarter
     return cv2.resize(_luma(frame[y0:y1:step, x0:x1:step]), (PATCH, PATCH), interpolation=cv2.INTER_AREA)
 
 
@@ -58,15 +63,17 @@ def _luma(image: np.ndarray) -> np.ndarray:
 
 
 class Belief:
-    """What the face of one clip has looked like so far."""
+    """Remembers accepted face patches of one clip and compares later frames with them."""
 
     def __init__(self, looker: Looker) -> None:
         self._looker = looker
         self._kept: deque[np.ndarray] = deque(maxlen=KEPT)
 
     def holds(self, frame: np.ndarray, look: Look, confidence: float | None = None) -> bool:
-        """Whether `look` at a frame uint8 [H W 3] shows the clip's face. confidence: of a face that was sought and has
-        been cross-examined (`Candidate.confidence`); None: of one that was followed into this frame."""
+        """Whether `look` in a frame uint8 [H W 3] is the clip's face.
+
+        confidence: `Candidate.confidence` of a face that was searched for; None for a face that was tracked.
+        """
         patch = face_patch(frame, look.next_square)
         if patch.std() < MIN_CONTRAST:
             return False
@@ -82,12 +89,12 @@ class Belief:
         return True
 
     def _likeness(self, patch: np.ndarray) -> float:
-        """Correlation, -1 to 1, with the kept patch that is most like it; -1 where none is kept."""
+        """Highest correlation with a kept patch, -1 to 1; -1 if none is kept."""
         unit = _unit(patch)
         return max((float(unit @ other) for other in self._kept), default=-1.0)
 
 
 def _unit(patch: np.ndarray) -> np.ndarray:
-    """A patch [32 32] as a vector [1024] of mean 0 and length 1: brightness and contrast do not count."""
+    """A patch [32 32] as a vector [1024] of mean 0 and length 1, without its brightness and contrast."""
     flat = patch.ravel() - patch.mean()
     return flat / max(float(np.linalg.norm(flat)), 1e-6)

@@ -1,7 +1,7 @@
-"""Square crops of a photo: the framing, the matrix that belongs to it, and resampling without aliasing or shift.
+"""Square crops of a photo: framing, matrix, and resampling without aliasing or shift.
 
-Convention: pixel coordinates run from edge to edge, as everywhere in thgen: the first pixel covers [0, 1), its centre
-is 0.5, and normalised = 2 * pixels / size - 1. (`cv2.warpAffine` puts the first centre at 0: shift by a half there.)
+Convention in all of thgen: pixel coordinates run from edge to edge. The first pixel covers [0, 1), its centre is 0.5,
+and normalised = 2 * pixels / size - 1. `cv2.warpAffine` puts the first centre at 0, so it needs a shift by a half.
 Crops are never rotated, so a matrix is one scale and one shift.
 """
 
@@ -14,25 +14,28 @@ import cv2
 import numpy as np
 from PIL import Image
 
-ANALYSER_SIZE = 128  # px; what the analyser was trained on
+from thgen.analyser.network import FRAME_LIFT, FRAME_SCALE, INPUT_SIZE
+
+ANALYSER_SIZE = INPUT_SIZE  # side of the analyser's input, px
 
 
 @dataclass(frozen=True)
 class Framing:
-    """How a square stands around the box of the 68 landmarks: side = `scale` * longer edge, raised by `lift` * side."""
+    """A square relative to the box of the 68 landmarks. side = `scale` * longer edge; it is raised by `lift` * side."""
 
     scale: float
     lift: float
 
 
-CROP = Framing(2.0, 0.08)  # what methods see and generate: the whole head with some neck
-ANALYSER = Framing(1.6, 0.06)  # what the analyser sees: the face, a little tighter
-FACE = (0.0, 0.1, 0.72)  # of CROP, in half-widths: centre and half-side of what holds a face, whichever way it turns
+CROP = Framing(2.0, 0.08)  # input and output of methods: the whole head with some neck
+ANALYSER = Framing(FRAME_SCALE, FRAME_LIFT)  # input of the analyser: tighter around the face
+# Square in CROP that contains the face in every pose: centre x, centre y and half-side, in half-widths of the crop.
+FACE = (0.0, 0.1, 0.72)
 
 
 @dataclass(frozen=True)
 class Square:
-    """A square of the photo by its centre and side, in px (edge to edge). It may reach outside the photo."""
+    """A square of the photo: centre and side, px from edge to edge. It may extend outside the photo."""
 
     x: float
     y: float
@@ -62,11 +65,11 @@ class Square:
         return common / (self.side**2 + other.side**2 - common)
 
     def covered(self, other: Square) -> float:
-        """Intersection over the smaller square, 0 to 1: 1 where one lies inside the other."""
+        """Intersection over the smaller square, 0 to 1; 1 if one is inside the other."""
         return min(1.0, self._common(other) / min(self.side, other.side) ** 2)
 
     def to_normalised(self, points: np.ndarray) -> np.ndarray:
-        """points [... 2 or 3] in photo px (a third value has the photo's scale) -> normalised to this square."""
+        """points [... 2 or 3] in photo px (z in the same scale) -> normalised in this square."""
         out = np.asarray(points, np.float64) * (2 / self.side)
         out[..., 0] -= 2 * self.x / self.side
         out[..., 1] -= 2 * self.y / self.side
@@ -107,12 +110,12 @@ def invert_matrix(matrix: np.ndarray) -> np.ndarray:
 
 
 def sample_square(photo: np.ndarray, square: Square, size: int) -> np.ndarray:
-    """The crop uint8 [size size 3] of `square` from photo uint8 [H W 3]; outside the photo its border is repeated.
+    """The crop uint8 [size size 3] of `square` from photo uint8 [H W 3]. Outside the photo its border is repeated.
 
-    Pillow's resize takes a box with fractions and widens its kernel when it shrinks: exact and free of aliasing.
+    Pillow's resize accepts a fractional box and widens its kernel when it shrinks. This gives no shift and no aliasing.
     """
     height, width = photo.shape[:2]
-    # Enough context for the kernel, which is 3 target pixels wide to each side.
+    # Context for the kernel, which reaches 3 target pixels to each side.
     margin = 4 + math.ceil(3 * max(square.side / size, 1))
     x0, x1 = math.floor(square.left) - margin, math.ceil(square.left + square.side) + margin
     y0, y1 = math.floor(square.top) - margin, math.ceil(square.top + square.side) + margin
@@ -129,7 +132,7 @@ def sample_square(photo: np.ndarray, square: Square, size: int) -> np.ndarray:
 
 
 def limit_side(photo: np.ndarray, longest: int, shortest: int = 0) -> tuple[np.ndarray, float]:
-    """photo [H W 3] scaled so that its longer edge is at most `longest` (and at least `shortest`) px, and the scale."""
+    """photo [H W 3], scaled so that its longer edge is between `shortest` and `longest` px, and the scale."""
     height, width = photo.shape[:2]
     edge = max(height, width)
     scale = min(longest / edge, max(1.0, shortest / edge))
@@ -149,12 +152,12 @@ def face_window(size: int) -> tuple[slice, slice]:
 
 
 def face_view(crops: np.ndarray, side: int) -> np.ndarray:
-    """Crops uint8 [B S S 3] -> FACE of them, [B side side 3]: what the encoders of compact methods see."""
+    """Crops uint8 [B S S 3] -> their square FACE, [B side side 3]: input of the encoders of compact methods."""
     return resized(crops[(slice(None), *face_window(crops.shape[1]))], side)
 
 
 def resized(images: np.ndarray, side: int) -> np.ndarray:
-    """uint8 [B S S 3] -> [B side side 3], averaged over areas where that is smaller."""
+    """uint8 [B S S 3] -> [B side side 3]; area averages if it shrinks, linear if it grows."""
     size = images.shape[1]
     if size == side:
         return images

@@ -1,7 +1,8 @@
-"""Where a face might be: proposals for the analyser, which has the last word (`face.finder`).
+"""Face proposals. The analyser accepts or rejects them (`face.search`).
 
-scikit-image's LBP cascade ships in its wheel and needs no download. It knows frontal faces up to about 15 degrees of
-tilt, so the photo can be offered to it rotated and mirrored; for what it misses there is a plain pyramid of windows.
+The LBP cascade is part of scikit-image's wheel, so nothing is downloaded. It detects frontal faces up to about 15
+degrees of roll, so `propose` can also search a rotated or mirrored photo. `search_windows` covers the faces that it
+misses.
 """
 
 from __future__ import annotations
@@ -14,29 +15,33 @@ import numpy as np
 
 from thgen.face.crop import Square, limit_side
 
-CASCADE_SIDE = 640  # px; longer edge of the picture that the cascade searches
-CASCADE_WINDOW = 24  # px; the smallest face that it can see
-# From the cascade's box to the analyser's square: measured on the box of the 68 landmarks around the same faces.
+CASCADE_SIDE = 640  # longer edge of the picture that the cascade searches, px
+CASCADE_WINDOW = 24  # smallest face that the cascade detects, px
+# From the cascade's box to the analyser's square, fitted to the boxes of the 68 landmarks of the same faces: ratio of
+# the sides, and height of the square's centre in the box, from its top.
 BOX_TO_SIDE = 1.7
 BOX_CENTRE_Y = 0.55
-# Bounds of the work that a picture can ask for, whatever it shows and however long it is.
-MOST_PROPOSALS = 64  # of one search by the cascade: the widest, each of which takes up to seven looks
-MOST_WINDOWS = 512  # of the pyramid: all that a picture of 3 : 1 has
+# Limits of the work for any picture.
+MOST_PROPOSALS = 64  # proposals of one cascade search, the widest first; each costs up to seven runs of the analyser
+MOST_WINDOWS = 512  # windows of the pyramid: the number that a picture of 3 : 1 has
 
 
 class CascadeDetector:
-    """Frontal faces by the LBP cascade. One instance may serve several threads, which do not wait for each other."""
+    """Frontal faces by the LBP cascade. Several threads may use one instance without a lock."""
 
     def __init__(self, strictness: int = 2) -> None:
-        """strictness: how many overlapping hits make a proposal. Low, because the analyser judges them all."""
+        """strictness: overlapping hits that make a proposal. It is low because the analyser checks every proposal."""
         from skimage import data
 
         self._file = data.lbp_frontal_face_cascade_filename()
         self.strictness = strictness
 
     def propose(self, photo: np.ndarray, angle: float = 0.0, mirrored: bool = False) -> list[Square]:
-        """Squares in analyser framing, photo px, widest first, at most MOST_PROPOSALS. photo [H W 3] is searched turned
-        by `angle` degrees."""
+        """Squares in the analyser's framing, photo px, widest first, at most MOST_PROPOSALS.
+
+        photo: uint8 [H W 3]; angle: clockwise rotation of the searched picture, degrees; mirrored: search its mirror
+        image. The squares refer to the photo itself.
+        """
         image, scale = limit_side(photo, CASCADE_SIDE, shortest=CASCADE_SIDE // 2)
         to_image = np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]])
         if angle:
@@ -58,7 +63,7 @@ class CascadeDetector:
         from skimage.feature import Cascade
 
         longest = max(image.shape[:2])
-        # The compiled cascade keeps scratch state, so each search has its own: 2 ms to load beside 650 to search.
+        # The compiled cascade has internal state, so each search loads its own: 2 ms, against 650 ms of search.
         hits = Cascade(self._file).detect_multi_scale(
             img=np.ascontiguousarray(image),
             scale_factor=1.2,
@@ -71,14 +76,14 @@ class CascadeDetector:
 
 
 def _rotate(image: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """image turned about its centre (degrees, clockwise), on a canvas that holds all of it, and the matrix [2 3]."""
+    """image rotated about its centre (degrees, clockwise) on a canvas that contains all of it, and the matrix [2 3]."""
     height, width = image.shape[:2]
     a = math.radians(angle)
     rotation = np.array([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]])
     new_w, new_h = np.ceil(np.abs(rotation) @ np.array([width, height])).astype(int)
     shift = np.array([new_w, new_h]) / 2 - rotation @ np.array([width, height]) / 2
     matrix = np.concatenate([rotation, shift[:, None]], axis=1)
-    # cv2 puts the first pixel's centre at 0: a half pixel in, a half pixel out.
+    # cv2 puts the first pixel's centre at 0, so both grids shift by half a pixel.
     for_cv2 = matrix.copy()
     for_cv2[:, 2] += rotation @ np.array([0.5, 0.5]) - 0.5
     turned = cv2.warpAffine(image, for_cv2, (int(new_w), int(new_h)), flags=cv2.INTER_LINEAR)
@@ -88,9 +93,9 @@ def _rotate(image: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
 def search_windows(
     height: int, width: int, sizes: Sequence[float], step: float = 0.25, most: int = MOST_WINDOWS
 ) -> Iterator[Square]:
-    """Every square of a pyramid over a photo, px. sizes: sides as parts of the shorter edge; step: part of the side.
+    """All squares of a pyramid over a photo, px. sizes: sides as parts of the shorter edge; step: part of the side.
 
-    At most `most` squares: the steps are wider where there would be more.
+    If there would be more than `most` squares, the step grows.
     """
     while sum(rows * columns for _, rows, columns in _steps(height, width, sizes, step)) > max(most, 4 * len(sizes)):
         step *= 1.05
@@ -101,7 +106,7 @@ def search_windows(
 
 
 def _steps(height: int, width: int, sizes: Sequence[float], step: float) -> list[tuple[float, int, int]]:
-    """Side in px, rows and columns of each size of the pyramid; 2 x 2 at least where a window is smaller than both."""
+    """Side in px, rows and columns of each size. At least 2 x 2 if a window is smaller than both edges."""
     sides = [part * min(height, width) for part in sizes]
     rows, columns = ([max(1, math.ceil((n - s) / (step * s)) + 1) for s in sides] for n in (height, width))
     return list(zip(sides, rows, columns, strict=True))
@@ -110,9 +115,10 @@ def _steps(height: int, width: int, sizes: Sequence[float], step: float) -> list
 def suppress(
     squares: Sequence[Square], scores: Sequence[float], overlap: float = 0.3, covered: float = 1.0
 ) -> list[int]:
-    """Indices that survive non-maximum suppression, best score first.
+    """Indices after non-maximum suppression, best score first.
 
-    Of squares with more IoU than `overlap`, or of which more than `covered` of the smaller is shared, one is kept.
+    Of two squares only the better one remains if their IoU exceeds `overlap`, or if their intersection exceeds
+    `covered` of the smaller one.
     """
     kept: list[int] = []
     for i in np.argsort(-np.asarray(scores, np.float64), kind="stable"):

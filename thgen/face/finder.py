@@ -1,7 +1,7 @@
-"""The face front end: any photo -> faces -> landmarks -> crop with its matrix; clips -> one crop per frame.
+"""The face front end. A photo becomes faces, landmarks and a crop with its matrix; a clip becomes one crop per frame.
 
-Detection proposes (`detect`), the analyser moves the proposals to where they belong and accepts or refuses them
-(`look`), and `paste` puts generated crops back. All points are in edge-to-edge coordinates, see `crop`.
+`detect` proposes squares. The analyser corrects them and accepts or rejects them (`look`, `search`). `paste` puts
+generated crops back. All points are in edge-to-edge coordinates, see `crop`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
 TIGHT = Framing(1.0, 0.0)  # the landmarks' own box, made square
 LANDMARKS = ("analyser", "fan")
-WORK_SIDE = 1280  # px; detection works on a picture of at most this size
-MAX_ROLL = 55  # degrees: beyond it a face counts as lying; few are found that are tilted by more than 40
+WORK_SIDE = 1280  # longer edge of the picture in which faces are searched, px, at most
+# Roll of an upright face, degrees, at most. Faces beyond it count as lying. The search finds few beyond 40 degrees.
+MAX_ROLL = 55
 LAY = {90: "lay on its side", 270: "lay on its side", 180: "stood on its head"}
 LIES = {90: "lie on their side", 270: "lie on their side", 180: "stand on their head"}
 
@@ -68,8 +69,8 @@ class Face:
 
 @dataclass(frozen=True)
 class Upright:
-    """A photo uint8 RGB [H W 3], turned clockwise by `turn` degrees (0, 90, 180 or 270) so that its faces are upright,
-    and these faces, largest first."""
+    """A photo with upright faces. photo: uint8 RGB [H W 3] after a clockwise turn by `turn` (0, 90, 180 or 270)
+    degrees; faces: largest first."""
 
     photo: np.ndarray
     turn: int
@@ -83,14 +84,14 @@ class Upright:
 
 @dataclass(frozen=True)
 class FaceCrop:
-    """A face cut out, and the way back.
+    """A face crop, its place in the photo, and its analysis.
 
-    image     uint8 RGB [S S 3], framed by `crop.CROP`
-    square    what part of the photo it shows
+    image     uint8 RGB [S S 3], in the framing `crop.CROP`
+    square    the crop's place in the photo
     keypoints float32 [K 3], normalised in this crop (z in the same scale)
-    analysis  the analyser's answer, batch size 1, CPU; its keypoints are normalised in `analysed`. Of a photo the mean
-              of several framings. Methods use it as it is: no frame is analysed twice
-    analysed  the tighter square that the analyser saw
+    analysis  batch size 1, CPU; its keypoints are normalised in `analysed`. For a photo it is the mean over several
+              framings. Methods use it as it is, so that no frame is analysed twice
+    analysed  the analyser's square, tighter than `square`
     warnings  sentences for the visitor
     """
 
@@ -112,12 +113,12 @@ class FaceCrop:
 
 
 class FaceFinder:
-    """Faces by the analyser. Methods hold no state between calls and may be called from several threads."""
+    """Finds and crops faces with the analyser. It has no state between calls and may be used from several threads."""
 
     def __init__(self, analyser: nn.Module, device: torch.device | str = "cpu", landmarks: str = "analyser") -> None:
-        """analyser: `analyser.network.Analyser` with weights; landmarks: "analyser", or "fan" (face-alignment).
+        """analyser: `analyser.network.Analyser` with weights; landmarks: "analyser" or "fan" (face-alignment).
 
-        Raises WeightsError when "fan" is asked for and its weights cannot be loaded; FaceError for another name.
+        Raises WeightsError if the weights of "fan" cannot be loaded; FaceError for another name.
         """
         if landmarks not in LANDMARKS:
             raise FaceError(f"Landmarks come from one of {', '.join(LANDMARKS)}, not {landmarks!r}.")
@@ -131,15 +132,20 @@ class FaceFinder:
             self._fan = FanLandmarks(device)
 
     def faces(self, photo: np.ndarray) -> list[Face]:
-        """The human faces of photo uint8 RGB [H W 3], largest first; none: an empty list. See `human` for who counts;
-        faces that lie on their side or head are not found, see `upright`. Raises PhotoError."""
+        """The human faces (see `human`) of photo uint8 RGB [H W 3], largest first. Raises PhotoError.
+
+        Faces that lie on their side or are upside down are not found, see `upright`.
+        """
         _check_photo(photo)
         work, scale = limit_side(photo, WORK_SIDE)
         return _faces(self._search.find(work), scale)
 
     def upright(self, photo: np.ndarray) -> Upright:
-        """The photo uint8 RGB [H W 3], turned so that its faces are upright, and the faces. A photo that shows one as
-        it is costs what `faces` does; where no turn helps it is left as it is. Raises PhotoError."""
+        """The photo uint8 RGB [H W 3], turned so that its faces are upright, and the faces. Raises PhotoError.
+
+        If the photo already has an upright face, the cost is that of `faces`. If no turn gives a face, the photo stays
+        as it is.
+        """
         _check_photo(photo)
         work, scale = limit_side(photo, WORK_SIDE)
         found, turn = self._search.find(work), 0
@@ -149,8 +155,10 @@ class FaceFinder:
         return Upright(rotated(photo, turn) if turn else photo, turn, tuple(_faces(found, scale)))
 
     def crop(self, photo: np.ndarray, index: int = 0, size: int = 512, faces: Sequence[Face] | None = None) -> FaceCrop:
-        """The crop of the photo's face number `index`, largest first. faces: of this very photo, if they are known
-        (`faces`, `upright`). Raises FaceError and PhotoError."""
+        """The crop of face number `index` of the photo, counted from the largest. Raises FaceError and PhotoError.
+
+        size: side of the crop, px; faces: result of `faces` or `upright` for this photo, if known.
+        """
         faces = self.faces(photo) if faces is None else faces
         if not faces:
             if brightness(photo) < MIN_LUMA:
@@ -165,7 +173,7 @@ class FaceFinder:
         return self.crop_face(photo, faces[index], size)
 
     def crop_face(self, photo: np.ndarray, face: Face, size: int = 512) -> FaceCrop:
-        """The crop of one of `faces(photo)`; looks again at full resolution. Raises FaceError if it cannot be used."""
+        """The crop of one of `faces(photo)`, analysed again at full resolution. Raises FaceError if it is unusable."""
         look = self._looker.looks(photo, [landmark_square(face.landmarks, ANALYSER)])[0]
         look = self._looker.looks(photo, [look.next_square])[0]
         look = self._looker.average(photo, look.next_square)
@@ -177,14 +185,14 @@ class FaceFinder:
         return _face_crop(photo, look, keypoints, square, size, warnings)
 
     def track(self, frames: Iterable[np.ndarray], size: int = 256) -> Iterator[FaceCrop | None]:
-        """One crop per frame uint8 RGB [H W 3] of a driving clip, None where no face is seen (see `track.fill_gaps`).
+        """One crop per frame uint8 RGB [H W 3] of a driving clip; None for a frame without a face (`track.fill_gaps`).
 
-        The largest face of the first frame that shows one is followed by one look per frame, as long as the frames
-        show it (`believe`). The crop's own square stands still while it can (`track.steady`), so that movement of the
-        head stays visible in it; `keypoints` and `analysis` come from a square that follows the face closely. A lost
-        face is looked for where it was in every frame, by the cascade in every third, and everywhere every half
-        second: all of it always would cost too much. Frames that show nothing are not searched and not counted.
-        Raises ClipError when the first second shows faces only if it is turned.
+        The first face is the largest one of the first frame that has any. It is tracked with one run of the analyser
+        per frame, as long as `belief` accepts it. The crop's square moves as little as possible (`track.steady`), so
+        that head motion is visible in the crop. `keypoints` and `analysis` come from a square that follows the face
+        closely. A lost face is searched at its last place in every frame, with the cascade in every third frame, and
+        with the full search every half second; more would cost too much. Frames without content are neither searched
+        nor counted. Raises ClipError if the first second shows faces only after a turn.
         """
         last: Look | None = None
         square: Square | None = None
@@ -194,8 +202,8 @@ class FaceFinder:
             _check_photo(frame)
             look = None if last is None else self._follow(frame, last, belief)
             plain = look is None and not has_detail(frame)
-            sought = look is None and not plain and lost % 3 == 0
-            if sought:
+            searched = look is None and not plain and lost % 3 == 0
+            if searched:
                 look = self._seek(frame, belief, thorough=lost % 12 == 0)
                 if look is None and last is None and lost == 0:
                     turn = self._search.turned(limit_side(frame, WORK_SIDE)[0], thorough=False)[0]
@@ -206,22 +214,23 @@ class FaceFinder:
                 yield None
                 continue
             wanted = landmark_square(look.landmarks, CROP)
-            # A face that had to be sought may be anywhere: start afresh rather than drag the old square along.
-            square = wanted if square is None or (sought and square.iou(wanted) < 0.3) else steady(square, wanted)
+            # A face that was searched for may be anywhere, so the square starts again at the face.
+            square = wanted if square is None or (searched and square.iou(wanted) < 0.3) else steady(square, wanted)
             last, lost = look, 0
             yield _face_crop(frame, look, look.keypoints, square, size, ())
         if turn and last is None:
             raise ClipError(f"The faces of the driving clip {LIES[turn]}; turn the clip upright.")
 
     def _follow(self, frame: np.ndarray, last: Look, belief: Belief) -> Look | None:
+        """The tracked face in the next frame; None if it is lost."""
         look = self._looker.looks(frame, [last.next_square])[0]
-        if look.score >= MIN_SCORE and not look.settled():  # it moved far: look where it went
+        if look.score >= MIN_SCORE and not look.settled():  # it moved far: analyse its new place
             look = self._looker.looks(frame, [look.next_square])[0]
-        seen = look.score >= MIN_SCORE and look.settled()
-        return look if seen and belief.holds(frame, look) else None
+        tracked = look.score >= MIN_SCORE and look.settled()
+        return look if tracked and belief.holds(frame, look) else None
 
     def _seek(self, frame: np.ndarray, belief: Belief, thorough: bool) -> Look | None:
-        """The largest face of a frame that is believed."""
+        """The largest face of a frame that `belief` accepts."""
         work, scale = limit_side(frame, WORK_SIDE)
         found = [(landmark_square(c.landmarks, ANALYSER), c) for c in self._search.find(work, thorough)]
         for square, candidate in sorted(found, key=lambda pair: -pair[0].side):
@@ -233,7 +242,7 @@ class FaceFinder:
 
 
 def paste_back(photo: np.ndarray, frame: np.ndarray, mask: np.ndarray | None, crop: FaceCrop) -> np.ndarray:
-    """One generated frame back into its photo; see `Paster.paste`. For a video make one `Paster` and keep it."""
+    """One generated frame, pasted into its photo; see `Paster.paste`. For a video use one `Paster` for all frames."""
     return Paster(photo, crop.square, frame.shape[0]).paste(frame, mask)
 
 
@@ -246,9 +255,9 @@ def _face_crop(
 
 
 def _faces(found: list[Candidate], scale: float) -> list[Face]:
-    """Candidates in a photo that was scaled by `scale` -> faces in px of the photo itself, each once, largest first."""
+    """Candidates in a photo scaled by `scale` -> faces in px of the original photo, each once, largest first."""
     tight = [landmark_square(c.landmarks, TIGHT) for c in found]
-    kept = suppress(tight, [c.confidence for c in found], covered=0.5)  # no face has another one inside it
+    kept = suppress(tight, [c.confidence for c in found], covered=0.5)  # no face is inside another
     return sorted((_face(found[i], 1 / scale) for i in kept), key=lambda f: -f.extent)
 
 

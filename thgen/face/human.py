@@ -1,14 +1,15 @@
-"""Who is a face: people, and what has a human face (drawings, paintings, statues, dolls, robots, masks). No animals.
+"""Separates human faces from faces of animals. Drawings, statues, dolls, robots and masks with a human face count.
 
-Most animals are refused by the analyser's score and by landmarks that wander (`look.Candidate.confidence`). Monkeys and
-apes have two eyes, a nose and a mouth where people have them, and the analyser is nearly sure of them. What gives them
-away is proportion: their eyes are close together beside the width of the head, the nose and the muzzle. People with
-such proportions exist, but of them the analyser is sure. So both count, in one sum.
+Most animals have a low score or landmarks that depend on the crop (`look.Candidate.confidence`). Monkeys and apes have
+eyes, nose and mouth where people have them, and the analyser is nearly certain of them. Their proportions differ: the
+eyes are close together, relative to the width of the head, the nose and the muzzle. Some people have such proportions
+too, but for them the analyser is certain. So `strangeness` combines proportion and score in one sum.
 
-Measured (docs/measured.md, 2): 1,600 renders of 400 people, also turned by up to 45 degrees, reach 2.3; 160 renders far
-from the mean (spread 1.6) 2.1; 20 real, drawn and painted people in 17 changes of light, size, tilt and sharpness 1.9,
-stretched to 1.2 of their height 2.8; a clip of the wildest grimaces 2.6 in 95 % of its frames, 3.1 in 99 %. A monkey in
-these changes has 2.9 (48 px tall) to 5.0, plain 4.2; with its eyes covered 1.6.
+Values measured (docs/measured.md, 2), the highest of each set:
+- 1,600 renders of 400 people, turned by up to 45 degrees: 2.3; 160 renders far from the mean (spread 1.6): 2.1
+- 20 real, drawn and painted people under 17 changes of light, size, tilt and sharpness: 1.9; stretched by 1.2: 2.8
+- a clip of extreme grimaces: 2.6 in 95 % of its frames, 3.1 in 99 %
+- a monkey: 4.2; from 2.9 under the same changes (48 px tall) up to 5.0; 1.6 with covered eyes
 """
 
 from __future__ import annotations
@@ -21,20 +22,21 @@ import numpy as np
 if TYPE_CHECKING:
     from thgen.analyser.network import Analysis
 
-# Pairs of the 68 landmarks: the outer corners of the eyes; the width of the jaw, of the nose and of the brows and the
-# length of the nose, which are compared with it.
+# Pairs of the 68 landmarks: the outer corners of the eyes, and the lengths that are compared with their distance
+# (width of jaw, nose and brows, length of the nose).
 EYE_CORNERS = (36, 45)
 LENGTHS = ((0, 16), (31, 35), (17, 26), (27, 33))
-# Mean and standard deviation of `face_per_eyes` of the renders, and the logit of the score that is usual for them.
+# Mean and standard deviation of `face_per_eyes` over the renders, and the usual logit of their score.
 HUMAN, SPREAD, SURE = -0.272, 0.0485, 6.0
-DOUBT_WEIGHT = 0.5  # standard deviations of proportion that one unit of the logit makes up for
-MOST_STRANGE = 2.85
+DOUBT_WEIGHT = 0.5  # standard deviations of proportion that one unit of the logit compensates
+MOST_STRANGE = 2.85  # `strangeness` of a human face, at most; see the measurements above
 
 
 def face_per_eyes(analysis: Analysis) -> np.ndarray:
-    """How large each face of an analysis is beside the distance of its eyes: mean logarithm of LENGTHS, float64 [B].
+    """Size of each face relative to the distance of its eyes: mean logarithm of the ratios of LENGTHS, float64 [B].
 
-    Distances in space, so the pose does not count. Of a monkey -0.12, of people -0.38 to -0.16 (98 % of the renders).
+    The distances are 3-D, so the pose has no influence. A monkey has -0.12, people have -0.38 to -0.16 (98 % of the
+    renders).
     """
     points = analysis.keypoints[:, :68].numpy().astype(np.float64)
     far, near = np.array(LENGTHS).T
@@ -44,9 +46,9 @@ def face_per_eyes(analysis: Analysis) -> np.ndarray:
 
 
 def strangeness(per_eyes: float, score: float) -> float:
-    """How unlike a human face something is that looks like a face; people are below MOST_STRANGE.
+    """How much a face-like region differs from human faces, in standard deviations. People are below MOST_STRANGE.
 
-    per_eyes: of `face_per_eyes`; score: probability of a human face, 0 to 1, by the analyser.
+    per_eyes: of `face_per_eyes`; score: the analyser's probability of a human face, 0 to 1.
     """
     score = min(max(score, 1e-6), 1 - 1e-6)
     return (per_eyes - HUMAN) / SPREAD - DOUBT_WEIGHT * (math.log(score / (1 - score)) - SURE)

@@ -1,4 +1,4 @@
-"""What the analyser says about squares of a photo, and whether to believe that a human face is there."""
+"""Runs the analyser on squares of a photo and decides which of them show a human face."""
 
 from __future__ import annotations
 
@@ -24,36 +24,38 @@ from thgen.face.human import MOST_STRANGE, face_per_eyes, strangeness
 if TYPE_CHECKING:
     from thgen.analyser.network import Analysis
 
-BATCH = 32  # crops per forward pass: bounds memory while a whole pyramid is searched
+BATCH = 32  # crops per forward pass: limits memory while a whole pyramid is searched
 
-# Which of the 68 landmarks each becomes when the image is mirrored.
+# Number of the landmark that takes the place of each of the 68 in the mirrored image.
 MIRROR_68 = np.array(
     [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, *range(35, 30, -1), 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
      41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
 )  # fmt: skip
 
-MIN_SCORE = 0.5  # probability; below it a single look sees no face
-MAX_SHIFT = 0.15  # of the side
+MIN_SCORE = 0.5  # probability of a face in one square, at least
+# Difference between the square that was analysed and the analyser's square around its landmarks, at most.
+MAX_SHIFT = 0.15  # part of the side
 MAX_ZOOM = 0.25  # natural logarithm of the ratio of sides
 
-# A face is believed when the analyser says the same of it from elsewhere. What it makes out of a non-face goes with the
-# frame, and lop-sided answers do not turn with the mirrored picture; landmarks of a face stay where they are.
-# Each: shift x, shift y (of the side), zoom, mirrored.
+# Framings in which a candidate is analysed again: shift x, shift y (parts of the side), zoom, mirrored. Landmarks of a
+# real face stay at their places. For other objects they move with the framing, or do not mirror with the picture.
 CROSS_LOOKS = ((0.08, 0.05, 1.0, False), (-0.08, -0.05, 1.0, True), (0.0, 0.07, 1.13, True), (0.0, -0.07, 0.88, False))
-DOUBT = 0.06  # mean shift of the landmarks between looks, of their extent, that takes the confidence down to 1 / e
-# Real, drawn and painted people have 0.81 and more in all light, noise and tilts that were tried, 0.70 with the mouth
-# covered; 9 of 10 things that were once taken for a face (a giraffe, a dome) 0.50 to 0.62 (docs/measured.md, 2).
+# Mean shift of the landmarks between framings, as a part of their extent, that lowers the confidence to 1 / e.
+DOUBT = 0.06
+# Confidence of a face, at least. Real, drawn and painted people have 0.81 and more under all tested light, noise and
+# tilts, and 0.70 with a covered mouth. 9 of 10 objects once mistaken for a face (a giraffe, a dome) have 0.50 to 0.62
+# (docs/measured.md, 2).
 MIN_CONFIDENCE = 0.63
-RIVAL = 0.5  # a second face must be at least this credible beside the first
+RIVAL = 0.5  # confidence of a second face, at least, relative to the best one
 
-# Framings of which a photo's analysis is the mean: shifts of the centre and change of the side, in half-sides. A photo
-# is analysed once, so it may cost more than a frame of a clip.
+# Framings over which a photo's analysis is averaged: shifts of the centre and change of the side, in half-sides. There
+# are many, because a photo is analysed only once.
 AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 0.04), (-0.05, 0.04), (0, -0.06)))
 
 
 @dataclass(frozen=True)
 class Look:
-    """One square of a photo and what the analyser saw there. `analysis` has batch size 1 and lies on the CPU."""
+    """One square of a photo and its analysis (batch size 1, CPU)."""
 
     square: Square
     analysis: Analysis
@@ -71,11 +73,11 @@ class Look:
 
     @property
     def next_square(self) -> Square:
-        """The analyser's framing around the landmarks just seen."""
+        """The analyser's square around these landmarks."""
         return landmark_square(self.landmarks, ANALYSER)
 
     def settled(self) -> bool:
-        """Whether the landmarks ask for (about) the square that was looked at."""
+        """Whether `next_square` is about the square that was analysed."""
         new, old = self.next_square, self.square
         shift = math.hypot(new.x - old.x, new.y - old.y) / old.side
         return shift <= MAX_SHIFT and abs(math.log(new.side / old.side)) <= MAX_ZOOM
@@ -83,10 +85,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A place that was looked at several times, in photo px: the middle look, and what all of them agree on.
+    """A possible face, analysed in several framings.
 
-    landmarks float64 [68 2]: their mean; score: mean probability; doubt: how far they wander, part of their extent;
-    per_eyes: the face's proportions (`human.face_per_eyes`), mean.
+    look: the analysis in the first framing; landmarks float64 [68 2]: mean over the framings, photo px; score: mean
+    probability; doubt: mean shift of the landmarks between framings, as a part of their extent; per_eyes: mean
+    proportions of the face (`human.face_per_eyes`).
     """
 
     look: Look
@@ -97,12 +100,12 @@ class Candidate:
 
     @property
     def confidence(self) -> float:
-        """0 to 1: the score, less the more the landmarks wander."""
+        """0 to 1: the score, lowered by the doubt."""
         return self.score * math.exp(-((self.doubt / DOUBT) ** 2))
 
     @property
     def human(self) -> bool:
-        """Whether this is credible and has the face of a human, see `human`."""
+        """Whether the confidence is sufficient and the proportions are human, see `human`."""
         return self.confidence >= MIN_CONFIDENCE and strangeness(self.per_eyes, self.score) < MOST_STRANGE
 
 
@@ -112,7 +115,7 @@ def take(analysis: Analysis, index: slice) -> Analysis:
 
 
 class Looker:
-    """The analyser behind squares of photos."""
+    """Runs the analyser on squares of photos."""
 
     def __init__(self, analyser: nn.Module, device: torch.device) -> None:
         self.analyser = analyser.to(device).eval()
@@ -126,9 +129,9 @@ class Looker:
         return type(parts[0])(**{n: torch.cat([getattr(p, n).float().cpu() for p in parts]) for n in names})
 
     def looks(self, photo: np.ndarray, squares: Sequence[Square], mirrored: bool = False) -> list[Look]:
-        """One look at each square of photo uint8 [H W 3]; `mirrored` shows the crops, and tells of them, mirrored.
+        """Analyse each square of photo uint8 [H W 3], one batch at a time.
 
-        Crops exist for one batch at a time: memory does not grow with the number of squares.
+        mirrored: analyse mirrored crops; the analyses then refer to the mirrored crops.
         """
         out = []
         for start in range(0, len(squares), BATCH):
@@ -142,7 +145,7 @@ class Looker:
         return out
 
     def average(self, photo: np.ndarray, square: Square) -> Look:
-        """One look that is the mean of looks from around `square` (AROUND): steadier than any of them."""
+        """The mean analysis over the framings AROUND `square`, which is more stable than a single one."""
         half = square.side / 2
         moved = [Square(square.x + half * x, square.y + half * y, square.side * (1 + z)) for x, y, z in AROUND]
         looks = self.looks(photo, moved)
@@ -155,25 +158,25 @@ class Looker:
         return Look(square, type(looks[0].analysis)(**mean), float(np.mean([look.score for look in looks])))
 
     def refine(self, photo: np.ndarray, squares: Sequence[Square]) -> list[Candidate]:
-        """The proposals that hold a face, after the analyser moved each square twice by its own landmarks."""
+        """The proposed squares that show a human face, after two corrections of each by its landmarks."""
         first = self.looks(photo, squares)
-        second = self.looks(photo, [k.next_square for k in first if sane(k, photo)])
-        third = self.looks(photo, [k.next_square for k in second if sane(k, photo)])
-        likely = [k for k in third if k.score >= MIN_SCORE / 2 and k.settled() and sane(k, photo)]
+        second = self.looks(photo, [o.next_square for o in first if sane(o, photo)])
+        third = self.looks(photo, [o.next_square for o in second if sane(o, photo)])
+        likely = [o for o in third if o.score >= MIN_SCORE / 2 and o.settled() and sane(o, photo)]
         sure = [c for c in self.cross_examine(photo, likely) if c.human]
         best = max((c.confidence for c in sure), default=0.0)
         return [c for c in sure if c.confidence >= RIVAL * best]
 
     def cross_examine(self, photo: np.ndarray, looks: Sequence[Look]) -> list[Candidate]:
-        """Each look again from `CROSS_LOOKS`: where do its landmarks stay?"""
-        seen = [[(k.landmarks, k.score, face_per_eyes(k.analysis)[0])] for k in looks]
+        """Analyse each square again in the framings CROSS_LOOKS. Returns one candidate per given square."""
+        readings = [[(k.landmarks, k.score, face_per_eyes(k.analysis)[0])] for k in looks]
         for dx, dy, zoom, mirrored in CROSS_LOOKS:
             moved = [_moved(k.square, dx, dy, zoom) for k in looks]
-            for so_far, again in zip(seen, self.looks(photo, moved, mirrored), strict=True):
+            for rows, again in zip(readings, self.looks(photo, moved, mirrored), strict=True):
                 points = mirrored_back(again) if mirrored else again.landmarks
-                so_far.append((points, again.score, face_per_eyes(again.analysis)[0]))
+                rows.append((points, again.score, face_per_eyes(again.analysis)[0]))
         out = []
-        for look, rows in zip(looks, seen, strict=True):
+        for look, rows in zip(looks, readings, strict=True):
             points, scores, per_eyes = (np.stack(column) for column in zip(*rows, strict=True))
             doubt = np.linalg.norm(points[1:] - points[0], axis=2).mean() / landmark_extent(points[0])
             out.append(Candidate(look, points.mean(0), float(scores.mean()), float(doubt), float(per_eyes.mean())))
@@ -185,13 +188,13 @@ def _moved(square: Square, dx: float, dy: float, zoom: float) -> Square:
 
 
 def mirrored_back(look: Look) -> np.ndarray:
-    """Landmarks float64 [68 2] in photo px of a look at a mirrored crop."""
-    seen = look.analysis.keypoints[0, MIRROR_68, :2].numpy() * [-1, 1]
-    return look.square.from_normalised(seen)
+    """Landmarks float64 [68 2] in photo px from the analysis of a mirrored crop."""
+    mirrored = look.analysis.keypoints[0, MIRROR_68, :2].numpy() * [-1, 1]
+    return look.square.from_normalised(mirrored)
 
 
 def sane(look: Look, photo: np.ndarray) -> bool:
-    """Whether a look leads on to a square of sensible size with its face in the photo."""
+    """Whether the next square has a plausible size and a centre inside the photo."""
     height, width = photo.shape[:2]
     new = look.next_square
     inside = 0 <= new.x <= width and 0 <= new.y + ANALYSER.lift * new.side <= height

@@ -1,4 +1,8 @@
-"""Every face of a picture, upright or turned: the cascade proposes, the analyser decides, a search finds the rest."""
+"""Finds all faces of a picture. The cascade proposes squares and the analyser accepts or rejects them.
+
+If the cascade proposes nothing useful, a pyramid of windows is searched. Pictures that lie on their side or are upside
+down are also searched in the other orientations.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,24 @@ from thgen.face.belief import has_detail
 from thgen.face.detect import CascadeDetector, search_windows, suppress
 from thgen.face.look import Candidate, Looker
 
-SIZES = (1.0, 0.75, 0.56, 0.42, 0.31)  # sides of the searched windows, of the picture's shorter edge
-STEP = 0.3  # of a window's side: two looks make good what it misses by
-BEST = 12  # windows that are worth a second look
-TURNS = (90, 270, 180)  # degrees clockwise; the commonest first
+SIZES = (1.0, 0.75, 0.56, 0.42, 0.31)  # sides of the searched windows, as parts of the picture's shorter edge
+STEP = 0.3  # distance of windows, as a part of their side: `refine` corrects an offset of this size
+BEST = 12  # windows with the highest scores, which are refined
+TURNS = (90, 270, 180)  # degrees clockwise; the most common first
 
 
 class Search:
-    """Holds no state between calls and may be called from several threads."""
+    """Face search. It has no state and may be used from several threads."""
 
     def __init__(self, looker: Looker) -> None:
         self._looker = looker
         self._cascade = CascadeDetector()
 
     def find(self, photo: np.ndarray, thorough: bool = True) -> list[Candidate]:
-        """Upright human faces (tilted by up to 40 degrees) of a photo uint8 [H W 3] of moderate size, in its px.
+        """Upright human faces (roll up to 40 degrees) of a photo uint8 [H W 3] of moderate size, in its px.
 
-        Each step is dearer than the last and runs if that found none; without `thorough` only the first one does.
+        Each step costs more than the one before and runs only if that one found no face. thorough: False runs only the
+        first step.
         """
         if not has_detail(photo):
             return []
@@ -39,8 +44,11 @@ class Search:
         return self._looker.refine(photo, proposals) or self._windows(photo)
 
     def turned(self, photo: np.ndarray, thorough: bool = True) -> tuple[int, list[Candidate]]:
-        """By which of TURNS, degrees clockwise, a photo uint8 [H W 3] must be turned to show faces upright, and the
-        faces there, in px of the turned photo; 0 and none if none does it. Of several turns the surest counts."""
+        """Which of TURNS, degrees clockwise, makes the faces of a photo uint8 [H W 3] upright, and these faces.
+
+        The faces are in px of the turned photo. Of several turns the one with the highest confidence is taken. Returns
+        0 and no face if no turn shows one.
+        """
         if not has_detail(photo):
             return 0, []
         found = self._best({turn: self.find(rotated(photo, turn), thorough=False) for turn in TURNS})
@@ -57,7 +65,7 @@ class Search:
         return turn, found[turn]
 
     def _windows(self, photo: np.ndarray) -> list[Candidate]:
-        """Faces that the cascade misses, from a pyramid of windows over the photo."""
+        """Faces from a pyramid of windows over the photo, for those that the cascade misses."""
         height, width = photo.shape[:2]
         looks = self._looker.looks(photo, list(search_windows(height, width, SIZES, STEP)))
         best = suppress([k.square for k in looks], [k.score for k in looks])[:BEST]

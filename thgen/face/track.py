@@ -1,4 +1,4 @@
-"""A face through the frames of a driving clip: steady framing, gaps, and smoothing without lag."""
+"""Helpers for the face track of a driving clip: a steady crop, gaps without a face, and smoothing without lag."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from thgen.errors import ClipError
 from thgen.face.crop import Square
 from thgen.schema import FPS
 
-# The square of the crop stands still, as a camera on a tripod, until the face leaves these margins.
-SLACK_SHIFT = 0.10  # of the side
+# The crop's square does not move until the face leaves these margins, like a camera on a tripod.
+SLACK_SHIFT = 0.10  # part of the side
 SLACK_ZOOM = 0.12  # natural logarithm of the ratio of sides
 
-MAX_LOST = 0.30  # part of all frames
-MAX_GAP = 1.0  # seconds
+MAX_LOST = 0.30  # part of all frames that may show no face
+MAX_GAP = 1.0  # seconds in a row that may show no face
 
 
 def steady(square: Square, wanted: Square) -> Square:
-    """`square`, moved just as far as keeps `wanted` within the margins: without jumps and without jitter."""
+    """`square` after the smallest move that brings `wanted` within the margins: no jumps and no jitter."""
     zoom = math.log(wanted.side / square.side)
     side = wanted.side / math.exp(min(max(zoom, -SLACK_ZOOM), SLACK_ZOOM))
     slack = SLACK_SHIFT * side
@@ -31,9 +31,9 @@ def steady(square: Square, wanted: Square) -> Square:
 
 
 def check_gaps(found: np.ndarray, fps: float = FPS) -> None:
-    """found bool [T]: whether each frame shows the face. Raises ClipError when too few do to drive anything.
+    """Raises ClipError if too few frames show the face. found bool [T]: whether each frame does.
 
-    Allowed are gaps of at most one second and 30 % of the frames: more would be invented, not interpolated.
+    A gap may last one second, and all gaps together 30 % of the frames. Interpolation over more would invent motion.
     """
     found = np.asarray(found, bool)
     if not found.any():
@@ -56,10 +56,10 @@ def check_gaps(found: np.ndarray, fps: float = FPS) -> None:
 
 
 def stop_at_gap(found: Sequence[bool], fps: float = FPS) -> None:
-    """Raises ClipError as soon as the last of the frames so far show no face for longer than `check_gaps` allows: what
-    follows cannot mend that, and a clip without any face takes minutes to search.
+    """Raises ClipError as soon as the current gap is longer than `check_gaps` allows. Call it after every frame.
 
-    found: one entry per frame so far. To be called after every frame.
+    The clip cannot become valid after that, and a search through a clip without faces takes minutes.
+    found: one entry per frame so far.
     """
     longest = int(MAX_GAP * fps) + 1
     if len(found) < longest or any(found[-longest:]):
@@ -72,9 +72,9 @@ def stop_at_gap(found: Sequence[bool], fps: float = FPS) -> None:
 
 
 def fill_gaps(values: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """values float [T ...] with rows to ignore where found bool [T] is False -> those rows interpolated linearly.
+    """Linear interpolation of the rows of values float [T ...] where found bool [T] is False.
 
-    Before the first and after the last found frame the nearest found row is held.
+    Rows before the first and after the last valid row repeat that row.
     """
     values, found = np.asarray(values, np.float64), np.asarray(found, bool)
     frames = np.arange(len(found))
@@ -84,10 +84,10 @@ def fill_gaps(values: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 def smooth(values: np.ndarray, seconds: float = 0.2, fps: float = FPS) -> np.ndarray:
-    """values float [T ...] smoothed over a window of `seconds`, without lag; a local quadratic keeps peaks (blinks).
+    """values float [T ...] smoothed by a local quadratic (Savitzky & Golay 1964), which keeps peaks such as blinks.
 
-    Savitzky & Golay (1964), symmetric, so a symmetric event keeps its time. Clips shorter than the window use what
-    there is; a window below 5 frames changes nothing (three points fit a quadratic exactly).
+    seconds: length of the window. It is symmetric, so there is no lag. If the clip is shorter, so is the window. A
+    window below 5 frames changes nothing, because a quadratic fits three points exactly.
     """
     values = np.asarray(values, np.float64)
     window = min(round(seconds * fps) | 1, len(values) - 1 + len(values) % 2)

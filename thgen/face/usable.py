@@ -1,4 +1,4 @@
-"""Whether a face that was found can be used: large, bright and frontal enough, and what to warn of."""
+"""Decides whether a detected face is large, bright and frontal enough, and which warnings it gets."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from thgen.errors import FaceError
 from thgen.face.crop import ANALYSER, landmark_extent, landmark_square, limit_side, sample_square
 from thgen.face.look import Look
 
-# The landmarks run from brow to chin, about two thirds of the head's height.
+# Head height per extent of the landmarks. They reach from brow to chin, about two thirds of the head.
 HEAD_PER_EXTENT = 1.5
-MIN_HEAD, SOFT_HEAD = 48, 130  # px: error below the one, warning below the other
-MIN_LUMA, DIM_LUMA = 28, 60  # the face's brightest tenth, 0 to 255
-MAX_YAW, WARN_YAW = 55, 35  # degrees
-MAX_PITCH, WARN_PITCH = 50, 30
+MIN_HEAD, SOFT_HEAD = 48, 130  # head height, px: error below the first, warning below the second
+MIN_LUMA, DIM_LUMA = 28, 60  # `brightness` of the face, 0 to 255: error below the first, warning below the second
+MAX_YAW, WARN_YAW = 55, 35  # degrees: error above the first, warning above the second
+MAX_PITCH, WARN_PITCH = 50, 30  # degrees, likewise
 
 
 def usable(photo: np.ndarray, look: Look) -> tuple[str, ...]:
-    """Warnings about a face that can be used. Raises FaceError, with the remedy, about one that cannot."""
+    """Warnings about a usable face in photo uint8 [H W 3]. Raises FaceError, with a remedy, if it is not usable."""
     yaw, pitch = (float(v) for v in look.analysis.pose[0, :2])
     head = HEAD_PER_EXTENT * landmark_extent(look.landmarks)
     luma = brightness(sample_square(photo, landmark_square(look.landmarks, ANALYSER), 64)[12:52, 12:52])
@@ -52,6 +52,6 @@ def usable(photo: np.ndarray, look: Look) -> tuple[str, ...]:
 
 
 def brightness(image: np.ndarray) -> float:
-    """90th percentile of luma, 0 to 255: dark skin in good light still has bright highlights, a dark photo has none."""
+    """90th percentile of luma, 0 to 255. Dark skin in good light has bright highlights; a dark photo has none."""
     small, _ = limit_side(image, 256)
     return float(np.percentile(small @ np.array([0.299, 0.587, 0.114]), 90))

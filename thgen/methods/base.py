@@ -64,7 +64,8 @@ class Decoded:
 class Networks(Protocol):
     """Loaded networks by their name in the manifest; each is loaded once and shared by all who ask."""
 
-    device: torch.device
+    @property
+    def device(self) -> torch.device: ...
 
     def get(self, name: str) -> nn.Module:
         """Raises WeightsError."""

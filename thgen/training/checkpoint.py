@@ -35,8 +35,8 @@ KEEP = 2  # checkpoints of a run; older ones are deleted
 
 def latest(folder: Path) -> Path | None:
     """The newest complete checkpoint of a run."""
-    found = sorted(p for p in folder.glob("step-*") if (p / "state.json").is_file() and p.suffix != ".part")
-    return found[-1] if found else None
+    complete = sorted(p for p in folder.glob("step-*") if (p / "state.json").is_file() and p.suffix != ".part")
+    return complete[-1] if complete else None
 
 
 def begin(folder: Path, step: int) -> Path:

@@ -148,24 +148,24 @@ class ClipTask(Task):
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
         """A batch of random clips, augmented if `train`. pictures: rows for which pictures are generated."""
-        found = []
+        moments = []
         for _ in range(self.config.batch_size):
             clip = Clip(store, store.draw(rng))
-            found.append(clip.moments(rng.choice(len(clip), 2, replace=False).tolist()))
-        frames = {f"frame_{end}": self.frame_views(rng, each_frame(found, k), train) for k, end in enumerate("st")}
-        return self.pairs(found, pictures) | frames | {"photo": self.photo_views(each_frame(found, 0).images)}
+            moments.append(clip.moments(rng.choice(len(clip), 2, replace=False).tolist()))
+        frames = {f"frame_{end}": self.frame_views(rng, each_frame(moments, k), train) for k, end in enumerate("st")}
+        return self.pairs(moments, pictures) | frames | {"photo": self.photo_views(each_frame(moments, 0).images)}
 
-    def pairs(self, found: list[Moments], pictures: int) -> Batch:
+    def pairs(self, moments: list[Moments], pictures: int) -> Batch:
         """Labels of photos and targets, the first and the second frame of each of the moments, and both as pictures of
         the first `pictures` rows."""
         labels = {
-            "keypoints_s": np.stack([m.keypoints[0] for m in found]),
-            "keypoints_t": np.stack([m.keypoints[1] for m in found]),
-            "coefficients_s": np.stack([m.coefficients[0] for m in found]),
-            "gaze_s": np.stack([m.gaze[0] for m in found]),
+            "keypoints_s": np.stack([m.keypoints[0] for m in moments]),
+            "keypoints_t": np.stack([m.keypoints[1] for m in moments]),
+            "coefficients_s": np.stack([m.coefficients[0] for m in moments]),
+            "gaze_s": np.stack([m.gaze[0] for m in moments]),
         }
         out: Batch = {n: torch.from_numpy(v.astype(np.float32)) for n, v in labels.items()}
-        if chosen := found[:pictures]:
+        if chosen := moments[:pictures]:
             for k, end in enumerate("st"):
                 out[f"full_{end}"] = tensor([resized(m.images[k : k + 1], self.picture_side)[0] for m in chosen])
         return out
@@ -175,7 +175,7 @@ class ClipTask(Task):
         """Photos uint8 [n S S 3] -> input of an appearance encoder [n 3 side side]."""
 
     @abstractmethod
-    def frame_views(self, rng: np.random.Generator, found: Moments, augmented: bool) -> Tensor:
+    def frame_views(self, rng: np.random.Generator, moments: Moments, augmented: bool) -> Tensor:
         """Frames -> input of a motion encoder [n 3 side side], with `augmentation` if `augmented`."""
 
     # ---- frozen features

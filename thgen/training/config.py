@@ -127,8 +127,8 @@ class StageConfig:
 
 def config_files() -> dict[str, Path]:
     """Name of a config -> its file: "rig" is rig/config.yaml, "pd_fgc.compact" is pd_fgc/compact.yaml."""
-    found = sorted(METHODS_FOLDER.glob("*/*.yaml"))
-    return {p.parent.name if p.stem == ONLY_CONFIG else f"{p.parent.name}.{p.stem}": p for p in found}
+    files = sorted(METHODS_FOLDER.glob("*/*.yaml"))
+    return {p.parent.name if p.stem == ONLY_CONFIG else f"{p.parent.name}.{p.stem}": p for p in files}
 
 
 def preset_of(method: str, preset: str = "") -> str:

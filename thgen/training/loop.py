@@ -98,13 +98,13 @@ class Trainer:
         self.main = self.accelerator.is_main_process
         if not any(w.weight for w in config.losses.values()):
             raise TrainingError(f"{config.where}: no term of losses has a weight, so nothing would be trained.")
-        found = self._choose_checkpoint()
+        resumed = self._choose_checkpoint()
         set_seed(config.seed)
         self.origin = ""  # for the manifest: the weights from which the training started
         self.task: Task = build_task(config)
-        if config.init == FROM_BUNDLED and found is None:
+        if config.init == FROM_BUNDLED and resumed is None:
             self.origin = continue_bundled(self.task.networks(), self.weights, options.networks)
-        elif config.init and found is None:
+        elif config.init and resumed is None:
             for part in config.init.split("+"):
                 stage, _, names = part.partition(":")
                 modules = [name.strip() for name in names.split(",") if name.strip()]
@@ -121,9 +121,9 @@ class Trainer:
         set_seed(config.seed, device_specific=True)  # processes differ from here on: dropout, noise
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         self.batches: Iterator[Batch] = iter(self.task.batches("train", config.seed, rank, world))
-        if found is not None:
-            self._restore(found)
-        self.checkpoint = found
+        if resumed is not None:
+            self._restore(resumed)
+        self.checkpoint = resumed
         # with minutes = 0 no step is made, and another process may be writing to the same run
         curves = None if options.minutes == 0 else self.folder / "tensorboard"
         self.journal = Journal(curves, self.step, self.main)
@@ -313,17 +313,17 @@ class Trainer:
     # --- checkpoints ------------------------------------------------------------------------------------------
 
     def _choose_checkpoint(self) -> Path | None:
-        found = ckpt.latest(self.folder)
+        latest = ckpt.latest(self.folder)
         if self.options.restart and not self.options.resume:
             if self.main:
                 shutil.rmtree(self.folder, ignore_errors=True)
             self.accelerator.wait_for_everyone()
             return None
-        if found is not None and not self.options.resume:
-            raise TrainingError(f"{found} exists: add --resume to go on from it, or --restart to delete that run.")
-        if found is None and self.options.resume:
+        if latest is not None and not self.options.resume:
+            raise TrainingError(f"{latest} exists: add --resume to go on from it, or --restart to delete that run.")
+        if latest is None and self.options.resume:
             raise TrainingError(f"There is no checkpoint in {self.folder} to resume from; leave --resume out.")
-        return found
+        return latest
 
     def _save(self) -> None:
         part = self.folder / f"step-{self.step:08d}.part"
@@ -350,21 +350,21 @@ class Trainer:
         self.checkpoint = part.with_suffix("")
         self.accelerator.wait_for_everyone()
 
-    def _restore(self, found: Path) -> None:
-        state, modules = ckpt.read_state(found), self.task.modules
-        ckpt.load_modules(modules, ckpt.read_tensors(found / "modules.safetensors", self.device), found)
+    def _restore(self, checkpoint: Path) -> None:
+        state, modules = ckpt.read_state(checkpoint), self.task.modules
+        ckpt.load_modules(modules, ckpt.read_tensors(checkpoint / "modules.safetensors", self.device), checkpoint)
         if self.averages:
-            averaged = ckpt.read_tensors(found / "averaged.safetensors", self.device)
+            averaged = ckpt.read_tensors(checkpoint / "averaged.safetensors", self.device)
             for name, average in self.averages.items():
                 ckpt.load_averages({name: average}, modules, averaged, state["updates"].get(name, 0))
-        moments = ckpt.read_tensors(found / "optimiser.safetensors", self.device)
+        moments = ckpt.read_tensors(checkpoint / "optimiser.safetensors", self.device)
         self.step, self.minutes, self.scores = state["step"], state["minutes"], state["scores"]
         self.origin = state.get("origin", "")
         for name, optimizer in self.optimizers.items():
             ckpt.load_optimizer(name, optimizer.adamw, moments)
             optimizer.plan(self.step, self.steps)
         skip(self.batches, self.step)
-        rng = found / f"rng-{self.accelerator.process_index}.safetensors"
+        rng = checkpoint / f"rng-{self.accelerator.process_index}.safetensors"
         if rng.is_file():  # absent if there are more processes than before: the new ones start from the seed
             ckpt.restore_rng(ckpt.read_tensors(rng, torch.device("cpu")))
 

@@ -103,9 +103,9 @@ class MotionPrior(nn.Module):
 
     def forward(self, image: Tensor, keypoints: Tensor) -> Motions:
         """image [B 3 S S] in [-1, 1]; keypoints [B K 3] by which the face is cropped for the analyser."""
-        seen, points = look(self.network, image, framing(keypoints))
-        return Motions(points[..., :2].flatten(1), pick(seen.coefficients, EXPRESSION_COEFFICIENTS),
-                       seen.gaze.flatten(1) / 10)  # fmt: skip
+        analysis, points = look(self.network, image, framing(keypoints))
+        return Motions(points[..., :2].flatten(1), pick(analysis.coefficients, EXPRESSION_COEFFICIENTS),
+                       analysis.gaze.flatten(1) / 10)  # fmt: skip
 
 
 def _which(name: str, weights_dir: Path | None) -> str:

@@ -1,4 +1,4 @@
-"""The endpoints `/generate` and `/preview` for gradio_client and plain HTTP, with the names of the command line."""
+"""The endpoints `/generate` and `/preview` for gradio_client and HTTP. Names are those of the command line."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from thgen.ui.form import Form
 from thgen.ui.page import unprobed
 from thgen.ui.session import Session
 
-CONTROLS = "controls"  # the parameter that holds sliders, choices and switches by key
+CONTROLS = "controls"  # the parameter with sliders, choices and switches by key
 
 
 def dictionaries() -> dict[str, PerFactor | None]:
-    """Parameters that are dictionaries: controls by key, and settings by factor; also by their names of version 1."""
+    """Parameters that are dictionaries: controls by key and settings by factor, also with names of version 1."""
     today: dict[str, PerFactor | None] = {CONTROLS: None, **per_factor()}
     return today | {old: today[new] for old, new in OLD_NAMES.items() if new in today}
 
 
 def _parameters(form: Form) -> dict[str, Any]:
-    """Parameter name -> component. Few and named: sliders travel as one dictionary with the keys of `--set`."""
+    """Parameter name -> component. All sliders are in one dictionary with the keys of `--set`."""
     files = {k.replace(".", "_"): w for k, w in form.widgets.items() if is_file(k)}
     old_plain = {old: gr.JSON(None, visible=False, label=old) for old, new in OLD_NAMES.items() if new in plain()}
     return {
@@ -57,13 +57,13 @@ def api_fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _field(parameter: str) -> str:
-    """ "pose_clip" -> "pose.clip"; others keep their name, or get today's."""
+    """ "pose_clip" -> "pose.clip"; a name of version 1 -> today's; other names stay."""
     factor, _, what = parameter.rpartition("_")
     return f"{factor}.{what}" if is_file(f"{factor}.{what}") else OLD_NAMES.get(parameter, parameter)
 
 
 def _dictionary(name: str, value: Any) -> dict[str, Any]:
-    """A JSON object, or its text, as some clients send it."""
+    """A dictionary from a JSON object or from its text, which some clients send."""
     given = value
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
@@ -76,7 +76,7 @@ def _dictionary(name: str, value: Any) -> dict[str, Any]:
 
 
 def _endpoint(fn: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
-    """Give `fn(*values)` the parameter names that API clients see; all optional, gradio fills the widgets' values."""
+    """Give `fn(*values)` the parameter names of the API. All are optional; gradio inserts the widgets' values."""
     fn.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in names]
     )
@@ -84,7 +84,7 @@ def _endpoint(fn: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
 
 
 def generate_doc() -> str:
-    """What `/generate` takes, from the settings themselves."""
+    """Documentation of `/generate`, generated from the settings."""
     each = "; ".join(f"{name}: factor -> {_takes(spec)}" for name, spec in per_factor().items())
     one = "; ".join(f"{name}: {getattr(spec, 'info', '') or spec.label.lower()}" for name, (_, spec) in plain().items())
     keys = list(all_controls())
@@ -111,6 +111,7 @@ Returns the picture and {method, seed}."""
 
 
 def wire_api(session: Session, form: Form) -> None:
+    """Add both endpoints to the page."""
     parameters = _parameters(form)
     names = list(parameters)
     video = unprobed(gr.Video)(visible=False)

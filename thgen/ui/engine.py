@@ -1,4 +1,4 @@
-"""What the page stands on: `thgen.pipeline` behind four verbs. The tests of the page put a small stand-in here."""
+"""The interface between the page and `thgen.pipeline`. Tests of the page replace it by a small fake."""
 
 from __future__ import annotations
 
@@ -23,41 +23,43 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """Safe to call from several threads."""
+    """Makes stills and videos. Thread-safe."""
 
     def methods(self) -> tuple[str, ...]:
-        """The methods whose weights are here, the default first. Loads none."""
+        """The methods whose weights are available, the default first. Loads nothing."""
 
     def absent(self) -> dict[str, str]:
-        """Method name -> the sentence that says what to do, of the methods whose weights are not here."""
+        """Methods without available weights: name -> sentence with the remedy."""
 
     def seconds(self, request: Request) -> float:
-        """Length of the video that a request makes, counted in its files. Raises AudioError, ClipError."""
+        """Length of the video of a request, s, measured from its files. Raises AudioError, ClipError."""
 
     def preview(self, request: Request) -> np.ndarray:
         """One still, uint8 RGB [H W 3]; the encoded photo is kept between calls. Raises ThgenError."""
 
     def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None],
                      longest: float | None = None) -> Result:  # fmt: skip
-        """Write the mp4, of at most `longest` seconds. `progress` may raise, which ends the work and leaves nothing.
-        Raises ThgenError."""
+        """Write the mp4, of at most `longest` seconds. Raises ThgenError.
+
+        An exception of `progress` ends the work and leaves no file.
+        """
 
 
 class PipelineEngine:
-    """The real one. Weights are loaded at the first still or video of a method, and kept.
+    """The engine of the app. It loads weights at the first still or video of a method and keeps them.
 
-    device:         where videos are made; None = the best there is
-    preview_device: where stills are made; the same unless a GPU is only borrowed for the video
+    device:         for videos; None = CUDA if available, else the CPU
+    preview_device: for stills; None = the same. It differs if a GPU is borrowed for videos only
     """
 
     def __init__(self, device: str | None = None, preview_device: str | None = None) -> None:
         self._devices = {"video": device, "preview": preview_device or device}
-        self._networks: dict[str | None, Networks] = {}  # device -> what all methods on it share
+        self._networks: dict[str | None, Networks] = {}  # device -> networks that its methods share
         self._loaded: dict[tuple[str, str | None], LoadedMethod] = {}
         self._lock = threading.Lock()
 
     def preload(self) -> None:
-        """Load everything now, so that the first visitor does not wait; missing weights are told when asked for."""
+        """Load all methods, so that the first visitor does not wait. Missing weights are reported at their use."""
         for method in self.methods():
             with contextlib.suppress(WeightsError):
                 self.load(method)
@@ -66,7 +68,7 @@ class PipelineEngine:
     def methods(self) -> tuple[str, ...]:
         from thgen.pipeline import available_methods
 
-        # Where there are no weights at all, the page stands, and each method says what to do when it is asked for.
+        # Without any weights the page still works. Each method then reports the remedy when it is used.
         return tuple(available_methods() or METHODS)
 
     def absent(self) -> dict[str, str]:

@@ -1,14 +1,14 @@
-"""The page's fields: one flat dictionary that widgets, share links, recipes and the API have in common.
+"""The page's fields: one flat dictionary for widgets, share links, recipes and the API.
 
     photo, more_photos, audio   path, list of paths, path; or None
     <factor>.clip               path of a driving clip or picture, or None            e.g. "pose.clip"
-    <factor>.to                 path of a second one, of factors that may lie between two
-    <factor>.t, <factor>.path   how far between them: a number; or keyframes, e.g. "0:0, 2:1", which count if given
+    <factor>.to                 path of a second one, for factors that can be blended
+    <factor>.t, <factor>.path   weight of the second one: a number, or keyframes such as "0:0, 2:1", which have priority
     <factor>.<setting>          one of `settings.per_factor()`                        e.g. "pose.strength", "pose.idle"
     <control key>               a slider, choice or switch                            e.g. "pose.yaw"
     <setting>                   one of `settings.plain()`                             e.g. "seed", "motion"
 
-Which fields a method has follows from what it declares. Plain Python; it never imports gradio.
+The fields of a method follow from its declaration. This module does not import gradio.
 """
 
 from __future__ import annotations
@@ -37,33 +37,33 @@ from thgen.settings import (
 )
 from thgen.settings import Path as Keyframes
 
-SIZES = (256, 512)  # px of the generated face that the page offers
-# A server that others wait for allows less than the command line does.
+SIZES = (256, 512)  # sides of the generated crop that the page offers, px
+# Limits of the page. They are tighter than those of the command line, because visitors share the server.
 PAGE_LIMITS: dict[str, tuple[int, int]] = {
     "size": (128, SIZES[-1]), "max_side": (256, 2160), "seed": (0, 2**31 - 1), "face": (0, 20),
 }  # fmt: skip
-SOURCES = ("clip", "to")  # what of a factor is a file
-FILES = ("photo", "more_photos", "audio")
+SOURCES = ("clip", "to")  # fields of a factor that are files
+FILES = ("photo", "more_photos", "audio")  # other fields that are files
 
 
 def page_specs() -> dict[str, Spec]:
     """The settings with one value, within the limits of the page."""
-    found = {}
+    specs = {}
     for name, (_, spec) in plain().items():
         if name in PAGE_LIMITS and isinstance(spec, Whole):
             low, high = PAGE_LIMITS[name]
             spec = replace(spec, low=low, high=high)
-        found[name] = spec
-    return found
+        specs[name] = spec
+    return specs
 
 
 def all_controls(methods: Iterable[str] | None = None) -> dict[str, Control]:
-    """Every slider, choice and switch of the methods (None: of all), by key; of several methods' the first one."""
-    found: dict[str, Control] = {}
+    """Sliders, choices and switches of the methods (None: all) by key. If methods share a key, the first counts."""
+    controls: dict[str, Control] = {}
     for name in METHODS if methods is None else methods:
         for control in METHODS[name].controls:
-            found.setdefault(control.key, control)
-    return found
+            controls.setdefault(control.key, control)
+    return controls
 
 
 def factor_fields(factor: Factor) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def factor_fields(factor: Factor) -> dict[str, Any]:
 
 
 def fields_of(method: Declaration) -> dict[str, Any]:
-    """The fields that a method has -> their neutral values."""
+    """The fields of a method -> their neutral values."""
     fields: dict[str, Any] = {"photo": None, **({"more_photos": None} if method.max_photos > 1 else {}), "audio": None}
     for factor in method.factors:
         fields |= factor_fields(factor)
@@ -92,7 +92,7 @@ def fields_of(method: Declaration) -> dict[str, Any]:
 
 
 def of_today(key: str) -> str:
-    """A field's name, which may be one of version 1 ("pose.live", "others")."""
+    """Today's name of a field. key may be a name of version 1 ("pose.live", "others")."""
     factor, dot, what = key.rpartition(".")
     return f"{factor}{dot}{OLD_NAMES.get(what, what)}"
 
@@ -100,8 +100,8 @@ def of_today(key: str) -> str:
 def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str, Any]:
     """Fields -> keyword arguments of `Request`. Missing fields have their neutral value.
 
-    need_motion: without a voice and without a driving clip there is nothing to animate; a still does not mind.
-    Raises PhotoError, AudioError or ControlError with the sentence for the visitor.
+    need_motion: whether a voice or a driving clip is required; a still needs none. Raises PhotoError, AudioError or
+    ControlError.
     """
     if not fields.get("photo"):
         raise PhotoError("There is no photo yet: upload one, or click an example.")
@@ -128,7 +128,7 @@ def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str
 
 
 def _read_factor(key: str, value: Any, request: dict[str, Any], controls: dict[str, Any]) -> bool:
-    """Whether the field belongs to a factor; if so, note what it says."""
+    """Write a factor's field into `request` or `controls`. Returns False if the field is not a factor's."""
     factor, _, what = key.rpartition(".")
     if factor not in all_factors():
         return False
@@ -145,7 +145,7 @@ def _read_factor(key: str, value: Any, request: dict[str, Any], controls: dict[s
 
 
 def _read_blends(fields: Mapping[str, Any], controls: dict[str, Any]) -> None:
-    """Keyframes count where there are any, else the number."""
+    """Write the blend of each factor into `controls`: its keyframes if given, else its number."""
     for name in all_factors():
         t, path = fields.get(f"{name}.t"), fields.get(f"{name}.path")
         if path not in (None, ""):
@@ -155,7 +155,7 @@ def _read_blends(fields: Mapping[str, Any], controls: dict[str, Any]) -> None:
 
 
 def recipe_fields(recipe: Settings) -> dict[str, Any]:
-    """Settings as fields; what they leave out has its neutral value. Files stay out."""
+    """Settings as fields without files. Settings that are not given have their neutral value."""
     controls = recipe.controls
     fields = {k: v for k, v in fields_of(recipe.declaration).items() if k not in FILES and not is_file(k)}
     for name, (model, _) in plain().items():
@@ -164,28 +164,30 @@ def recipe_fields(recipe: Settings) -> dict[str, Any]:
     for name, spec in per_factor().items():
         for factor, value in getattr(controls, name).items():
             if isinstance(spec.value, Keyframes):
-                still = len(value) == 1
-                fields |= {f"{factor}.t": value[0][1] if still else BLEND,
-                           f"{factor}.path": "" if still else path_text(value)}  # fmt: skip
+                constant = len(value) == 1
+                fields |= {f"{factor}.t": value[0][1] if constant else BLEND,
+                           f"{factor}.path": "" if constant else path_text(value)}  # fmt: skip
             else:
                 fields[f"{factor}.{name}"] = value
     return {**fields, **controls.values}
 
 
 def is_file(key: str) -> bool:
-    """Whether a field holds a file, or files."""
+    """Whether the value of a field is a file or several files."""
     factor, _, what = key.rpartition(".")
     return key in FILES or (what in SOURCES and factor in all_factors())
 
 
 def recipe_of(settings: Settings) -> dict[str, Any]:
-    """The settings as a recipe of JSON, without the names of any file."""
+    """The settings as a JSON recipe, without file names."""
     return Recipe.of(settings).to_dict()
 
 
 def check_known(name: str, values: Mapping[str, Any]) -> None:
-    """A dictionary of an API call: "values" by control key, others by factor. Its keys must be such, and the values in
-    their range. Raises ControlError."""
+    """Check a dictionary of an API call. Raises ControlError for an unknown key or a value outside its range.
+
+    name: "values" for a dictionary by control key; the name of a setting for one by factor.
+    """
     if name == "values":
         known = all_controls()
         if unknown := [key for key in values if key not in known]:

@@ -1,7 +1,7 @@
-"""The input widgets: photo, voice, a tab per method, and in each a tab per factor that the method declares.
+"""The input widgets: photo, voice, a tab per method, and in it a tab per factor of the method.
 
-The widgets of a factor exist once for all methods, so that a change of the method keeps what both have. What a method
-does not have is hidden, and is not sent. Every widget is built from declarations and settings alone: a seventh method,
+The widgets of a factor exist once for all methods, so their values stay when the method changes. Widgets that a method
+lacks are hidden and their values are not sent. All widgets follow from declarations and settings, so a new method,
 factor, control or setting needs no line here.
 """
 
@@ -33,20 +33,20 @@ from thgen.settings import (
 )
 from thgen.settings import Path as Keyframes
 from thgen.ui.fields import SIZES, all_controls, factor_fields, fields_of, is_file, page_specs
-from thgen.ui.page import says, unprobed
+from thgen.ui.page import unprobed, with_file_kind
 from thgen.ui.session import Session
 
 CLIP_TYPES = [".mp4", ".mov", ".webm", ".mkv", ".avi", ".jpg", ".jpeg", ".png", ".webp", ".heic"]
 PHOTO_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".heic"]
-MANY_SLIDERS = 3  # more than this lie in two columns, and without the line that explains each
+MANY_SLIDERS = 3  # more sliders than this are in two columns and have no explanation
 
 
 @dataclass(frozen=True)
 class Form:
     """The input widgets by field name (`thgen.ui.fields`), in the order in which handlers receive their values.
 
-    methods, factors: the tabs; method_tabs, factor_tabs: name -> tab; open_factor: whose tab is open
-    folds: folded parts, and the fields that they hold
+    methods, factors: the groups of tabs; method_tabs, factor_tabs: name -> tab; open_factor: name of the open tab's
+    factor; folds: accordions with the fields in them
     """
 
     widgets: dict[str, Any]
@@ -58,54 +58,59 @@ class Form:
     folds: list[tuple[gr.Accordion, set[str]]]
 
     def fields(self, values: tuple[Any, ...]) -> dict[str, Any]:
-        """Values of an event, as `thgen.ui.page.Page` hands them over -> the fields that the chosen method has."""
+        """Values of an event in the order of the widgets -> the fields of the chosen method."""
         given = dict(zip(self.widgets, values, strict=True))
         method = METHODS.get(str(given["method"]))
         return given if method is None else {k: v for k, v in given.items() if k in fields_of(method)}
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The widgets that hold no file: what a link, an example or Reset may set."""
+        """The widgets without files, which a link, an example or Reset may set."""
         return {k: w for k, w in self.widgets.items() if not is_file(k)}
 
     @property
     def neutral(self) -> dict[str, Any]:
+        """Neutral values of `settings`."""
         return {name: widget.value for name, widget in self.settings.items()}
 
     def shown(self, method: Declaration, factor: str) -> dict[Any, Any]:
-        """What the page shows of a method: component -> its update. factor: whose tab is open."""
+        """Updates of the components that show a method. factor: name of the open tab's factor."""
         fields = fields_of(method)
-        found: dict[Any, Any] = {tab: gr.Tab(visible=seen(method, name)) for name, tab in self.factor_tabs.items()}
+        updates: dict[Any, Any] = {
+            tab: gr.Tab(visible=tab_visibility(method, name)) for name, tab in self.factor_tabs.items()
+        }
         if not method.has(factor):
-            found[self.factors] = gr.Tabs(selected=method.factors[0].name)
-            found[self.open_factor] = method.factors[0].name
-        found |= {fold: gr.Accordion(visible=bool(held & fields.keys())) for fold, held in self.folds}
+            updates[self.factors] = gr.Tabs(selected=method.factors[0].name)
+            updates[self.open_factor] = method.factors[0].name
+        updates |= {fold: gr.Accordion(visible=bool(held & fields.keys())) for fold, held in self.folds}
         for name in self.varying:
             widget = self.widgets[name]
-            found[widget] = type(widget)(visible=name in fields)
-        return found
+            updates[widget] = type(widget)(visible=name in fields)
+        return updates
 
     @property
     def varying(self) -> list[str]:
-        """The fields that not every method has."""
+        """The fields that at least one method lacks."""
         known = [fields_of(METHODS[name]) for name in self.method_tabs]
         return [k for k in self.widgets if k != "method" and not all(k in fields for fields in known)]
 
 
 def build_inputs() -> dict[str, Any]:
+    """Widgets of the files that are not part of a factor, by field name."""
     photo = gr.Image(label="Photo", type="filepath", sources=["upload", "webcam", "clipboard"], height=250,
                      elem_id="photo", buttons=[])  # fmt: skip
     widgets: dict[str, Any] = {"photo": photo}
     if any(method.max_photos > 1 for method in METHODS.values()):
         more = gr.File(label="More photos of the same person", file_types=PHOTO_TYPES, file_count="multiple",
                        height=90, elem_id="more-photos")  # fmt: skip
-        widgets["more_photos"] = says(more, "photo", PhotoError)
+        widgets["more_photos"] = with_file_kind(more, "photo", PhotoError)
     widgets["audio"] = unprobed(gr.Audio)(label="Voice", type="filepath", sources=["upload", "microphone"],
                                           elem_id="audio", buttons=[])  # fmt: skip
     return widgets
 
 
 def build_controls(session: Session, widgets: dict[str, Any]) -> Form:
+    """All tabs and settings. widgets: those of `build_inputs`."""
     names = [*session.methods(), *session.absent()]
     chosen = METHODS[names[0]]
     method_tabs = {}
@@ -117,7 +122,7 @@ def build_controls(session: Session, widgets: dict[str, Any]) -> Form:
     folds: list[tuple[gr.Accordion, set[str]]] = []
     with gr.Tabs(selected=chosen.factors[0].name, elem_id="factors") as factors:
         for name, factor in all_factors().items():
-            tab = gr.Tab(factor.label, id=name, visible=seen(chosen, name), elem_id=_id(f"tab.{name}"))
+            tab = gr.Tab(factor.label, id=name, visible=tab_visibility(chosen, name), elem_id=_id(f"tab.{name}"))
             with tab, gr.Column(elem_classes="factor"):
                 widgets |= _factor_widgets(factor, folds)
             factor_tabs[name] = tab
@@ -132,8 +137,8 @@ def build_controls(session: Session, widgets: dict[str, Any]) -> Form:
     return form
 
 
-def seen(method: Declaration, factor: str) -> Literal["hidden"] | bool:
-    """`visible` of a factor's tab. False would do once: gradio 6.31 hides no tab that it has shown."""
+def tab_visibility(method: Declaration, factor: str) -> Literal["hidden"] | bool:
+    """`visible` of a factor's tab. gradio 6.31 does not hide a tab with False after it was shown, but with "hidden"."""
     return method.has(factor) or "hidden"
 
 
@@ -161,7 +166,7 @@ def _control(control: Control, with_info: bool) -> Any:
 
 
 def _factor_widgets(factor: Factor, folds: list[tuple[gr.Accordion, set[str]]]) -> dict[str, Any]:
-    """Heading, controls, what drives it and how strongly; action units folded away."""
+    """Heading, controls, driver and strength of a factor. Its action units are in an accordion."""
     widgets: dict[str, Any] = {}
     of_it = [c for c in all_controls().values() if c.factor == factor.name]
     own, units = ([c for c in of_it if c.key.startswith("au.") == unit] for unit in (False, True))
@@ -183,7 +188,7 @@ def _factor_widgets(factor: Factor, folds: list[tuple[gr.Accordion, set[str]]]) 
                     widgets[f"{factor.name}.{name}"] = _per_factor(f"{factor.name}.{name}", spec)
     for spec in per_factor().values():
         if isinstance(spec.value, Keyframes) and spec.applies(factor):
-            widgets |= _between(factor.name, spec.label, folds)
+            widgets |= _second_source(factor.name, spec.label, folds)
     if units:
         with gr.Accordion("Action units (FACS, 0 to 5)", open=False) as fold, gr.Column(elem_classes="sliders"):
             for control in units:
@@ -203,8 +208,8 @@ def _per_factor(field: str, spec: PerFactor) -> Any:
     return gr.Checkbox(spec.neutral, label=spec.value.label, elem_id=_id(field), container=False)
 
 
-def _between(name: str, label: str, folds: list[tuple[gr.Accordion, set[str]]]) -> dict[str, Any]:
-    """A second source, and how far the factor lies between the two."""
+def _second_source(name: str, label: str, folds: list[tuple[gr.Accordion, set[str]]]) -> dict[str, Any]:
+    """A second source, and the blend between both."""
     widgets: dict[str, Any] = {}
     with gr.Accordion(label, open=False) as fold, gr.Row(elem_classes="driver", equal_height=True):
         widgets[f"{name}.to"] = _clip(f"{name}.to", "Second clip or picture")
@@ -228,7 +233,7 @@ def _plain_widgets(methods: list[str], chosen: Declaration) -> dict[str, Any]:
 
 
 def _plain(name: str, spec: Spec, value: Any, methods: list[str], chosen: Declaration) -> Any:
-    if isinstance(spec, MethodName):  # the tabs choose it; this holds it, for the API too
+    if isinstance(spec, MethodName):  # the tabs choose the method; this widget holds its name, also for the API
         return gr.Dropdown(methods, value=chosen.name, label=spec.label, visible=False)
     if name == "size":
         return gr.Dropdown(list(SIZES), value=SIZES[-1], label=f"{spec.label} (px)", min_width=140, elem_id=_id(name))

@@ -1,4 +1,4 @@
-"""The outermost layer of the server, as ASGI: what a request may claim, and the headers that every answer carries."""
+"""The outermost ASGI layer of the server. It removes untrusted request headers and adds response headers."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thgen.errors import shown, typed
 
-BEHIND_PROXY = "THGEN_BEHIND_PROXY"  # 1: a proxy stands before the server, and what it says of host and protocol counts
+BEHIND_PROXY = "THGEN_BEHIND_PROXY"  # 1: the server is behind a proxy, whose headers of host and protocol are trusted
 
-# Headers of which gradio builds the page's own address. Anyone can send them.
+# Headers from which gradio builds the page's address. Anyone can send them.
 CLAIMS = ("forwarded", "x-gradio-server", "x-real-ip")
-# Routes of gradio that thgen does not use: fetching foreign addresses for anyone, publishing a visitor's session, and
-# running any ffmpeg on a stranger's video outside the queue (the browser then keeps its recording as it is).
+# Routes of gradio that thgen closes. They fetch foreign addresses, publish a visitor's session, or run ffmpeg on an
+# uploaded video outside the queue (without it the browser keeps its recording as it is).
 CLOSED = re.compile(r"/gradio_api/(file[=/]\s*https?:|proxy=|deep_link|process_recording)", re.IGNORECASE)
 UNKNOWN_ARGUMENT = re.compile("Parameter `(.*)` is not a valid", re.DOTALL)
 NOT_FOUND = "There is nothing at this address."
 
-SPACE_FRAMES = "https://huggingface.co https://*.hf.space"  # where a Space is shown
+SPACE_FRAMES = "https://huggingface.co https://*.hf.space"  # pages that may embed a Space
 SPACE_SOURCES = "https://huggingface.co https://*.huggingface.co https://*.hf.co https://*.hf.space"
 
 
 def behind_proxy(environment: Mapping[str, str]) -> bool:
-    """Whether the operator says so. A Space always stands behind one."""
+    """Whether the server is behind a trusted proxy: BEHIND_PROXY is set, or it runs on a Space."""
     return environment.get(BEHIND_PROXY, "").lower() in ("1", "true", "yes") or "SPACE_ID" in environment
 
 
 def answer_headers(environment: Mapping[str, str]) -> dict[str, str]:
-    """The headers of every answer.
+    """The headers of every response.
 
-    gradio's page writes its config as an inline script, and makes functions of the text of `js=`: both must be allowed.
+    gradio's page has an inline script for its config and evaluates the text of `js=`, so the policy must allow both.
     """
     on_space = "SPACE_ID" in environment
     more = f" {SPACE_SOURCES}" if on_space else ""
@@ -64,10 +64,10 @@ def answer_headers(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Guard:
-    """Wraps an ASGI app. It passes bodies through as they come, streams of events too."""
+    """Wraps an ASGI app. It does not change bodies, so event streams work."""
 
     def __init__(self, app: ASGIApp, environment: Mapping[str, str]) -> None:
-        self._app, self._believes = app, behind_proxy(environment)
+        self._app, self._trusts_proxy = app, behind_proxy(environment)
         self._headers = [(k.lower().encode(), v.encode()) for k, v in answer_headers(environment).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,17 +83,17 @@ class Guard:
         if CLOSED.search(scope["path"]):
             await JSONResponse({"detail": NOT_FOUND}, 404)(scope, receive, answer)
             return
-        await self._app({**scope, "headers": self._credible(scope["headers"])}, receive, answer)
+        await self._app({**scope, "headers": self._trusted(scope["headers"])}, receive, answer)
 
-    def _credible(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Without what a stranger could claim, and without Origin, so that gradio's CORS layer has nothing to do.
+    def _trusted(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The request headers without untrusted ones and without Origin, so that gradio's CORS layer is inactive.
 
-        That layer lets in most origins, with cookies. The page itself is of the same origin and needs no CORS.
+        That layer allows most origins, with cookies. The page has the same origin and needs no CORS.
         """
         return [(name, value) for name, value in headers if not self._is_dropped(name.decode("latin-1").lower())]
 
     def _is_dropped(self, name: str) -> bool:
-        return name == "origin" or (not self._believes and (name.startswith("x-forwarded-") or name in CLAIMS))
+        return name == "origin" or (not self._trusts_proxy and (name.startswith("x-forwarded-") or name in CLAIMS))
 
     def _with_ours(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         ours = {name for name, _ in self._headers}
@@ -101,7 +101,7 @@ class Guard:
 
 
 async def no_endpoint(request: Request, error: Exception) -> JSONResponse:
-    """gradio raises FnIndexInferError, or a KeyError, for an endpoint or an event that there is not."""
+    """Answer for an unknown endpoint or event, for which gradio raises FnIndexInferError or KeyError."""
     name = f"/{request.path_params.get('api_name', '')}"
     if isinstance(error, KeyError) and any(isinstance(key, int) for key in error.args):
         return JSONResponse({"detail": "The server has another version of this page: load it again."}, 404)
@@ -112,7 +112,7 @@ async def no_endpoint(request: Request, error: Exception) -> JSONResponse:
 
 
 async def no_argument(request: Request, error: Exception) -> JSONResponse:
-    """gradio raises a TypeError for an argument by a name that the endpoint does not have."""
+    """Answer for an unknown argument of an endpoint, for which gradio raises TypeError."""
     unknown = UNKNOWN_ARGUMENT.match(str(error))
     if unknown is None:
         return await fault(request, error)
@@ -120,19 +120,19 @@ async def no_argument(request: Request, error: Exception) -> JSONResponse:
 
 
 async def fault(request: Request, error: Exception) -> JSONResponse:
-    """Whatever gradio lets through: one sentence with a code. The log has the rest."""
+    """Answer for any other exception: one sentence with a code. The log has the traceback."""
     return JSONResponse({"detail": str(typed(error))}, 500)
 
 
 @asynccontextmanager
 async def _guarded(app: Starlette) -> AsyncIterator[None]:
-    """Put the guard around everything, also around the layers that gradio adds: those come outside of `middleware=`."""
-    assert app.middleware_stack is not None  # it was built for the call that starts this lifespan
+    """Put the guard around all layers. gradio adds layers outside of those in `middleware=`, so it is done here."""
+    assert app.middleware_stack is not None  # the call that starts this lifespan has built it
     app.middleware_stack = Guard(app.middleware_stack, os.environ)
     yield
 
 
 def app_options() -> dict[str, Any]:
-    """For `app_kwargs` of `Blocks.launch`."""
+    """Value of `app_kwargs` for `Blocks.launch`."""
     handlers = {FnIndexInferError: no_endpoint, KeyError: no_endpoint, TypeError: no_argument, Exception: fault}
     return {"lifespan": _guarded, "exception_handlers": handlers}

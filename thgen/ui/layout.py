@@ -1,4 +1,4 @@
-"""The page: header, tabs, footer. One call per tab; today there is one, so it stands without a tab bar."""
+"""The page: header, tabs, footer. There is one call per tab. With a single tab there is no tab bar."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ FOOTER = """
 video carries in its metadata that thgen made it. Uploads and results stay on the server that runs this page and are
 deleted after about an hour; there is no run history, and no usage data is sent anywhere.</p>
 """
-# Uploads and results older than an hour go, looked for every ten minutes. What gradio misses here, and all of it when
-# the server stops, thgen.ui.server takes away.
+# Every ten minutes gradio deletes uploads and results that are older than an hour. thgen.ui.server deletes those that
+# gradio misses, and all of them when the server stops.
 DELETE_CACHE = (600, int(KEPT_SECONDS))
 MAX_FILE_SIZE = "50mb"
 QUEUE_LENGTH = 16
 
 
 def build_ui(session: Session) -> Page:
-    """Build the page around a session. Reads no weights: they are loaded when the first still or video is asked for."""
+    """Build the page of a session. Weights are loaded later, for the first still or video."""
     with Page(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as page:
         gr.HTML(HEADER, elem_classes="header", padding=False)
         build_generate_tab(session, page)
         gr.HTML(FOOTER, elem_classes="footer-note", padding=False)
-    page.queue(max_size=QUEUE_LENGTH, api_open=False)  # open: anyone could pass by the queue
+    page.queue(max_size=QUEUE_LENGTH, api_open=False)  # True would allow API calls outside the queue
     return page
 
 
 def example_media(session: Session) -> list[str]:
-    """The pictures, voices and clips of the examples. The folder also holds the scripts that made them."""
+    """The pictures, voices and clips of the examples, without the scripts in the same folder."""
     folder = session.examples_folder
     return [str(path) for pattern in EXAMPLE_FILES for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def launch_options(session: Session) -> dict[str, Any]:
-    """What the page needs of `Blocks.launch`, wherever it is launched: looks, limits, privacy and safety."""
+    """Keyword arguments of `Blocks.launch`: theme, limits, privacy and security."""
     return {
         "theme": gr.themes.Default(
             primary_hue="teal",
             secondary_hue="teal",
             neutral_hue="slate",
             spacing_size="sm",
-            # The visitor's own fonts: nothing to fetch.
+            # Fonts of the visitor's system, so that no font is downloaded.
             font=["ui-sans-serif", "system-ui", "sans-serif"],
             font_mono=["ui-monospace", "monospace"],
         ),

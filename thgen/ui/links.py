@@ -1,7 +1,6 @@
-"""Share links: settings as query parameters, e.g. `?pose.yaw=10&lip.strength=1.2`. No photo, voice or clip is in one.
+"""Share links: settings as query parameters, e.g. `?pose.yaw=10&lip.strength=1.2`. They never contain files.
 
-What comes in is a stranger's text: unknown names are dropped, numbers are clamped to their range. Names of version 1
-are understood.
+A link is untrusted text. Unknown names are ignored and numbers are clamped to their range. Names of version 1 work.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from thgen.ui.fields import SIZES, all_controls, factor_fields, of_today, page_s
 
 
 def read_query(query: Mapping[str, str], methods: Iterable[str]) -> dict[str, Any]:
-    """Query parameters -> the fields of the page that they validly set."""
+    """Query parameters -> fields of the page. Unknown names and invalid values are left out."""
     fields = {}
     for key, text in query.items():
         field = of_today(key)
@@ -33,7 +32,7 @@ def read_query(query: Mapping[str, str], methods: Iterable[str]) -> dict[str, An
 
 
 def _read(field: str, text: str, methods: Iterable[str]) -> Any:
-    """The value of a field, None where there is no such field. Raises ControlError."""
+    """The value of a field; None if the field is unknown. Raises ControlError for an invalid value."""
     factor, _, what = field.rpartition(".")
     if control := all_controls().get(field):
         return _clamped(text, control.low, control.high) if isinstance(control, Slider) else control.checked(text)
@@ -67,7 +66,7 @@ def _clamped(text: str, low: float, high: float) -> float | None:
 
 
 def write_query(fields: Mapping[str, Any], neutral: Mapping[str, Any]) -> str:
-    """Fields that differ from `neutral`, as `?a=1&b=2`; "" when none does. Files are left out."""
+    """Fields that differ from `neutral`, as `?a=1&b=2`, without files; "" if there are none."""
     changed = {
         key: int(value) if isinstance(value, bool) else value
         for key, value in fields.items()

@@ -1,6 +1,6 @@
-"""The page's Blocks: what passes between gradio and the handlers, in both directions and for every one of them.
+"""The page's Blocks. It checks the values that handlers get from gradio, and converts their errors.
 
-Handlers get checked values. Whatever goes wrong, before, in or after a handler, reaches a visitor as one sentence.
+Every error before, in or after a handler reaches the visitor as one sentence.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", gr.Video, gr.Audio)
 
-# component -> what its file is, and the error of a file that may not be named
+# component -> kind of its file, and the error for a forbidden file
 FILES: dict[type[gr.components.Component], tuple[str, type[ThgenError]]] = {
     gr.Image: ("photo", PhotoError),
     gr.Audio: ("voice", AudioError),
@@ -33,22 +33,21 @@ FILES: dict[type[gr.components.Component], tuple[str, type[ThgenError]]] = {
     gr.UploadButton: ("recipe", ControlError),
 }
 
+FILE_KIND = "thgen_file_kind"  # attribute of a component whose kind of file differs from FILES
+MOST_FILES = 100  # files of one component, at most
 
-SAYS = "thgen_says"  # attribute of a component that holds files of another kind than FILES says
-MOST_FILES = 100  # of one component
 
-
-def says(component: T, what: str, error: type[ThgenError]) -> T:
-    """The component, whose file is a `what` in sentences and raises `error`."""
-    setattr(component, SAYS, (what, error))
+def with_file_kind(component: T, kind: str, error: type[ThgenError]) -> T:
+    """The component, whose files are called `kind` in messages and raise `error`."""
+    setattr(component, FILE_KIND, (kind, error))
     return component
 
 
-def told(error: Exception) -> gr.Error:
-    """Any exception as what gradio shows to a visitor: one sentence, and never a traceback.
+def shown_error(error: Exception) -> gr.Error:
+    """Any exception as the error that gradio shows: one sentence without a traceback.
 
-    An error that names a file names it as the visitor does: the server's folders are cut off. A `gr.Error` keeps its
-    words; the lender of a GPU raises it too, and gradio's own repeat what was sent, however long.
+    The server's folders are removed from file names. The message of a `gr.Error` is kept up to MESSAGE_MAX characters:
+    gradio's own errors quote the input, and the GPU service of a Space raises `gr.Error` too.
     """
     if isinstance(error, gr.Error):
         return gr.Error(error.message[:MESSAGE_MAX], error.duration, error.visible, error.title, print_exception=False)
@@ -58,50 +57,47 @@ def told(error: Exception) -> gr.Error:
 
 
 def answering(function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Let a coroutine function raise nothing but `gr.Error`, of which gradio tells visitors the message.
-
-    Of any other exception it tells them `null`.
-    """
+    """Let a coroutine function raise `gr.Error` only. For any other exception gradio shows `null`."""
 
     @functools.wraps(function)
     async def answer(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await function(*args, **kwargs)
         except Exception as error:
-            raise told(error) from error
+            raise shown_error(error) from error
 
     return answer
 
 
 class Page(gr.Blocks):
-    """Blocks whose handlers only see files that were uploaded here, as plain paths, and whose errors are sentences."""
+    """Blocks whose handlers get paths of uploaded files only, and whose errors are sentences."""
 
-    # Every call of a handler goes through this, queued or not, and every step of a generator.
+    # gradio calls it for every run of a handler, queued or not, and for every step of a generator.
     process_api = answering(gr.Blocks.process_api)
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
     ) -> list[Any]:
-        """The values of an event as its handler gets them: a path or None for a file, the rest as gradio makes it.
+        """The values of an event for its handler: a path or None for a file, other values as gradio makes them.
 
-        Of handlers that do not preprocess gradio itself checks no file, and it fetches the URL that a file names.
-        Raises ThgenError.
+        For handlers without preprocessing gradio checks no file and downloads the URL of a file. So files are checked
+        here. Raises ThgenError.
         """
         self._count(block_fn, inputs)
         paths: dict[int, str | list[str] | None] = {}
         for i, block in enumerate(block_fn.inputs):
-            known = getattr(block, SAYS, None) or next((FILES[c] for c in FILES if isinstance(block, c)), None)
+            known = getattr(block, FILE_KIND, None) or next((FILES[c] for c in FILES if isinstance(block, c)), None)
             if known:
                 paths[i] = self._paths(inputs[i], known)
             elif names_a_file(inputs[i]):
                 raise ControlError("A file was given where a setting belongs: files have arguments of their own.")
-        # gradio sees no file at all: it would copy them, and keep them where `/deep_link` publishes them.
+        # gradio gets no file at all. It would copy them to a place that `/deep_link` publishes.
         values = [None if i in paths else value for i, value in enumerate(inputs)]
         values = await super().preprocess_data(block_fn, values, state, explicit_call)
         return [paths.get(i, value) for i, value in enumerate(values)]
 
     def _paths(self, value: Any, known: tuple[str, type[ThgenError]]) -> str | list[str] | None:
-        """The checked path of a file, or of each of several."""
+        """The checked path of a file, or the paths of several."""
         if isinstance(value, list):
             return [path for one in value[:MOST_FILES] if isinstance(path := self._paths(one, known), str)] or None
         media = map(Path, self.allowed_paths)
@@ -109,9 +105,9 @@ class Page(gr.Blocks):
 
     @staticmethod
     def _count(block_fn: Any, inputs: list[Any]) -> None:
-        """Raises ControlError when an endpoint gets too few or too many values."""
+        """Raises ControlError if an endpoint gets too few or too many values."""
         wanted = len(block_fn.inputs)
-        public = block_fn.api_visibility == "public"  # of other events gradio ignores what is too much, and so do we
+        public = block_fn.api_visibility == "public"  # for other events gradio ignores additional values
         if len(inputs) < wanted or (public and len(inputs) > wanted):
             raise ControlError(
                 f"/{block_fn.api_name} takes {wanted} values, but {len(inputs)} came: see the page's API view, or name "
@@ -119,15 +115,15 @@ class Page(gr.Blocks):
             )
 
 
-def _served(self: Any, value: str | Path | None) -> FileData | None:
+def _postprocess(self: Any, value: str | Path | None) -> FileData | None:
     return None if value is None else FileData(path=str(value), orig_name=Path(value).name)
 
 
 def unprobed(component: type[C]) -> type[C]:
-    """The component, but it serves files as they are: they are known to play, thgen's mp4 and the examples' wav.
+    """The component without gradio's check of media files. thgen's mp4 and the examples' wav play everywhere.
 
-    gradio looks for `ffmpeg` on PATH, and if there is one runs `ffprobe`, which may be absent: then a finished video is
-    lost. A class statement would do the same, but for every one gradio writes a .pyi file beside its source.
+    If `ffmpeg` is on PATH, gradio runs `ffprobe`. If that is absent, it fails and a finished video is lost. The class
+    is made by a call, because for a class statement gradio writes a .pyi file next to the source.
     """
-    members = {"postprocess": _served, "__module__": __name__}
+    members = {"postprocess": _postprocess, "__module__": __name__}
     return cast(type[C], ABCMeta.__new__(type(component), component.__name__, (component,), members))

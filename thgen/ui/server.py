@@ -1,6 +1,6 @@
-"""The server process: one private folder for all that is temporary, and an end that leaves nothing behind.
+"""The server process: one private folder for all temporary files, and a shutdown that deletes it.
 
-The folder has to stand before gradio is imported, so this module imports neither gradio nor torch.
+The folder must exist before gradio is imported, so this module imports neither gradio nor torch.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
 
 try:
     import fcntl
-except ImportError:  # Windows: what a dead process left is not cleared there
+except ImportError:  # on Windows folders of killed processes are not deleted
     fcntl = None  # type: ignore[assignment]
 
-LOCK = "lock"  # a file in the folder; the process that holds its lock is alive
-CLOSE_SECONDS = 3.0  # for a running job to end
-SWEEP_SECONDS = 600.0
-TICK_SECONDS = 0.2
+LOCK = "lock"  # file in the folder; its process holds a lock on it while it is alive
+CLOSE_SECONDS = 3.0  # time in which a running job must end
+SWEEP_SECONDS = 600.0  # time between deletions of old files
+TICK_SECONDS = 0.2  # time between checks for a signal
 TRUSTED_PROXIES = "FORWARDED_ALLOW_IPS"  # uvicorn's own variable
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
 
 class Closing(Protocol):
-    """What the end of the process needs of `thgen.ui.session.Session`."""
+    """The part of `thgen.ui.session.Session` that the shutdown needs."""
 
     def close(self, seconds: float) -> None:
-        """Cancel what runs, and wait at most so long for it."""
+        """Cancel all running work and wait at most `seconds` for it."""
 
 
 class PrivateFolder:
-    """A folder of this process, readable by its user alone. It goes when the process ends, however it ends.
+    """A folder of this process, readable by its user only. It is deleted when the process ends.
 
-    gradio's uploads and results lie in it, and everything that this process and its children write with `tempfile`.
-    What a process that was killed left behind is cleared by the next start.
+    It contains gradio's uploads and results, and all files that the process and its children make with `tempfile`. The
+    folder of a killed process is deleted at the next start.
     """
 
     def __init__(self, path: Path, lock: int) -> None:
@@ -60,16 +60,16 @@ class PrivateFolder:
 
     @classmethod
     def create(cls) -> PrivateFolder:
-        """Make the folder, clear those of dead processes, and let gradio, `tempfile` and children use it.
+        """Make the folder, delete those of dead processes, and set it for gradio, `tempfile` and child processes.
 
-        It lies in GRADIO_TEMP_DIR if that is set, else in the system's folder for temporary files. Raises OSError.
+        It is made in GRADIO_TEMP_DIR if set, else in the system's folder for temporary files. Raises OSError.
         """
         base = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
         base.mkdir(parents=True, exist_ok=True)
-        # Of this installation: another one's leftovers are its own business.
+        # The prefix is that of this installation, so that folders of others stay.
         prefix = f"thgen-{hashlib.sha256(str(Path(__file__).resolve().parents[2]).encode()).hexdigest()[:8]}-"
         _clear_dead(base, prefix)
-        # Made under another name and locked before it has its own: no neighbour ever sees it without its lock.
+        # The folder has a temporary name until it is locked, so that no other process sees it without a lock.
         new = Path(tempfile.mkdtemp(prefix=f".{prefix}", dir=base))
         lock = os.open(new / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         if fcntl:
@@ -83,11 +83,11 @@ class PrivateFolder:
         return folder
 
     def keep_present_files(self) -> None:
-        """What lies among the uploads now belongs to the page (the examples' pictures) and stays as long as it does."""
+        """Mark the present uploads (pictures of the examples) as part of the page, so that `forget` keeps them."""
         self._own_files = frozenset(p for p in self.uploads.rglob("*") if p.is_file())
 
     def forget(self, seconds: float = KEPT_SECONDS) -> None:
-        """Delete uploads and results that are older, also those of which gradio does not know: of broken uploads."""
+        """Delete uploads and results older than `seconds`, also those of failed uploads, which gradio misses."""
         oldest = time.time() - seconds
         for place, folders, files in os.walk(self.uploads, topdown=False):
             for path in (Path(place, name) for name in (*files, *folders)):
@@ -97,18 +97,18 @@ class PrivateFolder:
                     (path.rmdir if path.is_dir() and not path.is_symlink() else path.unlink)()
 
     def remove(self) -> None:
-        """Delete the folder with all that is in it. A forked child leaves it to its parent."""
+        """Delete the folder and its contents. In a forked child it does nothing."""
         if os.getpid() != self._process:
             return
         doomed = self.path.with_name(self.path.name + "-ended")
         with contextlib.suppress(OSError):
-            self.path.rename(doomed)  # a thread that still writes finds no folder any more
+            self.path.rename(doomed)  # so that running threads can no longer write to it
         for path in (doomed, self.path):
             shutil.rmtree(path, ignore_errors=True)
 
 
 def _clear_dead(base: Path, prefix: str) -> None:
-    """Delete the folders whose lock nobody holds."""
+    """Delete the folders in `base` whose lock no process holds."""
     for folder in base.glob(f"{prefix}*") if fcntl else ():
         with contextlib.suppress(OSError):
             status = folder.lstat()
@@ -123,7 +123,7 @@ def _clear_dead(base: Path, prefix: str) -> None:
 
 
 def check() -> None:
-    """Ends the process with a sentence and status 2 when the machine lacks what every video needs."""
+    """Print an error and exit with status 2 if the machine lacks a program that every video needs."""
     from thgen.io.ffmpeg import check_machine
 
     try:
@@ -134,12 +134,12 @@ def check() -> None:
 
 
 def serve(page: gr.Blocks, session: Closing, folder: PrivateFolder, options: Mapping[str, Any]) -> NoReturn:
-    """Launch the page and serve it until SIGTERM, SIGHUP or Ctrl-C. Then the process ends with status 0.
+    """Launch the page and serve it until SIGTERM, SIGHUP or Ctrl-C. The process then ends with status 0.
 
     options: keyword arguments of `Blocks.launch`
     """
     check()
-    # gradio's server believes X-Forwarded-Proto of everyone on this machine; see thgen.ui.guard for the rest.
+    # gradio's server trusts X-Forwarded-Proto from every process of this machine. thgen.ui.guard handles other headers.
     from thgen.ui.guard import behind_proxy
 
     if not behind_proxy(os.environ):
@@ -161,10 +161,10 @@ def serve(page: gr.Blocks, session: Closing, folder: PrivateFolder, options: Map
 
 
 def end(page: gr.Blocks, session: Closing, folder: PrivateFolder) -> NoReturn:
-    """Stop what runs, delete the folder, and end the process with status 0, within CLOSE_SECONDS and a little."""
+    """Cancel running work, delete the folder, and end the process with status 0 after about CLOSE_SECONDS."""
 
     def close() -> None:
-        try:  # first the job: once the page is closed, nobody knows of it any more
+        try:  # the job first: a closed page no longer knows it
             session.close(CLOSE_SECONDS)
         finally:
             page.close(verbose=False)
@@ -176,14 +176,14 @@ def end(page: gr.Blocks, session: Closing, folder: PrivateFolder) -> NoReturn:
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
-    # Not sys.exit: threads of torch that still compute would abort the interpreter's own end (status 134).
+    # Not sys.exit: running threads of torch would abort the interpreter's shutdown (status 134).
     os._exit(0)
 
 
 def _asked_to_end() -> list[int]:
-    """A list that fills with the numbers of the signals that ask the process to end. Main thread only.
+    """A list to which handlers append the numbers of signals that end the process. Main thread only.
 
-    A handler may interrupt anything, also a lock being taken: it does next to nothing.
+    A handler can interrupt any code, even one that takes a lock, so it does almost nothing.
     """
     asked: list[int] = []
     process = os.getpid()
@@ -191,11 +191,11 @@ def _asked_to_end() -> list[int]:
     def ask(number: int, frame: object) -> None:
         if os.getpid() == process:
             asked.append(number)
-        else:  # a forked worker: it ends as if this handler were not there
+        else:  # a forked worker ends as without this handler
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
     for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # ignored by nohup, or by a shell for a background job
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup and shells ignore some signals for a process
             signal.signal(number, ask)
     return asked

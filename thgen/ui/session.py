@@ -1,6 +1,6 @@
-"""What the page can do, without the page: plain Python that never imports gradio, and is tested without it.
+"""The functions behind the page. They convert fields (`thgen.ui.fields`) to a `Request` and run it.
 
-The page hands over fields (`thgen.ui.fields`); a `Request` is made of them.
+This module does not import gradio, so its tests need no page.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from thgen.ui.fields import SIZES, read_fields, recipe_of
 if TYPE_CHECKING:
     from thgen.pipeline import Result
 
-PREVIEW_SIZE = 256
-MAX_SECONDS = 120.0  # of a video made here: others wait in line; the command line takes longer voices
-# A borrowed GPU: bounds, s for loading, and s per second of 512 px video. Not measured yet; too much is only reserved.
+PREVIEW_SIZE = 256  # side of the preview, px
+MAX_SECONDS = 120.0  # longest video of the page, s, because others wait; the command line has no such limit
+# Time for which a GPU is borrowed, s: least and most, for loading, per second of 512 px video. Not measured yet, but
+# generous: too long a time is only reserved.
 GPU_SECONDS, GPU_LOADING, GPU_RATE = (30, 300), 20.0, 2.0
-# Often enough that Cancel is felt at once: a generator can only be closed while it waits at a yield.
+# Time between updates, s. It is short, so that Cancel acts quickly: a generator can be closed only at a yield.
 TICK_SECONDS = 0.25
 CLOSED = "The server is being stopped; try again in a minute."
 
-# What the example rows set, in turn, so that a first click already shows that each factor has its own source.
+# Fields of the example rows, in turn. They show that each factor has its own source.
 EXAMPLE_FIELDS: tuple[Mapping[str, float], ...] = (
     {},
     {"expression.happy": 0.7, "pose.yaw": 8.0},
@@ -46,7 +47,7 @@ EXAMPLE_FILES = ("portrait_*.png", "voice_*.wav", "*.mp4")
 
 @dataclass(frozen=True)
 class Finished:
-    """A video that is ready, with everything needed to say how it was made and to make it again."""
+    """A finished video with its provenance and the recipe to make it again."""
 
     video: Path
     info: dict[str, Any]  # method, weights, seed, warnings, seconds, frames, fps, elapsed
@@ -55,7 +56,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Update:
-    """One step of a running generation. `remaining` is None while there is nothing to estimate it from."""
+    """Progress of a running generation. remaining: None while no estimate is possible."""
 
     fraction: float  # 0 to 1
     text: str
@@ -65,17 +66,17 @@ class Update:
 
 
 class _CancelledError(Exception):
-    """Raised inside the pipeline's progress callback to end the work that nobody waits for any more."""
+    """Raised in the pipeline's progress callback to end work that was cancelled."""
 
 
 class Session:
-    """Everything the handlers of the page call. One per process; safe to call from several threads.
+    """All functions that the page's handlers call. One per process; thread-safe.
 
-    engine:   what does the work; None takes the real pipeline, loaded at the first use
+    engine:   makes stills and videos; None = PipelineEngine
     examples: folder with portrait_*.png and voice_*.wav
 
-    The attribute `run`, (request, out) -> iterator of Update, is what `generate` follows: `steps`, unless app.py has
-    put a function there that borrows a GPU first.
+    `generate` calls the attribute `run`, (request, out) -> iterator of Update. It is `steps`, unless app.py replaces it
+    by a function that borrows a GPU.
     """
 
     def __init__(self, engine: Engine | None = None, examples: Path | None = None) -> None:
@@ -89,17 +90,17 @@ class Session:
         self._closed = threading.Event()
 
     def methods(self) -> tuple[str, ...]:
-        """The methods whose weights are here; the first is the page's default."""
+        """The methods whose weights are available. The first is the page's default."""
         return self.engine.methods()
 
     def absent(self) -> dict[str, str]:
-        """Method name -> what to do to have it, of those whose weights are not here."""
+        """Methods without available weights: name -> sentence with the remedy."""
         return self.engine.absent()
 
     def example_rows(self) -> list[dict[str, Any]]:
-        """Fields of each one-click example, made of the files that lie in the examples folder; [] if there are none.
+        """Fields of each example, from the files of the examples folder; [] if there are none.
 
-        portrait_*.png and voice_*.wav in turn; if there is a driving clip (*.mp4), it turns the last portrait's head.
+        A row has a portrait_*.png and a voice_*.wav. A driving clip (*.mp4), if any, turns the last portrait's head.
         """
         portraits, voices, clips = (sorted(self.examples_folder.glob(p)) for p in EXAMPLE_FILES)
         if not voices:
@@ -126,37 +127,37 @@ class Session:
         return self.engine.preview(self.request(fields, need_motion=False))
 
     def quick_preview(self, fields: Mapping[str, Any]) -> np.ndarray:
-        """The still that follows a moving slider: small, and the face alone, where every change is seen best."""
+        """A small still of the face alone, fast enough to follow a slider."""
         return self.preview({**fields, "size": PREVIEW_SIZE, "paste_back": False})
 
     def estimate(self, request: Request) -> float | None:
-        """Seconds that a request should take, from the speed seen so far; None before the first run.
+        """Expected time of a request, s, from the speed of the last run; None before the first run.
 
-        Raises AudioError or ClipError when its files cannot be read, or make more than MAX_SECONDS.
+        Raises AudioError or ClipError if its files cannot be read or give more than MAX_SECONDS.
         """
         speed, length = self._speed.get((request.method, request.size)), self._length(request)
         return None if speed is None else speed * length
 
     def _length(self, request: Request) -> float:
-        """Seconds of video that a request makes. Raises AudioError beyond MAX_SECONDS, or what the files cause."""
+        """Length of the video of a request, s. Raises AudioError beyond MAX_SECONDS, and errors of its files."""
         length = self.engine.seconds(request)
         check_length(length, MAX_SECONDS)
         return length
 
     def gpu_seconds(self, request: Request, out: Path) -> int:
-        """How long to borrow a GPU for `run(request, out)`: loading, and a generous rate per second of video."""
+        """Time for which `run(request, out)` borrows a GPU, s."""
         try:
             length = self.engine.seconds(request)
-        except ThgenError:  # said properly by the run itself
+        except ThgenError:  # the run itself reports it
             length = 0.0
         low, high = GPU_SECONDS
         return int(min(max(GPU_LOADING + GPU_RATE * length * (request.size / SIZES[-1]) ** 2, low), high))
 
     def generate(self, fields: Mapping[str, Any]) -> Iterator[Update]:
-        """Make the video; the last update carries it. Closing the iterator ends the work and leaves nothing behind.
+        """Make the video. The last update contains it. Closing the iterator ends the work and deletes its files.
 
-        The video lies in a folder of its own, readable by this user only, and is removed once the consumer asks for
-        the step after the last: take a copy before. Raises ThgenError.
+        The video is in a private folder. It is deleted when the consumer asks for the step after the last one, so copy
+        it before. Raises ThgenError.
         """
         request = self.request(fields)
         expected = self.estimate(request)
@@ -175,10 +176,10 @@ class Session:
             shutil.rmtree(folder, ignore_errors=True)
 
     def steps(self, request: Request, out: Path) -> Iterator[Update]:
-        """Run `engine.render_video` in a thread and report on it at least every TICK_SECONDS.
+        """Run `engine.render_video` in a thread, with an update at least every TICK_SECONDS.
 
-        Closing the iterator makes the next progress call inside the pipeline raise, which is how the pipeline stops
-        and clears up; the next run waits until then, so that two heavy runs never overlap.
+        After the iterator is closed, the next progress call in the pipeline raises an exception. The pipeline then
+        stops and deletes its files. The next run waits for it, so that two runs never overlap.
         """
         start = time.monotonic()
         while not self._slot.acquire(timeout=TICK_SECONDS):
@@ -194,7 +195,7 @@ class Session:
             while not work.done():
                 fraction, text = work.latest(fraction, text)
                 elapsed = time.monotonic() - start
-                # The first few per cent are loading and reading: too little to say when it ends.
+                # The first few per cent are loading and reading, which do not allow an estimate.
                 remaining = elapsed * (1 - fraction) / fraction if fraction > 0.08 else None
                 yield Update(fraction, text, elapsed, remaining)
             result = work.result()
@@ -203,7 +204,7 @@ class Session:
         yield Update(1.0, "Done", time.monotonic() - start, 0.0, self._finish(request, result, out))
 
     def close(self, seconds: float) -> None:
-        """Begin no more work, end all that is going on, and wait at most `seconds` until it has cleared up."""
+        """Accept no new work, cancel all running work, and wait at most `seconds` for its end."""
         self._closed.set()
         deadline = time.monotonic() + seconds
         for work in tuple(self._running):
@@ -232,7 +233,7 @@ class Session:
 
 
 class _Work(threading.Thread):
-    """One `render_video` call in its own thread. It owns the slot and frees it only when it has really ended."""
+    """One `render_video` call in its own thread. It releases the slot when the call has really ended."""
 
     def __init__(
         self, engine: Engine, request: Request, out: Path, slot: threading.Semaphore, running: set[_Work]
@@ -248,10 +249,10 @@ class _Work(threading.Thread):
     def run(self) -> None:
         try:
             self._result = self._engine.render_video(self._request, self._out, self._report, MAX_SECONDS)
-        except BaseException as error:  # handed to the caller in result()
+        except BaseException as error:  # raised again in result()
             self._error = error
         finally:
-            if self._cancelled.is_set():  # the consumer cleared the folder before the last of it was written
+            if self._cancelled.is_set():  # the consumer deleted the folder before the last write
                 shutil.rmtree(self._out.parent, ignore_errors=True)
             self._slot.release()
             self._all.discard(self)
@@ -263,18 +264,19 @@ class _Work(threading.Thread):
         self._reports.put((min(max(float(fraction), 0.0), 1.0), text))
 
     def done(self) -> bool:
-        """Wait at most TICK_SECONDS for the end."""
+        """Whether the call has ended; waits at most TICK_SECONDS for it."""
         return self._ended.wait(TICK_SECONDS)
 
     def latest(self, fraction: float, text: str) -> tuple[float, str]:
-        """The newest report, or what was known before."""
+        """The newest report, or the given one if there is none."""
         with contextlib.suppress(queue.Empty):
             while True:
                 fraction, text = self._reports.get_nowait()
         return fraction, text
 
     def result(self) -> Result:
-        if isinstance(self._error, _CancelledError):  # by the end of the server, since somebody still waits for it
+        """The result after the end. Raises the error of the call."""
+        if isinstance(self._error, _CancelledError):  # by the end of the server: the consumer still waits
             raise ClosedError(CLOSED) from None
         if self._error is not None:
             raise self._error

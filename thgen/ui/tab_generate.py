@@ -1,4 +1,4 @@
-"""The tab that makes a video: the form, a still that follows it, Generate with progress and Cancel, and the result."""
+"""The tab that makes a video: form, live preview, Generate with progress and Cancel, and result."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from thgen.ui.endpoints import wire_api
 from thgen.ui.fields import all_controls, recipe_fields
 from thgen.ui.form import Form, build_controls, build_inputs
 from thgen.ui.links import read_query, write_query
-from thgen.ui.page import told, unprobed
+from thgen.ui.page import shown_error, unprobed
 from thgen.ui.session import Finished, Session, Update
 
-# Events that only move values about: at once, without a spinner, and no part of the API.
+# Options of events that only copy values: immediate, without a spinner, not part of the API.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 WAITING = "<p>Waiting for a free place in the queue</p>"
 
@@ -45,7 +45,7 @@ class Result:
 
 
 def build_generate_tab(session: Session, page: gr.Blocks) -> Form:
-    """Build the tab inside the current context of `page`, wire its events and its API endpoints."""
+    """Build the tab in the current context of `page`, with its events and API endpoints."""
     with gr.Row(elem_classes="workbench", equal_height=False):
         with gr.Column(elem_classes="inputs", min_width=280, scale=4):
             widgets = build_inputs()
@@ -103,7 +103,7 @@ def _result() -> Result:
 
 
 def progress_html(update: Update) -> str:
-    """A bar, what is being done, and how long it still takes."""
+    """HTML of a progress bar with the current step and the remaining time."""
     left = "estimating the time" if update.remaining is None else f"about {_duration(update.remaining)} left"
     percent = round(100 * update.fraction)
     return (
@@ -122,7 +122,7 @@ def _duration(seconds: float) -> str:
 
 
 def ran_line(info: Mapping[str, Any]) -> str:
-    """The plain line that says which weights ran, and any warning, as Markdown."""
+    """Markdown with the method, its weights, the seed and the warnings of a finished video."""
     weights = ", ".join(f"`{w['name']}` {str(w.get('sha256', ''))[:8]}".rstrip() for w in info["weights"])
     line = (
         f"**{info['method']}** with the weights {weights} · seed {info['seed']} · {info['seconds']:.1f} s of video "
@@ -137,10 +137,10 @@ def _wire_preview(session: Session, form: Form, result: Result) -> None:
             fields = form.fields(values)
             picture = session.quick_preview(fields) if fields["photo"] else None
             return picture, gr.HTML("", visible=False)
-        except Exception as error:  # shown in place: a pop-up for every step of a slider would bury the page
-            return None, gr.HTML(error_html(told(error).message), visible=True)
+        except Exception as error:  # shown in place, because each step of a slider would open a pop-up
+            return None, gr.HTML(error_html(shown_error(error).message), visible=True)
 
-    # A clip drives frames, not the still, and the voice moves nothing in it: they do not trigger it.
+    # Clips and the voice have no effect on the still, so they do not trigger it.
     names = [k for k in form.widgets if k in ("photo", "more_photos", "method", "face") or k in all_controls()]
     gr.on(
         [form.widgets[name].change for name in names],  # type: ignore[attr-defined]
@@ -163,7 +163,7 @@ def _write_recipe(finished: Finished) -> Path:
 
 
 def _show(result: Result, finished: Finished) -> dict[Any, Any]:
-    """What the page shows of a video that is ready, by output widget."""
+    """Updates of the output widgets for a finished video."""
     return {
         result.status: gr.HTML("", visible=False),
         result.video: str(finished.video),
@@ -188,7 +188,7 @@ def _wire_generate(session: Session, form: Form, result: Result) -> None:
                 else:
                     yield _show(result, update.finished) | buttons(busy=False)
         except Exception as error:
-            known = told(error)
+            known = shown_error(error)
             yield {result.status: gr.HTML(error_html(known.message), visible=True)}
             raise known from error
 
@@ -198,7 +198,7 @@ def _wire_generate(session: Session, form: Form, result: Result) -> None:
     both = [result.generate, result.cancel]
     outputs = [result.status, result.video, result.ran, result.downloads, result.download, result.recipe_file,
                result.details, result.recipe, *both]  # fmt: skip
-    # First of all, and outside the queue, so that a visitor who has to wait is told so and can leave.
+    # This comes first and outside the queue, so that a waiting visitor sees the reason and can cancel.
     pressed = result.generate.click(wait, None, [result.status, *both], **QUIET)
     making = pressed.then(
         make,
@@ -212,10 +212,11 @@ def _wire_generate(session: Session, form: Form, result: Result) -> None:
     )
 
     def again(line: str) -> dict[Any, Any]:
-        told_elsewhere = {result.status: gr.HTML("", visible=False)} if line == WAITING else {}
-        return told_elsewhere | buttons(busy=False)
+        # Another line is the error of `make` and stays.
+        cleared = {result.status: gr.HTML("", visible=False)} if line == WAITING else {}
+        return cleared | buttons(busy=False)
 
-    # Whatever failed, also before and after `make`: the next attempt must be possible.
+    # After any failure, also before or after `make`, the next attempt must be possible.
     making.failure(again, result.status, [result.status, *both], **QUIET)
     making.success(None, js="() => document.getElementById('video').scrollIntoView({block: 'nearest'})",
                    api_visibility="private")  # fmt: skip
@@ -235,7 +236,7 @@ def _wire_form(
     reset: gr.Button,
     load: gr.UploadButton,
 ) -> None:
-    """Everything that sets the form from elsewhere: Reset, a recipe, the query of a link, an example."""
+    """Wire the events that fill the form: Reset, a recipe, the query of a link, an example, a change of the method."""
     neutral, settings = form.neutral, list(form.settings.values())
 
     def restore() -> list[Any]:
@@ -252,7 +253,7 @@ def _wire_form(
         return [fields.get(name, gr.skip()) for name in form.settings]
 
     def show(method: str, factor: str) -> dict[Any, Any]:
-        """What the method has, and its tab, wherever the change came from."""
+        """Updates that show the tabs and widgets of a method, after any change of it."""
         known = METHODS.get(method)
         return {} if known is None else {form.methods: gr.Tabs(selected=method), **form.shown(known, factor)}
 
@@ -270,12 +271,12 @@ def _wire_form(
     ]
     method.change(show, [method, form.open_factor], shown, **QUIET)
     for name, tab in form.method_tabs.items():
-        tab.select(_saying(name), None, method, **QUIET)
+        tab.select(_constant(name), None, method, **QUIET)
     for name, tab in form.factor_tabs.items():
-        tab.select(_saying(name), None, form.open_factor, **QUIET)
+        tab.select(_constant(name), None, form.open_factor, **QUIET)
     if examples is not None:
         data, rows = examples
-        nothing = dict.fromkeys(form.widgets)  # an example replaces the clips of the one before
+        nothing = dict.fromkeys(form.widgets)  # an example removes the clips of an earlier one
 
         def fill(index: int) -> list[Any]:
             return list((nothing | neutral | rows[index]).values())
@@ -283,12 +284,12 @@ def _wire_form(
         data.click(fill, data, list(form.widgets.values()), **QUIET)
 
 
-def _saying(text: str) -> Callable[[], str]:
+def _constant(text: str) -> Callable[[], str]:
     return lambda: text
 
 
 def _wire_link(form: Form, link: gr.Button, text: gr.Textbox) -> None:
-    """Show the page's own address with the settings in its query. The browser adds what only it knows, the host."""
+    """Show the page's address with the settings in its query. The browser adds the host, which only it knows."""
     neutral, settings = form.neutral, list(form.settings.values())
 
     def query(*values: Any) -> gr.Textbox:

@@ -1,7 +1,7 @@
-"""Which files a visitor may name: what was uploaded to this server, and the media of the examples. Nothing else.
+"""Checks the files that a visitor names. Allowed are uploads to this server and the media of the examples.
 
-A file arrives as the path that the upload answered, in one of the shapes that gradio's clients send. Every other path
-ends in one and the same sentence, whether a file lies there or not.
+A file arrives as the path that the upload returned, in one of the forms that gradio's clients send. All other paths
+give the same error, whether the file exists or not.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import Any
 
 from thgen.errors import ThgenError
 
-KEPT_SECONDS = 3600.0  # an upload, and a result, is deleted after this time
+KEPT_SECONDS = 3600.0  # age at which uploads and results are deleted
 
 
 def uploaded_path(value: Any, what: str, error: type[ThgenError], uploads: Path, media: Iterable[Path]) -> str | None:
-    """The path of a file as gradio's clients send it; None where none was given.
+    """The path of a file as gradio's clients send it; None if no file was given.
 
     value:   a path, {"path": ...}, {"video": {"path": ...}}, None or ""
-    what:    the kind of file for the sentence, for example "photo"
-    uploads: the folder into which the server puts uploads
-    media:   other files that may be named
+    what:    the kind of file for the message, for example "photo"
+    uploads: the folder of the server's uploads
+    media:   other allowed files
 
-    Links are followed before it is decided. Raises `error` for everything else.
+    Links are resolved before the check. Raises `error` for all other values.
     """
     if isinstance(value, Mapping) and isinstance(value.get("video"), Mapping):
         value = value["video"]
     if isinstance(value, Mapping):
-        value = value.get("path") or False  # an object without a path names no file, but it is not nothing
+        value = value.get("path") or False  # an object without a path is an error, not a missing file
     if value is None or value == "":
         return None
     path = _resolved(value, uploads) or _one_of(value, media)
@@ -42,17 +42,17 @@ def uploaded_path(value: Any, what: str, error: type[ThgenError], uploads: Path,
 
 
 def _resolved(value: Any, uploads: Path) -> str | None:
-    """The path without links, if it names a plain file below `uploads`."""
+    """The resolved path if it is a regular file below `uploads`, else None."""
     if not isinstance(value, str) or "\0" in value:
         return None
     folders = (os.path.abspath(uploads), os.path.realpath(uploads))
-    # First by its name alone: a path elsewhere is not even looked at, so that nothing tells whether it exists.
+    # The name is checked first. Other paths are never accessed, so no timing or error reveals whether they exist.
     if not any(_below(os.path.abspath(value), folder) for folder in folders):
         return None
     try:
         path = Path(value).resolve(strict=True)
         return str(path) if path.is_file() and _below(str(path), folders[1]) else None
-    except (OSError, RuntimeError, ValueError):  # absent, a loop of links, a name that no file can have
+    except (OSError, RuntimeError, ValueError):  # absent, a loop of links, or an invalid name
         return None
 
 
@@ -65,7 +65,7 @@ def _one_of(value: Any, media: Iterable[Path]) -> str | None:
 
 
 def names_a_file(value: Any) -> bool:
-    """Whether a gradio file lies somewhere inside a value that is no file itself, for example among the controls."""
+    """Whether a value that is not a file, for example the controls, contains a gradio file."""
     if isinstance(value, Mapping):
         return ("path" in value and "meta" in value) or any(names_a_file(v) for v in value.values())
     return isinstance(value, list | tuple) and any(names_a_file(v) for v in value)

@@ -1,4 +1,4 @@
-"""Exported weights -> the bundled folder, on purpose: verified, and no worse than what is there."""
+"""Copies exported weights into the bundled folder, if they are verified and not worse than the present ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from thgen.weights.manifest import HIGHER, LOWER, MANIFEST, Entry, read_manifest
 
 
 def source_of(name: str, runs: Path) -> Path:
-    """The folder of exported weights that `name` means: itself, or RUNS/NAME/weights. Raises WeightsError."""
+    """The folder of exported weights: `name` itself, or RUNS/NAME/weights. Raises WeightsError."""
     for folder in (Path(name), runs / name / "weights"):
         if (folder / MANIFEST).is_file():
             return folder
@@ -34,10 +34,10 @@ def bundle(
 ) -> dict[str, list[str]]:
     """Copy weights with their manifest entries from the folder `source` to the folder `target`.
 
-    names: which; none = all of the source. force: also where they are worse. Returns, for each name, the scores of the
-    target's old weights that the new ones lack, so that nothing was compared. Nothing is written unless all may be.
-    Raises WeightsError for weights that are not what their manifest says or do not fit their network, and, without
-    force, for those that are worse by a score or cannot be compared with the target's.
+    names: weights to copy; empty: all of the source. force: copy them even if they are worse. Returns for each name the
+    scores of the old weights that the new ones lack, which were not compared. Either all weights are written or none.
+    Raises WeightsError for weights that differ from their manifest or do not fit their network. Without force it also
+    raises WeightsError if a score is worse or no score can be compared.
     """
     if source.resolve() == target.resolve():
         raise WeightsError(f"{source} is the folder to copy to; name the folder that a training exported to.")
@@ -64,7 +64,7 @@ def bundle(
 
 
 def _stage(file: Path) -> str:
-    """Which stage exported a file, as "pd_fgc.compact/1"; "" where the file does not say or is not there."""
+    """The stage that exported a file, for example "pd_fgc.compact/1"; "" if it is not noted or the file is absent."""
     if not file.is_file():
         return ""
     with safe_open(file, "pt") as tensors:
@@ -73,15 +73,18 @@ def _stage(file: Path) -> str:
 
 
 def other_stage(new: str, old: str) -> list[str]:
-    """In words, that two stages exported the weights: scores of one name then measure different things, and what a
-    stage leaves untrained in a network would replace what a later one has trained."""
+    """A sentence if two different stages exported the weights, else an empty list.
+
+    Scores with the same name then measure different things. Parts of a network that one stage does not train would
+    replace parts that a later stage has trained.
+    """
     if not new or not old or new == old:
         return []
     return [f"the stage {new} exported it, the bundled weights {old}, so their scores cannot be compared"]
 
 
 def worse(new: Entry, old: Entry) -> list[str]:
-    """In words, each score by which `new` is worse than `old`, by the direction that `new` states (Task.better)."""
+    """A sentence for each score in which `new` is worse than `old`. `new.better` gives the direction (Task.better)."""
     shared = [name for name in new.better if name in new.scores and name in old.scores]
     if not shared:
         return ["it shares no score with the bundled weights, so nobody knows whether it is better"]

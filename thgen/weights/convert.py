@@ -1,4 +1,4 @@
-"""Released checkpoints of others become thgen's safetensors: names and shapes verified, what nothing uses left out."""
+"""Converts checkpoints of other authors to thgen's safetensors. It checks names and shapes and omits unused tensors."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ from thgen.weights.manifest import Entry
 
 @dataclass(frozen=True)
 class Part:
-    """One released file. build: the network that it fills; unused: names (regular expression) that the released loader
-    skips or nothing calls; others: whether names that nobody knows are passed over, as that loader does."""
+    """One released file.
+
+    build: constructor of its network; unused: regular expression of tensor names that the released loader skips or
+    that no code uses; others: True ignores all unknown names, as the released loader does.
+    """
 
     file: str
     build: Callable[[], nn.Module]
@@ -33,9 +36,11 @@ LICENCE = "as released by the authors of the method; not thgen's to pass on"
 
 
 def convert(method: str, parts: Mapping[str, Part], source: Path, weights: Path) -> dict[str, Entry]:
-    """Read the released files `parts` (weights name -> file) of a method in folder `source` (or its `checkpoints`),
-    and write them under `weights` in float32 with manifest entries, which are returned. Nothing is written unless all
-    files fit. Raises WeightsError."""
+    """Convert the released files of a method. Returns the manifest entries.
+
+    parts: weights name -> file, in folder `source` or in its `checkpoints`; weights: folder for the float32 results.
+    Nothing is written unless all files fit. Raises WeightsError.
+    """
     folder = source / "checkpoints" if (source / "checkpoints").is_dir() else source
     networks: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] = {}
     for name, part in parts.items():
@@ -47,7 +52,7 @@ def convert(method: str, parts: Mapping[str, Part], source: Path, weights: Path)
 
 
 def _wanted(path: Path, part: Part, network: nn.Module) -> dict[str, Tensor]:
-    """The file's tensors without those that may be passed over. Raises WeightsError."""
+    """The file's tensors without those to be ignored. Raises WeightsError."""
     if not path.is_file():
         raise WeightsError(f"{path} is missing; give the folder that holds the released files.")
     try:

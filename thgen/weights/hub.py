@@ -1,8 +1,8 @@
-"""A name in weights/manifest.json -> verified local file -> network. The only file that reaches the internet.
+"""A name in weights/manifest.json -> verified local file -> network. Only this module uses the internet.
 
-The bundled file is used if it is there, else the same file of the Hub repository THGEN_HUB_REPO at the revision that
-the manifest pins (`THGEN_PREFER_HUB=1` takes the Hub's in any case). Either way its SHA-256 must be the manifest's
-at every load, and only safetensors are read. Without a network the answer comes in under a second and says what to do.
+A bundled file is used if it is present. Otherwise the file comes from the Hub repository THGEN_HUB_REPO, at the
+revision that the manifest pins. `THGEN_PREFER_HUB=1` always uses the Hub. The SHA-256 is compared with the manifest at
+every load, and only safetensors are read. Without a connection, an error with a remedy is raised in less than a second.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import logging
 import os
 import socket
 import threading
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+LOG = logging.getLogger(__name__)
 METADATA_KEY = "thgen"
-PROBE_SECONDS = 0.7
-HEAD_SECONDS = 10.0
+PROBE_SECONDS = 0.7  # time limit of the connection test
+HEAD_SECONDS = 10.0  # time limit of the request for a file's size
 
-# class key -> import path. A file can name a key of this table, never a class.
+# class key -> import path. A weights file names a key of this table and can never name a class.
 NETWORKS: dict[str, str] = {
     "analyser": "thgen.analyser.network:Analyser",
     "audio": "thgen.methods.rig.audio_network:AudioToLip",
@@ -47,7 +49,8 @@ NETWORKS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Hub:
-    """Where the Hub is and what to ask it, from the environment. `cache_dir` None = huggingface_hub's own."""
+    """Address and options of the Hub. repo: "owner/name" or None; prefer: use it even for bundled files; cache_dir:
+    None means the default of huggingface_hub."""
 
     repo: str | None
     prefer: bool = False
@@ -56,7 +59,7 @@ class Hub:
 
     @classmethod
     def from_environment(cls) -> Hub:
-        """THGEN_HUB_REPO ("owner/name"), THGEN_PREFER_HUB ("1"), HF_ENDPOINT; read at every call."""
+        """THGEN_HUB_REPO ("owner/name"), THGEN_PREFER_HUB ("1") and HF_ENDPOINT, as they are now."""
         env = os.environ
         prefer = env.get("THGEN_PREFER_HUB", "").lower() in ("1", "true", "yes")
         return cls(env.get("THGEN_HUB_REPO") or None, prefer, (env.get("HF_ENDPOINT") or cls.endpoint).rstrip("/"))
@@ -92,13 +95,14 @@ def load_network(
     fill(path, network, tensors)
     network = network.requires_grad_(False).eval().to(device)
     for parameter in network.parameters():
-        if parameter.ndim == 4:  # a fifth less time on CPUs
+        if parameter.ndim == 4:  # saves a fifth of the time on CPUs
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    LOG.info("weights %s: %s, SHA-256 %s, on %s", name, path, entry.sha256[:12], device)
     return network
 
 
 def device_of(name: torch.device | str | None) -> torch.device:
-    """The device of that name; None: the best there is. Raises ControlError for one that is not here."""
+    """The device `name`; None: CUDA if available, else the CPU. Raises ControlError if it is not available."""
     import torch
 
     best = "cuda" if torch.cuda.is_available() else "cpu"
@@ -111,10 +115,10 @@ def device_of(name: torch.device | str | None) -> torch.device:
 
 
 class Networks:
-    """Networks of one device, each loaded at the first call and then shared. Safe to use from several threads."""
+    """Networks on one device. Each is loaded at the first call and then shared. Thread-safe."""
 
     def __init__(self, device: torch.device | str | None = "cpu", weights_dir: Path | None = None) -> None:
-        """device: None = the best there is; looked for when it is first needed."""
+        """device: as for `device_of`, which is called at the first use."""
         self._named = device
         self._folder = weights_dir
         self._loaded: dict[str, nn.Module] = {}
@@ -122,7 +126,7 @@ class Networks:
 
     @cached_property
     def device(self) -> torch.device:
-        """Raises ControlError for a device that is not here."""
+        """The device. Raises ControlError if it is not available."""
         return device_of(self._named)
 
     def get(self, name: str) -> nn.Module:
@@ -134,9 +138,9 @@ class Networks:
 
 
 def describe(name: str, weights_dir: Path | None = None, hub: Hub | None = None) -> dict[str, Any]:
-    """Which weights run under `name`, in plain values for page, API answer and file. Raises WeightsError.
+    """Facts about the weights `name` as plain values, for the page, the API and the mp4. Raises WeightsError.
 
-    `text` says it in one line. Reads the manifest only: a file that is not what it says is refused at load.
+    `text` is a summary in one line. Only the manifest is read; the file is verified when it is loaded.
     """
     folder, hub = weights_dir or BUNDLED, hub or Hub.from_environment()
     entry = _entry(name, folder)
@@ -158,9 +162,9 @@ def describe(name: str, weights_dir: Path | None = None, hub: Hub | None = None)
 
 
 def absent(names: Iterable[str], weights_dir: Path | None = None, hub: Hub | None = None) -> list[str]:
-    """Of the weights `names` those that are neither on this machine nor on a Hub that is named and pinned.
+    """Those of `names` that are neither on this machine nor available from a configured and pinned Hub.
 
-    Reads the manifest only. Raises WeightsError.
+    Only the manifest is read. Raises WeightsError.
     """
     folder, hub = weights_dir or BUNDLED, hub or Hub.from_environment()
     entries = read_manifest(folder)
@@ -169,7 +173,7 @@ def absent(names: Iterable[str], weights_dir: Path | None = None, hub: Hub | Non
 
 
 def verify(name: str, weights_dir: Path | None = None) -> Path:
-    """The bundled file of `name`, hash and tensors checked; nothing is fetched. Raises WeightsError."""
+    """The bundled file of `name` after a check of hash and tensors. Nothing is fetched. Raises WeightsError."""
     folder = weights_dir or BUNDLED
     entry = _entry(name, folder)
     path = folder / entry.file
@@ -198,7 +202,7 @@ def _locate(name: str, folder: Path, hub: Hub) -> tuple[Path, bytes]:
 
 
 def checked_bytes(name: str, path: Path, entry: Entry) -> bytes:
-    """Content of a file whose hash is that of its entry. Raises WeightsError."""
+    """Content of a file. Raises WeightsError if its hash differs from the entry's."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -213,7 +217,7 @@ def checked_bytes(name: str, path: Path, entry: Entry) -> bytes:
 
 
 def fetch(name: str, entry: Entry, hub: Hub) -> Path:
-    """The Hub's file at the pinned revision, from the cache if it is there. Not hashed yet. Raises WeightsError."""
+    """The Hub's file at the pinned revision, from the cache if possible. Its hash is unchecked. Raises WeightsError."""
     if hub.repo is None:
         raise WeightsError(
             f"The weights {name!r} are not bundled here; set THGEN_HUB_REPO=owner/name to fetch them, or train them: "
@@ -234,7 +238,7 @@ def fetch(name: str, entry: Entry, hub: Hub) -> Path:
         pass
     except HFValidationError as error:
         raise WeightsError(f"THGEN_HUB_REPO={hub.repo!r} is not a repository name like owner/name.") from error
-    # hf_hub_download spends 23 s on retries when there is no network: one quick try decides whether to ask it
+    # Without a network hf_hub_download retries for 23 s, so a short test of the connection comes first.
     _probe(name, hub.endpoint)
     try:
         url = hf_hub_url(repo, file, revision=revision, endpoint=hub.endpoint)
@@ -248,7 +252,7 @@ def fetch(name: str, entry: Entry, hub: Hub) -> Path:
         return Path(cached)
     except WeightsError:
         raise
-    except Exception as error:  # huggingface_hub 2.4 raises OSErrors, ValueErrors and httpx2's own errors here
+    except Exception as error:  # huggingface_hub 2.4 raises OSError, ValueError and errors of httpx2
         raise WeightsError(
             f"The weights {name!r} could not be fetched from {hub.repo}@{entry.revision[:7]} at {hub.endpoint} "
             f"({_first_line(error)}). Check THGEN_HUB_REPO and your access, or put the file into weights/."
@@ -256,9 +260,9 @@ def fetch(name: str, entry: Entry, hub: Hub) -> Path:
 
 
 def push(names: Sequence[str], weights_dir: Path | None = None, hub: Hub | None = None) -> str:
-    """Upload the bundled files in one commit to THGEN_HUB_REPO and pin it in the manifest. Returns the commit.
+    """Upload the bundled files to THGEN_HUB_REPO in one commit and pin it in the manifest. Returns the commit.
 
-    Raises WeightsError; the manifest is then as before. Uses the login of huggingface_hub.
+    It uses the login of huggingface_hub. Raises WeightsError and then leaves the manifest unchanged.
     """
     folder, hub = weights_dir or BUNDLED, hub or Hub.from_environment()
     if hub.repo is None:
@@ -286,9 +290,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _probe(name: str, endpoint: str) -> None:
-    """Raises WeightsError within PROBE_SECONDS if no connection to the Hub (or to the proxy) can be opened.
+    """Raises WeightsError within PROBE_SECONDS if no connection to the Hub (or the proxy) can be opened.
 
-    In a thread, because looking up a host name cannot be given a time limit.
+    It runs in a thread, because the lookup of a host name has no time limit.
     """
     parts = urlsplit(endpoint)
     proxy = getproxies().get(parts.scheme)
@@ -318,7 +322,7 @@ def _probe(name: str, endpoint: str) -> None:
 
 
 def _parse(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and thgen's metadata of a safetensors file. Raises WeightsError for any other kind of file."""
+    """Tensors and thgen's metadata of a safetensors file. Raises WeightsError for other files."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -332,7 +336,7 @@ def _parse(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
 
 
 def foreign_tensors(name: str, path: Path, entry: Entry) -> dict[str, Tensor]:
-    """Tensors of a safetensors file that thgen did not write, hash checked. Raises WeightsError."""
+    """Tensors of a safetensors file by others, after a check of its hash. Raises WeightsError."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -343,7 +347,7 @@ def foreign_tensors(name: str, path: Path, entry: Entry) -> dict[str, Tensor]:
 
 
 def _build(name: str, key: str, config: Mapping[str, Any], networks: Mapping[str, str]) -> nn.Module:
-    """The network with its random start. A class may offer `from_config(dict)`; else config = keyword arguments."""
+    """The network with random weights: `from_config(config)` if the class has it, else config as keyword arguments."""
     if key not in networks:
         raise WeightsError(f"The weights {name!r} are for the network {key!r}, which this version does not know.")
     module, _, cls_name = networks[key].partition(":")
@@ -355,7 +359,7 @@ def _build(name: str, key: str, config: Mapping[str, Any], networks: Mapping[str
 
 
 def fill(path: Path, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy every tensor, strictly: a key or shape too many, too few or different is refused."""
+    """Copy all tensors into the network. Raises WeightsError if a key is missing or unexpected or a shape differs."""
     wanted = network.state_dict()
     faults = [f"{k} is missing" for k in wanted.keys() - tensors.keys()]
     faults += [f"{k} is unexpected" for k in tensors.keys() - wanted.keys()]
@@ -367,4 +371,4 @@ def fill(path: Path, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise WeightsError(f"{path} does not fit its network: {'; '.join(sorted(faults)[:3])}{more}.")
-    network.load_state_dict(tensors, strict=True)  # copies into the network's own float32
+    network.load_state_dict(tensors, strict=True)  # converts to the network's float32

@@ -1,8 +1,8 @@
-"""weights/manifest.json: which weights exist, what they are, and how they came to be.
+"""weights/manifest.json: the existing weights, with their contents and origin.
 
     {"weights": {"<name>": {"file": "<name>/model.safetensors", "sha256": ..., "bytes": ..., ...}}}
 
-Formatting is deterministic: sorted keys, two spaces, one final newline.
+The format is deterministic: sorted keys, two spaces, one final newline.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from thgen.errors import WeightsError
 
 BUNDLED = Path(__file__).resolve().parents[2] / "weights"
 MANIFEST = "manifest.json"
-HIGHER, LOWER, NEITHER = "higher", "lower", "neither"  # which of two scores is better
+HIGHER, LOWER, NEITHER = "higher", "lower", "neither"  # which of two values of a score is better
 LICENCE = "MIT; trained on renders of the ICT FaceKit head (c) USC Institute for Creative Technologies, MIT"
 
 
@@ -29,11 +29,12 @@ class Entry:
 
     file:     path inside the weights folder and inside the Hub repository, ends in .safetensors
     network:  class key of `thgen.weights.hub.NETWORKS`
-    config:   with which the network is built
-    data, steps, minutes, hardware, scores: what it was trained on, for how long, on what, and how well it does
-    better:   score -> HIGHER or LOWER, for the scores that say how good the weights are
-    bytes:    size of the file; 0 = not known beforehand (weights of others, see training.priors)
-    revision: commit of the Hub repository that holds exactly this file; None until it was pushed
+    config:   arguments of the network's constructor
+    data, steps, minutes, hardware: training data, length of the training, and its machine
+    scores:   results of the last validation
+    better:   score -> HIGHER or LOWER, for the scores that measure quality
+    bytes:    size of the file; 0 = unknown (weights of others, see training.priors)
+    revision: commit of the Hub repository that contains this file; None before the first push
     """
 
     file: str
@@ -52,7 +53,7 @@ class Entry:
 
 
 def read_manifest(folder: Path) -> dict[str, Entry]:
-    """Every entry by name. Raises WeightsError if the manifest is absent or malformed."""
+    """All entries by name. Raises WeightsError if the manifest is absent or malformed."""
     path = folder / MANIFEST
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -68,7 +69,7 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
 
 
 def write_manifest(folder: Path, entries: Mapping[str, Entry]) -> None:
-    """Replace the manifest in one move."""
+    """Replace the manifest atomically."""
     text = json.dumps({"weights": {n: asdict(e) for n, e in entries.items()}}, indent=2, sort_keys=True) + "\n"
     part = folder / f".{MANIFEST}.{os.getpid()}"
     part.write_text(text, encoding="utf-8")
@@ -76,7 +77,7 @@ def write_manifest(folder: Path, entries: Mapping[str, Entry]) -> None:
 
 
 def update_manifest(folder: Path, changes: Mapping[str, Entry]) -> None:
-    """Add or replace entries; several trainings may do so at the same time."""
+    """Add or replace entries, under a lock: several trainings may run at the same time."""
     from filelock import FileLock
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -113,6 +113,7 @@ def opening_of(model: AudioToLip, samples: np.ndarray, frames: int) -> np.ndarra
     return mouth_opening(encode_lips(model, samples, frames).numpy())
 
 
+@pytest.mark.weights
 def test_trained_lips_follow_a_voice_never_heard(trained, said):
     truth, guess = mouth_opening(said.lips()), opening_of(trained, said.samples, said.frames)
     assert np.corrcoef(truth, guess)[0, 1] > 0.7
@@ -126,6 +127,7 @@ def test_trained_lips_follow_a_voice_never_heard(trained, said):
     assert np.mean(vowels) > 4
 
 
+@pytest.mark.weights
 def test_lips_are_not_ahead_of_the_sound_nor_behind_it(trained, said):
     truth, guess = mouth_opening(said.lips()), opening_of(trained, said.samples, said.frames)
     match = {shift: np.corrcoef(np.roll(guess, shift)[5:-5], truth[5:-5])[0, 1] for shift in range(-4, 5)}
@@ -135,6 +137,7 @@ def test_lips_are_not_ahead_of_the_sound_nor_behind_it(trained, said):
     assert np.corrcoef(later[10:], guess)[0, 1] > 0.97  # ten frames more of silence: the same mouth ten frames later
 
 
+@pytest.mark.weights
 def test_mouth_is_shut_in_silence_and_for_noise(trained, said):
     opening = opening_of(trained, said.samples, said.frames)
     start, end = said.phones[1].start, said.phones[-1].start
@@ -145,6 +148,7 @@ def test_mouth_is_shut_in_silence_and_for_noise(trained, said):
     assert np.abs(opening_of(trained, hiss, 75)).mean() < 0.3
 
 
+@pytest.mark.weights
 def test_a_telephone_line_moves_the_same_lips(trained, said):
     narrow = soxr.resample(soxr.resample(said.samples, SAMPLE_RATE, 8000), 8000, SAMPLE_RATE).astype(np.float32)
     wide, phone = (opening_of(trained, s, said.frames) for s in (said.samples, narrow[: len(said.samples)] * 0.2))

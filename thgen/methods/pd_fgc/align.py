@@ -1,6 +1,6 @@
-"""The framing of PC-AVS and PD-FGC: eyes and mouth brought to a template, the mouth pinned in every frame.
+"""The alignment of PC-AVS and PD-FGC: eyes and mouth at the places of a template, the mouth fixed in every frame.
 
-Weights depend on it, so it follows the released aligner step by step, and its resampling is OpenCV's.
+The released weights depend on it. So it follows the released aligner step by step and resamples with OpenCV.
 """
 
 from __future__ import annotations
@@ -8,21 +8,21 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-SIDE = 224
-ANCHORS = (range(36, 42), range(42, 48), range(60, 68))  # eye left and right in the picture, inner mouth
-TEMPLATE = np.array([[87.0, 59.0], [137.0, 59.0], [112.0, 120.0]])
-FOLLOW = 0.8  # how much of a frame's own shift counts, beside that of the frame before
-LEFT, RIGHT, BOTTOM = 16, 16, 32  # px cut off after aligning; nothing at the top
+SIDE = 224  # side of the aligned frame, px
+ANCHORS = (range(36, 42), range(42, 48), range(60, 68))  # landmarks: left and right eye in the picture, inner mouth
+TEMPLATE = np.array([[87.0, 59.0], [137.0, 59.0], [112.0, 120.0]])  # places of the three anchors, px
+FOLLOW = 0.8  # weight of a frame's own shift; the previous frame's shift has the rest
+LEFT, RIGHT, BOTTOM = 16, 16, 32  # px removed at three sides after the alignment; none at the top
 KEPT = SIDE - BOTTOM
 
 
 def anchors(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks [T 68 2+] -> middles of eyes and mouth [T 3 2], in the same units."""
+    """Landmarks [T 68 2+] -> centres of both eyes and the mouth [T 3 2], in the same units."""
     return np.stack([landmarks[:, list(group), :2].mean(1) for group in ANCHORS], 1).astype(np.float64)
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Rotation, one scale and shift [2 3] that take points [n 2] nearest to others, least squares."""
+    """Similarity transform [2 3] from points source [n 2] to target [n 2], by least squares."""
     x, y = source.T
     one, zero = np.ones_like(x), np.zeros_like(x)
     rows = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
@@ -31,16 +31,20 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 class Aligner:
-    """Aligns the frames of one clip. reference: landmarks [T 68 2+] in pixels whose mean anchors decide on rotation and
-    scale, which are the same for all frames."""
+    """Aligns the frames of one clip, all with the same rotation and scale.
+
+    reference: landmarks [T 68 2+] in pixels, whose mean anchors determine rotation and scale.
+    """
 
     def __init__(self, reference: np.ndarray):
         self.matrix = similarity(anchors(reference).mean(0), TEMPLATE)
         self._bias: np.ndarray | None = None
 
     def transform(self, landmarks: np.ndarray) -> np.ndarray:
-        """Matrix [2 3] (picture -> aligned frame, px) for the next frame's landmarks [68 2+]: its mouth is pinned, with
-        a shift that follows the frame before by 1 - FOLLOW."""
+        """Matrix [2 3] from picture to aligned frame, px, for the next frame's landmarks [68 2+].
+
+        It moves the mouth to its place in the template. The shift is a mean with that of the previous frame (FOLLOW).
+        """
         mouth = anchors(landmarks[None])[0, 2]
         bias = TEMPLATE[2] - (self.matrix[:, :2] @ mouth + self.matrix[:, 2])
         if self._bias is not None:
@@ -49,12 +53,12 @@ class Aligner:
         return np.concatenate([self.matrix[:, :2], (self.matrix[:, 2] + bias)[:, None]], 1)
 
     def align(self, image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The next frame, uint8 [H W 3] -> what the networks see, uint8 [224 224 3], and the matrix [2 3] from pixels
-        of the one to pixels of the other."""
+        """The next frame, uint8 [H W 3] -> input of the networks, uint8 [224 224 3], and the matrix [2 3] from pixels
+        of the frame to those of the input."""
         matrix = self.transform(landmarks)
         aligned = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
         cut = aligned[:KEPT, LEFT : SIDE - RIGHT]
-        # OpenCV counts from the middles of pixels when it resizes.
+        # The half pixels: OpenCV aligns the outer edges of pixels when it resizes.
         scale = SIDE / KEPT
         matrix = scale * (matrix - [[0, 0, LEFT], [0, 0, 0]]) + [[0, 0, (scale - 1) / 2], [0, 0, (scale - 1) / 2]]
         return cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), matrix

@@ -1,17 +1,17 @@
-"""PD-FGC and its preset "paper", as data."""
+"""Declarations of PD-FGC and its preset "paper"."""
 
 from dataclasses import replace
 
 from thgen.declare import Declaration, Factor
 from thgen.schema import FACTORS, SLIDERS
 
-# Section 4.1: sizes of the latents. The eye's six numbers are split into blink and gaze (deviation 4).
+# Sizes of the latents (section 4.1). The eye's six entries are split into blink and gaze (deviation 4).
 SIZES = {"lip": 500, "pose": 6, "gaze": 2, "blink": 4, "expression": 30}
-COMPACT_LIP = 60
+COMPACT_LIP = 60  # size of the lip latent of the compact preset
 
 
 def _latents(lip: int) -> tuple[Factor, ...]:
-    """The common factors as latents of the method: no units, no relative motion; zero is section B.2's, figure 3."""
+    """The common factors as latents: no units, no relative motion. Zero has a meaning (section B.2, figure 3)."""
     return tuple(
         replace(FACTORS[name], size=size, unit=None, dims=(), limits=(), relative=False, zero="the canonical position")
         for name, size in (SIZES | {"lip": lip}).items()
@@ -29,7 +29,7 @@ PD_FGC = Declaration(
     weights=("analyser", "rig", "pd_fgc_appearance", "pd_fgc_motion", "pd_fgc_audio", "pd_fgc_head"),
 )
 
-# Its generator shows latents and nothing besides, so no slider and no idle motion can be added.
+# Its generator has no input besides the latents, so sliders and idle motion are impossible.
 PD_FGC_PAPER = Declaration(
     name="pd_fgc.paper",
     label="PD-FGC (paper)",

@@ -137,14 +137,14 @@ class EyeStage(EncoderStage):
     def swapped_views(self, clip: Clip, rng: np.random.Generator, train: bool) -> Tensor:
         """VIEWS of random frames of a clip, [7 3 side side]."""
         count = 2 + len(OTHERS)
-        found = clip.moments(rng.choice(len(clip), count, replace=False).tolist())
-        one, two, points = *(found.images[k] for k in (0, 1)), found.keypoints
+        moments = clip.moments(rng.choice(len(clip), count, replace=False).tolist())
+        one, two, points = *(moments.images[k] for k in (0, 1)), moments.keypoints
         images = np.stack([
-            *found.images, swap_eyes(one, two, points[0], points[1]),
+            *moments.images, swap_eyes(one, two, points[0], points[1]),
             swap_eyes(one, two, points[0], points[1], mirror=True),
         ])  # fmt: skip
         faces = [*range(count), 1, 1]  # number of the frame whose face a view shows
-        return self.frame_views(rng, Moments(images, *(getattr(found, name)[faces] for name in LABELS)), train)
+        return self.frame_views(rng, Moments(images, *(getattr(moments, name)[faces] for name in LABELS)), train)
 
     def eye_latents(self, batch: Batch) -> dict[str, Tensor]:
         """name of VIEWS -> latent [B 6]."""

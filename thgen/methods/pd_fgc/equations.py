@@ -1,4 +1,4 @@
-"""Equations of PD-FGC, in the order of the paper, each under its number. Deviations: see the head of the folder."""
+"""Equations of PD-FGC in the order of the paper, with their numbers. Deviations: see the folder's __init__."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from thgen.losses.contrastive import cosine, info_nce
 from thgen.losses.correlation import MemoryBank, correlations
 from thgen.nn.geometry import euler_angles
 
-TEMPERATURE = 0.1
-SCALE = -2.6  # log of the scale (half-widths per cm) at which a head fills thgen's crop
-# Degrees are taken in radians. Order: pitch, yaw, roll, x right, y up, log of scale; a spread of our renders each.
+TEMPERATURE = 0.1  # of the contrastive losses (deviation 7)
+SCALE = -2.6  # log of the scale (half-widths per cm) of a head in the framing of thgen's crop
+# Standard deviations over our renders, so that the entries of eq. 5 have equal weight: pitch, yaw, roll in radians, x
+# right and y up in half-widths, log of scale.
 POSE_SPREAD = (0.2, 0.35, 0.17, 0.12, 0.12, 0.15)
 WINDOW = 13  # frames over which the expression is averaged in training
-BANK = 512  # latest latents that eq. 6 looks at
+BANK = 512  # latest latents over which eq. 6 correlates
 
 Features = Callable[[Tensor], Tensor]  # pictures [B 3 H W] in [-1, 1] -> features [B D]
 
@@ -34,8 +35,10 @@ def motion_reconstruction(made: Tensor, true: Tensor, motion: Features, emotion:
 
 # ---- 3.2 Fine-grained motion disentanglement
 def audio_to_video(audio: Tensor, video: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """Eq. 2, L_a2v. audio, video [B K+1 D]: features f^a, f^v of K + 1 moments of one clip in the same order. Each
-    moment's own pair is positive, the K others of the clip are its negatives."""
+    """Eq. 2, L_a2v. audio, video [B K+1 D]: features f^a, f^v at the same K + 1 moments of a clip.
+
+    The pair of one moment is the positive; the K other moments of the clip are its negatives.
+    """
     near = cosine(audio[:, :, None], video[:, None])  # S(f_i^a, f_k^v)
     return _among_moments(near, temperature)
 
@@ -47,7 +50,7 @@ def video_to_audio(audio: Tensor, video: Tensor, temperature: float = TEMPERATUR
 
 
 def _among_moments(near: Tensor, temperature: float) -> Tensor:
-    """near [B N N]: the diagonal against the rest of its row."""
+    """Contrastive loss of similarities near [B N N]: the diagonal is positive, the rest of the row negative."""
     count = near.shape[1]
     other = ~torch.eye(count, dtype=torch.bool, device=near.device)
     negatives = near[:, other].unflatten(1, (count, count - 1))
@@ -55,22 +58,25 @@ def _among_moments(near: Tensor, temperature: float) -> Tensor:
 
 
 def eye_contrast(first: Tensor, second: Tensor, anchor: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """Eq. 4, L_eye: -log( e^S(f_1, f_a) / (e^S(f_1, f_a) + e^S(f_2, f_a)) ). Latents [B D] of v_1, of v_2, and of the
-    anchor: the eyes of v_1 in the face of v_2 (eye_swap). second [B K D]: of several that are no match."""
-    others = second[:, None] if second.ndim == anchor.ndim else second
-    return info_nce(cosine(first, anchor), cosine(others, anchor[:, None]), temperature)
+    """Eq. 4, L_eye: -log( e^S(f_1, f_a) / (e^S(f_1, f_a) + e^S(f_2, f_a)) ).
+
+    first, second, anchor: latents [B D] of v_1, of v_2, and of the face of v_2 with the eyes of v_1 (eye_swap). second
+    may be [B K D], with K negatives.
+    """
+    negatives = second[:, None] if second.ndim == anchor.ndim else second
+    return info_nce(cosine(first, anchor), cosine(negatives, anchor[:, None]), temperature)
 
 
 def pose_target(posed: Posed) -> Tensor:
-    """P_gt of eq. 5, [B 6]: deviation 9, of a head whose pose was taken out of its keypoints."""
+    """P_gt of eq. 5, [B 6], from the pose of keypoints (deviation 9)."""
     yaw, pitch, roll = torch.deg2rad(euler_angles(posed.rotation)).unbind(-1)
     rows = (pitch, yaw, roll, posed.shift[:, 0], posed.shift[:, 1], posed.scale.log() - SCALE)
     return torch.stack(rows, 1) / posed.scale.new_tensor(POSE_SPREAD)
 
 
-def pose_regression(found: Tensor, true: Tensor) -> Tensor:
+def pose_regression(predicted: Tensor, true: Tensor) -> Tensor:
     """Eq. 5, L_pose = | P_pred - P_gt |_1, mean over batch and entries. Both [B 6]."""
-    return (found - true).abs().mean()
+    return (predicted - true).abs().mean()
 
 
 # ---- 3.3 Expression disentanglement
@@ -82,7 +88,7 @@ def window_average(expressions: Tensor) -> Tensor:
 def lip_decorrelation(expression: Tensor, lip: Tensor, bank: MemoryBank) -> Tensor:
     """Eq. 6, L_decor: mean of cor(F^e, F^a)^2 over all pairs of entries (deviation 8), over bank and batch.
 
-    expression [B 30] averaged over windows, lip [B 500] from the voice. Gradients reach this batch alone.
+    expression [B 30]: window averages; lip [B 500]: from the voice. Only the expressions of this batch get gradients.
     """
     return correlations(*bank.joined(expression, lip.detach())).square().mean()
 
@@ -95,20 +101,24 @@ def perceptual(made: list[Tensor], true: list[Tensor]) -> Tensor:
 def consistency(lip_made: Tensor, voice: Tensor, gaze_made: Tensor, gaze_true: Tensor, motion: Tensor) -> Tensor:
     """Eq. 8, L_con = exp(-S(V_lip(I_f), E_aud(a_g))) + | G(I_f) - G(I_g) |_1 + L_mot.
 
-    lip_made, voice [B D]: features of the made picture's lips and of the voice; gaze_* [B 2] or more, in units of the
-    prior; motion []: eq. 1 of the same pictures. At its best e^-1.
+    lip_made, voice [B D]: features of the generated picture's lips and of the voice; gaze_made, gaze_true [B 2] or
+    more, in units of the prior; motion []: eq. 1 of the same pictures. The minimum is e^-1.
     """
     return (-cosine(lip_made, voice)).exp().mean() + (gaze_made - gaze_true.detach()).abs().mean() + motion
 
 
 # ---- 4.1 and B.2: measures
 def nlse_c(made: float, training: float) -> float:
-    """Eq. 9: | LSE-C of the result - LSE-C of the method's training data | / the latter. The paper prints no modulus,
-    but its tables need one (2.03 against 7.35 is given as 0.724)."""
+    """Eq. 9: | LSE-C of the result - LSE-C of the method's training data | / the latter.
+
+    The paper prints no absolute value, but its tables need one (2.03 against 7.35 gives 0.724).
+    """
     return abs(made - training) / training
 
 
 def variance(features: list[np.ndarray]) -> float:
-    """Eq. I: (1 / N) sum_i (1 / M_i) sum_j || f_ij - mean_j f_ij ||_2 over N clips of features [M_i D]; the norm, not
-    its square, although the paper calls it a variance."""
+    """Eq. I: (1 / N) sum_i (1 / M_i) sum_j || f_ij - mean_j f_ij ||_2 over N clips of features [M_i D].
+
+    The paper calls it a variance, but uses the norm and not its square.
+    """
     return float(np.mean([np.linalg.norm(f - f.mean(0), axis=1).mean() for f in features]))

@@ -47,8 +47,8 @@ def swap_eyes(
 ) -> np.ndarray:
     """The picture `face_of` with the eyes of `eyes_of`, aligned by their corners, with soft edges.
 
-    Pictures uint8 RGB [S S 3]; landmarks of each [68 2+] in crop coordinates. mirror: each eye is mirrored in its place,
-    which reverses its gaze and keeps its lids. Equal pictures with equal landmarks give the same picture.
+    Pictures uint8 RGB [S S 3]; landmarks of each [68 2+] in crop coordinates. mirror: each eye is mirrored in its
+    place, which reverses its gaze and keeps its lids. Equal pictures with equal landmarks give the same picture.
     """
     size = face_of.shape[0]
     out = face_of.astype(np.float32)

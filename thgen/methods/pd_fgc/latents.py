@@ -1,4 +1,4 @@
-"""The latents of PD-FGC: their sizes and order, their gains, and how tracks of them are smoothed."""
+"""The latents of PD-FGC: sizes, order, gains, and the smoothing of tracks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BLINK, GAZE = (0, 1, 4, 5), (2, 3)  # entries of the eye's latent
 
 @dataclass(frozen=True)
 class Latents:
-    """Sizes of the parts of G's input, which are joined in this order."""
+    """Sizes of the parts of G's input, in the order in which they are concatenated."""
 
     appearance: int = 2048
     lip: int = 500
@@ -39,22 +39,21 @@ def eye_of(blink: Tensor, gaze: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Gains:
-    """By how much latents are multiplied before use (RELEASED by the authors, COMPACT by us); heard: lips of a voice,
-    besides."""
+    """Factors by which latents are multiplied. voice_lip: additional factor of lips that come from a voice."""
 
     lip: float = 1.0
     expression: float = 1.0
     eye: float = 1.0
     pose: float = 1.0
-    heard: float = 1.0
+    voice_lip: float = 1.0
 
 
-RELEASED = Gains(1.5, 1.2, 1.2, 1.0)
-COMPACT = Gains(eye=1.2, heard=1.8)
+RELEASED = Gains(1.5, 1.2, 1.2, 1.0)  # for the authors' weights
+COMPACT = Gains(eye=1.2, voice_lip=1.8)  # for our weights (deviation 5)
 
 
 def smooth_lips(lips: Tensor) -> Tensor:
-    """[T D] under a Gaussian of three taps, sigma 1; beyond the ends lies zero, the closed mouth (code)."""
+    """[T D], filtered by a Gaussian of three taps, sigma 1, with zero padding, the closed mouth (code)."""
     taps = torch.tensor([-0.5, 0.0, -0.5], dtype=torch.float64).exp()
     before, here, after = (taps / taps.sum()).to(lips).unbind()
     padded = torch.nn.functional.pad(lips, (0, 0, 1, 1))
@@ -62,7 +61,7 @@ def smooth_lips(lips: Tensor) -> Tensor:
 
 
 def smooth_pose(pose: Tensor) -> Tensor:
-    """[T 6] averaged over three frames, over two at the ends (code)."""
+    """[T 6], averaged over three frames, at the ends over two (code)."""
     padded = torch.nn.functional.pad(pose, (0, 0, 1, 1))
     count = torch.full((len(pose), 1), 3.0).to(pose)
     count[0] -= 1

@@ -1,4 +1,4 @@
-"""PD-FGC behind the contract: the encoders of both presets, and the compact preset."""
+"""PD-FGC as a `Method`: the encoders of both presets, and the compact preset."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 class PdFgcBase(Method):
-    """Photo, voice and clips -> latents. Factors are the method's own and have no units: lip 500, pose 6, gaze 2 and
-    blink 4 of the eye, expression 30. Zero is the canonical position (section B.2, figure 3)."""
+    """Encoders of photo, voice and clips. Factors are latents without units; sizes of the paper: lip 500, pose 6,
+    gaze 2 and blink 4 (together the eye), expression 30. Zero is the canonical position (section B.2, figure 3)."""
 
     def __init__(
         self,
@@ -44,27 +44,27 @@ class PdFgcBase(Method):
 
     @classmethod
     def load(cls, networks: Networks) -> Self:
-        """Verified weights: those that are declared, in the order of the constructor. Raises WeightsError."""
+        """The method with the declared weights, whose order is that of the constructor. Raises WeightsError."""
         analyser, rig, *own = (networks.get(name) for name in cls.declaration.weights)
         return cls(Generator(analyser, rig, networks.device), *own, networks.device)  # type: ignore[arg-type,call-arg]
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
-        """The lips' latent of a voice, [frames D]: E_aud on windows of 0.2 s, gained, smoothed."""
+        """Lip latent of a voice, [frames D]: E_aud on windows of 0.2 s, times the gains, smoothed."""
         windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), frames)).to(self.device)
         with torch.inference_mode():
             lips = torch.cat([self.voice(part)[1] for part in windows.split(BATCH)])
-        return {"lip": smooth_lips(self.gains.lip * self.gains.heard * lips).cpu()}
+        return {"lip": smooth_lips(self.gains.lip * self.gains.voice_lip * lips).cpu()}
 
     @torch.inference_mode()
     def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
-        """Every factor of a clip, [T D]; lip and pose smoothed, as the paper's authors do."""
+        """Every factor of a clip, [T D]. Lip and pose are smoothed, as in the authors' code."""
         rows = [self._codes(frames) for frames in self._frames(crops)]
-        found = {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
+        codes = {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
         gains = {"lip": self.gains.lip, "expression": self.gains.expression, "pose": self.gains.pose}
-        found = {name: gains.get(name, self.gains.eye) * track for name, track in found.items()}
-        if len(found["lip"]) == 1:  # a still: there is nothing to smooth it with
-            return found
-        return found | {"lip": smooth_lips(found["lip"]), "pose": smooth_pose(found["pose"])}
+        tracks = {name: gains.get(name, self.gains.eye) * track for name, track in codes.items()}
+        if len(tracks["lip"]) == 1:  # a still picture has no neighbours
+            return tracks
+        return tracks | {"lip": smooth_lips(tracks["lip"]), "pose": smooth_pose(tracks["pose"])}
 
     @abstractmethod
     def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
@@ -72,11 +72,11 @@ class PdFgcBase(Method):
 
     def _codes(self, frames: Tensor) -> Factors:
         """E_lip, E_pose, E_eye, E_exp of frames [B 3 side side]."""
-        seen = self.faces(frames)
-        eye = self.faces.eye(seen)
+        feature = self.faces(frames)
+        eye = self.faces.eye(feature)
         return {
-            "lip": self.voice.embed(self.faces.lip_feature(seen)), "pose": self.faces.pose(seen),
-            "gaze": eye[:, list(GAZE)], "blink": eye[:, list(BLINK)], "expression": self.faces.expression(seen),
+            "lip": self.voice.embed(self.faces.lip_feature(feature)), "pose": self.faces.pose(feature),
+            "gaze": eye[:, list(GAZE)], "blink": eye[:, list(BLINK)], "expression": self.faces.expression(feature),
         }  # fmt: skip
 
     @staticmethod
@@ -101,11 +101,11 @@ class PdFgc(PdFgcBase):
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The one photo."""
-        photo, seen = self.guide.read(crops[0])
+        photo, analysis = self.guide.read(crops[0])
         vector, _ = self.appearance(self.guide.image(face_view(crops[0].image[None], self.faces.config["side"])))  # type: ignore[arg-type]
         own = self._codes(self._view(photo.image, photo.keypoints))
         state = {"photo": photo, "appearance": vector, "source": self.head(self._latent(vector, own))}
-        return Identity(photo.image, own, state, own_factors(seen))
+        return Identity(photo.image, own, state, own_factors(analysis))
 
     def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
         for part in in_batches(crops):
@@ -114,13 +114,14 @@ class PdFgc(PdFgcBase):
 
     @staticmethod
     def _view(image: Tensor, keypoints: Tensor) -> Tensor:
-        """Crops [B 3 S S] and their keypoints [B K 3] -> what E_mot sees, [B 3 128 128]."""
+        """Crops [B 3 S S] and their keypoints [B K 3] -> input of E_mot, [B 3 128 128]."""
         small = torch.nn.functional.interpolate(image, size=(BASE, BASE), mode="area")
         return mosaic(small, frames_of(keypoints[:, :68]))
 
     @torch.inference_mode()
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
-        """Frames [T 3 S S] and mask for latents [T D] of every factor, moved further by what sliders ask for."""
+        """Frames [T 3 S S], mask and flow for latents [T D] of every factor. sliders: target factors with units, whose
+        movement is added; None: no addition."""
         codes = {name: values.to(self.device).float() for name, values in window.items()}
         state, photo = identity.state, identity.state["photo"]
         target = self.head(self._latent(state["appearance"], codes))
@@ -128,7 +129,7 @@ class PdFgc(PdFgcBase):
         target = within_reach(source, target, photo.coefficients)
         move = movement(source, target, photo.lid_scale.expand(len(target.turn), -1))
         if sliders and identity.measured is not None:
-            asked = {name: values.to(self.device).float() for name, values in sliders.items()}
-            move = move.and_then(unit_movement(self.guide.rig, photo, identity.measured, asked))
+            wanted = {name: values.to(self.device).float() for name, values in sliders.items()}
+            move = move.and_then(unit_movement(self.guide.rig, photo, identity.measured, wanted))
         out = self.guide.render(photo, move)
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)

@@ -11,10 +11,11 @@ from thgen.nn.resnext import ResNeXt
 
 
 class Appearance(nn.Module):
-    """What a person looks like: vector [B C] and map [B map_channels side side] of a photo [B 3 H W] in [-1, 1].
+    """Appearance of a photo [B 3 H W] in [-1, 1]: vector [B C] and map [B map_channels side side].
 
-    PD-FGC (Wang et al. 2023, section 3.2) as released: the average of ResNeXt-50 32x4d's last map, and that map through
-    a 1x1 convolution, which is where the generator starts. identities: classes of the identity head, training only.
+    PD-FGC (Wang et al. 2023, section 3.2) as released. The vector is the average of ResNeXt-50 32x4d's last map. The
+    map, after a 1x1 convolution, is the generator's first input. identities: classes of the identity head, for training
+    only.
     """
 
     def __init__(
@@ -32,8 +33,9 @@ class Appearance(nn.Module):
             self.fc = nn.Linear(self.model.channels, identities)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.model(x)
-        return found.mean((2, 3)), F.adaptive_avg_pool2d(self.conv1x1(found), self.side)
+        """x [B 3 H W] -> vector [B C], map [B map_channels side side]."""
+        features = self.model(x)
+        return features.mean((2, 3)), F.adaptive_avg_pool2d(self.conv1x1(features), self.side)
 
     def identify(self, vector: Tensor) -> Tensor:
         """Logits [B identities] of a vector [B C]."""
@@ -42,7 +44,7 @@ class Appearance(nn.Module):
 
 
 def head(features: int) -> nn.Sequential:
-    """[B features] -> [B features]; the batch norm stands after the ReLU, as released."""
+    """[B features] -> [B features]. The batch norm follows the ReLU, as released."""
     return nn.Sequential(
         nn.Linear(features, features), nn.ReLU(), nn.BatchNorm1d(features), nn.Linear(features, features)
     )
@@ -54,9 +56,9 @@ def embedding(features: int, size: int) -> nn.Sequential:
 
 
 class Motion(nn.Module):
-    """The unified motion feature of a frame and the factors' heads on it (PD-FGC, section 3.2 and figure 2).
+    """The unified motion feature of a frame, with a head per factor (PD-FGC, section 3.2 and figure 2).
 
-    width, side, maps, squeeze, dropout (of the hourglass, in training): of FanEncoder; the others are sizes of latents.
+    width, side, features, maps, squeeze, dropout: see FanEncoder; lip, pose, eye, expression: sizes of the latents.
     """
 
     def __init__(
@@ -80,28 +82,31 @@ class Motion(nn.Module):
         return feature
 
     def lip_feature(self, feature: Tensor) -> Tensor:
-        """[B features], what the audio's feature is contrasted with (eq. 2, 3)."""
+        """Lip feature [B features], which eq. 2 and 3 align with the voice's feature."""
         out: Tensor = self.to_mouth(feature)
         return out
 
     def pose(self, feature: Tensor) -> Tensor:
+        """Pose latent [B pose]."""
         out: Tensor = self.headpose_embed(self.to_headpose(feature))
         return out
 
     def eye(self, feature: Tensor) -> Tensor:
+        """Eye latent [B eye]."""
         out: Tensor = self.eye_embed(self.to_eye(feature))
         return out
 
     def expression(self, feature: Tensor) -> Tensor:
+        """Expression latent [B expression]."""
         out: Tensor = self.emo_embed(self.to_emo(feature))
         return out
 
 
 class AudioLip(nn.Module):
-    """What a voice says of the lips: feature [B features] (eq. 2, 3) and lip latent [B lip] of a mel window.
+    """Lip feature [B features] (eq. 2, 3) and lip latent [B lip] of a mel window of a voice.
 
-    unit: features are brought to length sqrt(features) before the latent is made of them. Trained by cosines alone, the
-    lengths of a voice's and a picture's feature mean nothing; the released network uses them as they are.
+    unit: features are scaled to length sqrt(features) before the embedding. The cosines of eq. 2 and 3 do not train
+    their length. False: as in the released network.
     """
 
     def __init__(
@@ -124,7 +129,7 @@ class AudioLip(nn.Module):
         return feature, self.embed(feature)
 
     def embed(self, feature: Tensor) -> Tensor:
-        """Feature [B features] of a voice, or of lips that were seen -> lip latent [B lip]."""
+        """Lip feature [B features] of a voice or of a picture -> lip latent [B lip]."""
         if self.unit:
             feature = F.normalize(feature, dim=1) * feature.shape[1] ** 0.5
         latent: Tensor = self.mouth_embed(feature)

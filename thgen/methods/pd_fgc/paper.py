@@ -1,4 +1,4 @@
-"""PD-FGC with the networks as released (preset "paper")."""
+"""PD-FGC with the authors' released networks (preset "paper")."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from thgen.nn.stylegan2 import StyleGenerator
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop
 
-EDGE = 0.12  # half-widths of the aligned frame over which it fades into the photo
+EDGE = 0.12  # width of the blend into the photo at the aligned frame's border, half-widths
 
 
 class PaperPdFgc(PdFgcBase):
-    """The networks as released: pictures of 224 px in the aligned frame, put back into the photo's crop."""
+    """The released networks. They generate aligned pictures of 224 px, which are pasted into the photo's crop."""
 
     declaration = PD_FGC_PAPER
 
@@ -48,8 +48,7 @@ class PaperPdFgc(PdFgcBase):
         return Identity(self.guide.image(crop.image[None]), own, state)
 
     def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
-        """Aligned frames in batches [B 3 224 224]. Rotation and scale are those of its first batch
-        (deviation 13)."""
+        """Aligned frames in batches [B 3 224 224]. Rotation and scale come from the first batch (deviation 13)."""
         aligner: Aligner | None = None
         for part in in_batches(crops):
             points = np.stack([_landmarks(crop) for crop in part])
@@ -59,7 +58,7 @@ class PaperPdFgc(PdFgcBase):
 
     @torch.inference_mode()
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
-        """Frames [T 3 S S] and mask for latents [T D] of every factor. Nothing is measured, so there are no sliders."""
+        """Frames [T 3 S S] and mask for latents [T D] of every factor. There are no sliders and no flow."""
         codes = {name: values.to(self.device).float() for name, values in window.items()}
         latent = self._latent(identity.state["appearance"], codes)
         made = torch.tanh(self.generator(latent, identity.state["start"].expand(len(latent), -1, -1, -1)))
@@ -73,13 +72,13 @@ class PaperPdFgc(PdFgcBase):
 
 
 def _landmarks(crop: FaceCrop) -> np.ndarray:
-    """Of a crop, in pixels from the middle of the first one, float64 [68 2]."""
+    """Landmarks float64 [68 2] of a crop, px, relative to the centre of the first pixel (OpenCV's convention)."""
     return (crop.keypoints[:68, :2].astype(np.float64) + 1) / 2 * crop.size - 0.5
 
 
 def _inverse(matrix: np.ndarray, size: int) -> Tensor:
-    """Matrix [2 3] from pixels of a crop of `size` to pixels of the aligned frame -> the same between coordinates from
-    -1 to 1, for affine_grid, [1 2 3]."""
+    """Matrix [2 3] from pixels of a crop of `size` to pixels of the aligned frame -> the same map between normalised
+    coordinates, [1 2 3], for affine_grid."""
     to_pixels = np.array([[size / 2, 0, size / 2 - 0.5], [0, size / 2, size / 2 - 0.5], [0, 0, 1]])
     to_unit = np.array([[2 / SIDE, 0, 1 / SIDE - 1], [0, 2 / SIDE, 1 / SIDE - 1]])
     whole = np.concatenate([matrix, [[0, 0, 1]]]) @ to_pixels

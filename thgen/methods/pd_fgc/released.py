@@ -1,4 +1,4 @@
-"""The files that the authors of PD-FGC released, and which of their tensors are passed over, as their loader does."""
+"""The files that the authors of PD-FGC released, and the tensors that their loader, and so ours, ignores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
 from thgen.nn.stylegan2 import StyleGenerator
 from thgen.weights.convert import Part
 
-HEADS = r"^(?!.*model).*fc"  # "containing fc but not model"
+HEADS = r"^(?!.*model).*fc"  # the released loader's rule: names with "fc" and without "model"
 FILES: dict[str, Part] = {
     "pd_fgc_paper_appearance": Part("appearance_model.pth", Appearance, rf"{HEADS}|^model\.fc\."),
     "pd_fgc_paper_motion": Part(

@@ -201,9 +201,9 @@ class PaperStage(PdFgcStage):
     def photo_views(self, images: np.ndarray) -> Tensor:
         return tensor(resized(images, self.side))
 
-    def frame_views(self, rng: np.random.Generator, found: Moments, augmented: bool) -> Tensor:
+    def frame_views(self, rng: np.random.Generator, moments: Moments, augmented: bool) -> Tensor:
         """Whole frames [n 3 side side]. Augmented ones are warped and have other colours."""
-        small, warp = resized(found.images, self.side), self.augmentation.warp
+        small, warp = resized(moments.images, self.side), self.augmentation.warp
         views = tensor([warp(rng, image) for image in small] if augmented and warp else small)
         return jittered(rng, views) if augmented else views
 

@@ -29,7 +29,7 @@ from thgen.training.export import folder_of
 from thgen.training.priors import MotionPrior, choose_motion_prior, use_of
 from thgen.training.task import Batch
 
-HELD_BATCHES = 24  # of the score "held", which differs more from batch to batch than the others
+HELD_BATCHES = 24  # batches for the scores with a held expression
 EDGE = 12  # frames at each end of a clip that are no targets of a validation, so that all windows have the same targets
 AT_REST = 0.5  # share of photos that are the first frame of a clip, a face at rest, as most photos are
 
@@ -134,20 +134,20 @@ class ExpressionStage(PictureStage):
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
         """`features` of photo, target and window, `photo_features`, "mel" [B 1 80 20] of the target, "lip_from_video"
         [B 1], 1 where its lip latent comes from the frame, and `pairs`."""
-        found, mels, half = [], [], self.data.window // 2
+        moments, mels, half = [], [], self.data.window // 2
         rows: dict[str, list[Tensor]] = {"window": [], "frame_s": [], "frame_t": [], "photo": []}
         for row in range(self.config.batch_size):
             clip = Clip(store, store.draw(rng))
             photo, centre = self._photo_and_target(clip, rng, train)
-            found.append(self.moments(clip, [photo, centre], pictured=row < pictures))
+            moments.append(self.moments(clip, [photo, centre], pictured=row < pictures))
             rows["window"].append(self.features(clip, list(range(centre - half, centre + half + 1)), rng, train))
             rows["frame_s"].append(self.features(clip, [photo], rng, train=False))
             rows["frame_t"].append(self.features(clip, [centre], rng, train=False))
             rows["photo"].append(self.photo_features(clip, photo))
             version = int(rng.integers(self.data.versions)) if train else 0
             mels.append(self.voices.windows(clip, [centre], version))
-        from_video = rng.random(len(found)) < self.data.lip_from_video_share
-        return self.pairs(found, pictures) | {name: torch.cat(features) for name, features in rows.items()} | {
+        from_video = rng.random(len(moments)) < self.data.lip_from_video_share
+        return self.pairs(moments, pictures) | {name: torch.cat(features) for name, features in rows.items()} | {
             "mel": torch.from_numpy(np.concatenate(mels)),
             "lip_from_video": torch.from_numpy(from_video.astype(np.float32))[:, None],
         }  # fmt: skip
@@ -256,15 +256,15 @@ class Expression(CompactStage, ExpressionStage):
     def validate(self) -> dict[str, float]:
         """Also errors with lips of the voice alone: mouth and brows, and held, that of the mouth with the expression of
         the photo. An expression that is independent of the lips can be held without harm to them (tables 4 and 5)."""
-        found = []
+        scores = []
         for number in range(HELD_BATCHES):
             batch = self.validation_batch(number)
             batch["lip_from_video"] = torch.zeros_like(batch["lip_from_video"])
             own, held = (
                 self.decode(self.modules[self.painter], self.codes(batch, held), batch).groups for held in (False, True)
             )
-            found.append({"mouth": float(own["mouth"]), "brows": float(own["brows"]), "held": float(held["mouth"])})
-        return super().validate() | mean_scores(found)
+            scores.append({"mouth": float(own["mouth"]), "brows": float(own["brows"]), "held": float(held["mouth"])})
+        return super().validate() | mean_scores(scores)
 
 
 class PaperExpression(PaperStage, ExpressionStage):

@@ -1,4 +1,4 @@
-"""AudioToLip: log-mel at 100 Hz -> 21 lip coefficients at 25 fps; `methods.rig.voice` applies it to a sound."""
+"""AudioToLip: log-mel at 100 Hz -> 21 lip coefficients at 25 fps. `methods.rig.voice` applies it to a sound."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch.nn import functional as F
 
 from thgen.schema import LIP_COEFFICIENTS
 
-FOLD = 4  # mel columns of a video frame, as audio.log_mel.MEL_PER_FRAME
+FOLD = 4  # mel columns per video frame, as audio.log_mel.MEL_PER_FRAME
 
 
 class ChannelNorm(nn.Module):
-    """Layer norm over the channels of each instant; unlike batch or group norm it does not look along time."""
+    """Layer norm over the channels of each column. Unlike batch or group norm it does not mix different times."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -24,7 +24,7 @@ class ChannelNorm(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Norm, dilated convolution over time, GELU, pointwise convolution, plus the input."""
+    """Residual block: norm, dilated convolution over time, GELU, pointwise convolution."""
 
     def __init__(self, channels: int, dilation: int, dropout: float):
         super().__init__()
@@ -39,10 +39,10 @@ class ResidualBlock(nn.Module):
 
 
 class AudioToLip(nn.Module):
-    """Dilated residual convolutions over mel columns (100 Hz), folded four into one to the video rate, and on.
+    """Dilated residual convolutions at 100 Hz, a strided convolution to 25 fps, and more residual convolutions.
 
     mel_bins: rows of the mel; fine, coarse: channels at 100 Hz and at 25 fps; fine_dilations, coarse_dilations: one
-    residual block each. With the default sizes 1.1 M parameters, and an output frame sees 28 frames on either side.
+    residual block per entry. The default sizes give 1.1 M parameters and a context of 28 frames on either side.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class AudioToLip(nn.Module):
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         """mel: [B M 4T] from audio.log_mel.log_mel -> lip coefficients [B T 21], about 0 to 1 (not clamped).
 
-        `context` is how many video frames on either side an output frame depends on.
+        Each output frame depends on `context` video frames on either side.
         """
         x = self.fold(self.fine(self.stem(mel)))
         return self.head(self.norm(self.coarse(x))).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Rig, as data."""
+"""Declaration of Rig."""
 
 from thgen.declare import Declaration
 from thgen.schema import FACTORS, SLIDERS

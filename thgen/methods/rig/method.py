@@ -1,12 +1,12 @@
-"""Rig: our supervised reference. Its latents are the renderer's own coefficients, so every control has a unit.
+"""Rig: thgen's supervised reference, not from a paper. The methods of papers are compared with it.
 
-No paper: the ceiling that the five papers' methods are compared with. In the order of the path:
-  source   the analyser gives the photo's 3-D keypoints, pose, gaze, lids and coefficients, once
-  motion   pose out, a linear rig moves the keypoints by the change of coefficients, new pose in (compact.keypoint_rig)
-  flow     the keypoints' displacement, spread in layers, corrected by a small network (compact.flow.network)
-  picture  the photo's own pixels are warped at full resolution; the network paints what the photo does not show
+Its latents are the renderer's coefficients, so every control has a unit. In the order of the path:
+  source   the analyser estimates the photo's 3-D keypoints, pose, gaze, lids and coefficients once
+  motion   the pose is removed, a linear rig moves the keypoints, a new pose is applied (compact.keypoint_rig)
+  flow     the keypoints' displacement is spread in layers; a small network corrects it (compact.flow.network)
+  picture  the photo's pixels are warped at full resolution; the network paints regions that the photo does not show
 
-All motion is a change from the photo: factors equal to the photo's own give the photo back.
+All motion is a change from the photo. The photo's own factors reproduce the photo.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from thgen.methods.rig.voice import encode_lips
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop
 
-SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}  # seconds, symmetric
+# Window of the smoothing of clips, s: short for fast factors, so that blinks and lip closures remain.
+SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}
 
 
 class Rig(Method):
@@ -50,25 +51,25 @@ class Rig(Method):
     # ---- encode
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The one photo."""
-        photo, seen = self.guide.read(crops[0])
-        return Identity(photo.image, own_factors(seen), {"photo": photo})
+        photo, analysis = self.guide.read(crops[0])
+        return Identity(photo.image, own_factors(analysis), {"photo": photo})
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
-        """Lips from a voice, [frames 21]; zero, which is closed, in silence."""
+        """Lips of a voice, [frames 21]; zero (closed) in silence."""
         return {"lip": encode_lips(self.audio, samples, frames, self.device)}
 
     @torch.inference_mode()
     def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
-        """Every factor of a clip, smoothed without lag. The crop follows the head, so its shift (x, y, z) is 0."""
-        found = own_factors(Analysis.cat([crop.analysis for crop in crops]))
+        """Every factor of a clip, each [T D], smoothed without lag. The head's shift (x, y, z) is 0."""
+        factors = own_factors(Analysis.cat([crop.analysis for crop in crops]))
         return {
-            name: torch.from_numpy(smooth(values.numpy(), SMOOTHING[name])).float() for name, values in found.items()
+            name: torch.from_numpy(smooth(values.numpy(), SMOOTHING[name])).float() for name, values in factors.items()
         }
 
     # ---- decode
     @torch.inference_mode()
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
-        """Frames [T 3 S S] and mask for target factors, each [T D]."""
+        """Frames [T 3 S S], mask and flow for target factors, each [T D]."""
         photo = identity.state["photo"]
         target = {name: values.to(self.device).float() for name, values in window.items()}
         out = self.guide.render(photo, unit_movement(self.guide.rig, photo, identity.own, target))

@@ -1,4 +1,4 @@
-"""A voice of any length -> lips: AudioToLip in chunks of constant cost, and a closed mouth in silence."""
+"""Lips of a voice of any length: AudioToLip in chunks of constant cost, and a closed mouth in silence."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def encode_lips(
 ) -> torch.Tensor:
     """Lip coefficients of a voice: float32 [frames, 21] in [0, 1], on the CPU; exactly 0 (closed) in silence.
 
-    samples: float32 [L], 16 kHz mono; frames: how many at 25 fps, from the first sample on; chunk: frames per pass,
-    which changes cost and memory, not the answer. Raises AudioError if the sound is empty or holds NaN.
+    samples: float32 [L], 16 kHz mono; frames: number of frames at 25 fps, from the first sample on; chunk: frames per
+    pass, which changes cost and memory but not the result. Raises AudioError if the sound is empty or contains NaN.
     """
     gate = torch.from_numpy(voice_activity.mouth_gate(voice_activity.speech_mask(samples, frames)))
     out = torch.zeros(frames, len(LIP_COEFFICIENTS))

@@ -48,8 +48,8 @@ class FeatureCache:
             if file is not None and file.is_file():
                 self._features[key] = torch.from_numpy(np.load(file, allow_pickle=False))
             else:
-                found = [(encode or self.encode)(part).float().cpu() for part in make().split(BATCH)]
-                self._features[key] = torch.cat(found).half()
+                features = [(encode or self.encode)(views).float().cpu() for views in make().split(BATCH)]
+                self._features[key] = torch.cat(features).half()
                 if file is not None:
                     _write(file, self._features[key].numpy())
         return self._features[key].float()
@@ -73,8 +73,8 @@ class FeatureCache:
         """Features [T F] of all frames of a clip. name: of the stage's augmentation; version 0 has none."""
 
         def make() -> Tensor:
-            found = clip.moments(list(range(len(clip))))
-            return self.view(np.random.default_rng((clip.number, version)), found, version > 0)
+            moments = clip.moments(list(range(len(clip))))
+            return self.view(np.random.default_rng((clip.number, version)), moments, version > 0)
 
         return self.rows(name if version else PLAIN, clip, version, make)
 

@@ -73,9 +73,9 @@ class Clip:
         return Moments(np.stack([self._images[t] for t in frames]), *(self._truth[name][frames] for name in LABELS))
 
 
-def each_frame(found: list[Moments], frame: int) -> Moments:
+def each_frame(moments: list[Moments], frame: int) -> Moments:
     """Frame number `frame` of each of the n moments."""
-    parts = (np.stack([getattr(m, name)[frame] for m in found]) for name in ("images", *LABELS))
+    parts = (np.stack([getattr(m, name)[frame] for m in moments]) for name in ("images", *LABELS))
     return Moments(*parts)
 
 

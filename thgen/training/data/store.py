@@ -19,7 +19,7 @@ from torch import Tensor
 from thgen.errors import TrainingError
 from thgen.synth.clip import decode_truth, shard_paths
 
-HARD_FILE = "hard.json"  # beside the shards: clip -> the analyser's error, written by thgen.evaluation.scenes.hard
+HARD_FILE = "hard.json"  # beside the shards: clip -> the analyser's error, written by thgen.evaluation.reports.hard
 HARDEST = 95  # percentile of the errors: a clip beyond it is drawn as often as one there
 
 

@@ -1,4 +1,4 @@
-"""Factors x Controls -> Factors, checked against what the head of thgen/controls.py promises."""
+"""Target factors, compared with the rules at the head of thgen/controls.py."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def apply_latents(own, driven, controls, frames, **more):
 
 @pytest.fixture
 def own() -> dict[str, torch.Tensor]:
-    """A photo that looks a little up and aside with a faint smile and the eyes not quite open; mouth nearly closed."""
+    """Factors of a photo: gaze slightly up and aside, faint smile, eyes not fully open, mouth nearly closed."""
     random = torch.Generator().manual_seed(0)
     values = {name: 0.06 * torch.rand(1, f.size, generator=random) for name, f in FACTORS.items()}
     values["pose"] = torch.tensor([[7.0, -3.0, 2.0, 0.01, -0.02, 0.03]])
@@ -46,7 +46,7 @@ def test_neutral_is_exactly_the_photo(own):
 
 
 def test_neutral_is_exactly_the_photo_even_beyond_the_limits(own):
-    """An analyser may see a weight of -0.02 or 1.1, or a pose past the limits: what is not asked for is not touched."""
+    """An analyser may return a weight of -0.02 or 1.1, or a pose beyond the limits. Without a control it stays."""
     own["expression"] = torch.linspace(-0.05, 1.2, FACTORS["expression"].size)[None]
     own["pose"] = own["pose"] * 20
     result = apply(own, {}, Controls(live=STILL), seed=0, frames=2)
@@ -72,7 +72,7 @@ def test_it_is_pure(own):
 
 @pytest.mark.parametrize("name", ["pose", "gaze", "expression"])
 def test_relative_adds_the_drivers_change(own, name):
-    """The driver's own offset does not matter: only what it does after its start."""
+    """The driver's offset has no effect, only its change after the start."""
     unit = 0.3 if name == "expression" else 5.0
     driver = track(name, 40, unit) + (0.2 if name == "expression" else 11.0)
     result = apply(own, {name: driver}, Controls(live=STILL), 0, 40)[name]
@@ -97,7 +97,7 @@ def test_absolute_takes_the_drivers_values_but_not_its_place(own):
 @pytest.mark.parametrize("motion", ["relative", "absolute"])
 @pytest.mark.parametrize("name", FACTORS)
 def test_strength(own, name, motion):
-    """0 is the photo, 1 the driver, and in between it is a straight line."""
+    """0 is the photo, 1 the driver, and the values in between are linear."""
     driver = track(name, 30, {"blink": 40.0, "pose": 0.5, "gaze": 8.0}.get(name, 0.3))
     if name == "blink":
         driver = 100 - driver
@@ -114,7 +114,7 @@ def test_strength(own, name, motion):
 
 
 def test_a_blinking_driver_closes_the_photos_eyes(own):
-    """Whatever the driver's own eyes are, its blink closes the photo's lids and its open eye is the photo's own."""
+    """For any openness of the driver's eyes, its blink closes the photo's lids and its open eye is the photo's own."""
     driver = torch.full((50, 2), 70.0)
     driver[20:24] = 0
     result = apply(own, {"blink": driver}, Controls(), 0, 50)["blink"]
@@ -131,7 +131,7 @@ def test_voice_moves_the_lips_from_a_closed_mouth(own):
     opened = apply(own, {"lip": voice}, Controls(), 0, 30, voiced=("lip",))["lip"]
     assert torch.allclose(opened[:10], torch.zeros(10, len(LIP_COEFFICIENTS)), atol=1e-6)
     assert torch.allclose(opened[10:20, JAW], torch.tensor(0.5))
-    for motion in ("relative", "absolute"):  # a voice has no other person's face to take over
+    for motion in ("relative", "absolute"):  # a voice has no face of its own
         same = apply(own, {"lip": voice}, Controls(motion=motion), 0, 30, voiced=("lip",))["lip"]
         assert torch.equal(same, opened)
 
@@ -274,16 +274,16 @@ def test_latents_are_taken_as_they_are_and_strength_leads_there():
     photo = {"lip": latents(1, 7), "pose": latents(1, 6)}
     driver = {"lip": latents(4, 7)}
     for gain, expected in ((0, photo["lip"].expand(4, -1)), (1, driver["lip"])):
-        found = apply_latents(photo, driver, Controls(strength={"lip": gain}), 4)
-        torch.testing.assert_close(found["lip"], expected)
-        torch.testing.assert_close(found["pose"], photo["pose"].expand(4, -1))
+        result = apply_latents(photo, driver, Controls(strength={"lip": gain}), 4)
+        torch.testing.assert_close(result["lip"], expected)
+        torch.testing.assert_close(result["pose"], photo["pose"].expand(4, -1))
 
 
 def test_zero_is_the_canonical_position_of_all_others():
     photo, driver = {"lip": latents(1, 7), "pose": latents(1, 6)}, {"lip": latents(4, 7)}
-    found = apply_latents(photo, driver, Controls(others="zero", strength={"lip": 1.5}), 4)
-    assert found["pose"].abs().max() == 0
-    torch.testing.assert_close(found["lip"], 1.5 * driver["lip"])  # the paper's gain
+    result = apply_latents(photo, driver, Controls(others="zero", strength={"lip": 1.5}), 4)
+    assert result["pose"].abs().max() == 0
+    torch.testing.assert_close(result["lip"], 1.5 * driver["lip"])  # the paper's gain
 
 
 def test_latents_come_in_windows_and_unknown_ones_are_refused():
@@ -301,11 +301,11 @@ def test_between_two_sources_along_keyframes(own):
     first, second = ({"expression": track("expression", 60, change)} for change in (0.2, 0.8))
     alone, other = (apply(own, driven, Controls(live=STILL), 0, 60)["expression"] for driven in (first, second))
     path = Controls(live=STILL, blend={"expression": "0:0, 1:1, 2:0.5"})
-    found = apply(own, first, path, 0, 60, second=second)["expression"]
+    result = apply(own, first, path, 0, 60, second=second)["expression"]
     share = torch.cat([torch.arange(25) / 25, 1 - 0.5 * torch.arange(25) / 25, torch.full((10,), 0.5)])[:, None]
-    torch.testing.assert_close(found, alone + share * (other - alone))
+    torch.testing.assert_close(result, alone + share * (other - alone))
     part = apply(own, first, path, 0, 10, start=20, second=second)["expression"]
-    torch.testing.assert_close(part, found[20:30])
+    torch.testing.assert_close(part, result[20:30])
 
 
 def test_with_a_second_source_alone_the_photo_is_the_first(own):
@@ -318,18 +318,18 @@ def test_with_a_second_source_alone_the_photo_is_the_first(own):
 def test_latents_between_two_sources():
     photo, first, second = {"expression": latents(1, 9)}, {"expression": latents(4, 9)}, {"expression": latents(6, 9)}
     for t in (0.0, 0.25, 1.0):
-        found = apply_latents(photo, first, Controls(blend={"expression": t}), 4, second=second)["expression"]
+        result = apply_latents(photo, first, Controls(blend={"expression": t}), 4, second=second)["expression"]
         expected = (1 - t) * first["expression"] + t * second["expression"][:4]
-        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(result, expected)
     with pytest.raises(ControlError, match="no factor 'gaze'"):
         apply_latents(photo, first, Controls(), 3, second={"gaze": latents(2, 2)})
 
 
 def test_a_still_is_counted_from_a_face_at_rest(own):
     still = {"pose": torch.tensor([[10.0, 5.0, 0.0, 0.0, 0.0, 0.0]]), "blink": torch.full((1, 2), 40.0)}
-    found = apply(own, still, Controls(live=STILL), 0, 5)
-    torch.testing.assert_close(found["pose"], (own["pose"] + still["pose"]).expand(5, -1))
-    torch.testing.assert_close(found["blink"], (own["blink"] * 0.4).expand(5, -1))
+    result = apply(own, still, Controls(live=STILL), 0, 5)
+    torch.testing.assert_close(result["pose"], (own["pose"] + still["pose"]).expand(5, -1))
+    torch.testing.assert_close(result["blink"], (own["blink"] * 0.4).expand(5, -1))
 
 
 def test_paths_are_read_as_they_are_written():

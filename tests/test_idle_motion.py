@@ -1,4 +1,4 @@
-"""Live motion is natural in its statistics, the same for the same seed, and random access."""
+"""Idle motion has natural statistics, depends on the seed alone, and allows random access."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_seeds(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_late_window_costs_no_more_than_an_early_one(kind, monkeypatch):
-    """Counted in what is computed: cells of random numbers, and frames."""
+    """The cost is counted in cells of random numbers and in frames."""
     generator, times = live._generator, live._times
     cells, frames = [], []
     monkeypatch.setattr(live, "_generator", lambda *key: cells.append(key) or generator(*key))
@@ -68,7 +68,7 @@ def test_blinks():
 
 
 def test_saccades():
-    """Quick jumps between fixations of 0.2 to 3 s; never far; often home."""
+    """Quick saccades between fixations of 0.2 to 3 s, within the limits, often near the photo's own gaze."""
     gaze = live.saccades(11, 0, MINUTES)
     assert (np.abs(gaze) <= np.array(live.GAZE_LIMIT) + 1e-5).all()
     assert (gaze.std(axis=0) > 0.8).all() and (np.abs(gaze.mean(axis=0)) < 0.5).all()
@@ -81,7 +81,7 @@ def test_saccades():
 
 
 def test_idle_pose():
-    """Slight and smooth: degrees, not jerks."""
+    """The motion is slight and smooth."""
     pose = live.idle_pose(11, 0, MINUTES)
     assert (pose.std(axis=0)[:3] > 0.2).all() and (np.abs(pose).max(axis=0)[:3] < 4).all()
     assert np.abs(pose[:, 3:]).max() < 0.02

@@ -19,7 +19,7 @@ OTHERS = {
     "test_readme.py": "README.md",
     "test_requirements.py": "requirements.txt and pyproject.toml",
     "test_structure.py": "rules for all modules",
-    "face/test_portraits.py": "finder, look and human on pictures of real people",
+    "face/test_portraits.py": "finder, observe and human on pictures of real people",
     "synth/test_light_and_skin.py": "modules of looks/ and render/ together",
     "synth/test_performers.py": "modules of head/ and looks/ together",
     "training/test_smoke.py": "every stage of every method, from its config",

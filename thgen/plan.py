@@ -80,48 +80,48 @@ class _Clips:
         Short gaps without a face are interpolated. still: the file is a picture. Raises ClipError, PhotoError,
         AudioError.
         """
-        found: list[bool] = []
+        valid: list[bool] = []
         fps = self.session.method.declaration.clip_fps
         frames = _still(path, self.report.tick) if still else read_clip(path, self.report.tick, fps)
         wanted = None if self.frames is None else math.ceil(self.frames * fps / FPS)
         if wanted is None and self.longest is not None:
             wanted = math.ceil(self.longest * fps) + 1
         try:
-            factors = self.session.method.encode_clip(self._faces(path.name, islice(frames, wanted), found))
+            factors = self.session.method.encode_clip(self._faces(path.name, islice(frames, wanted), valid))
         finally:
             frames.close()
         if self.frames is None:
-            check_length(len(found) / fps, self.longest)
-        if wanted and self.frames and 1 < len(found) < wanted - 1:
+            check_length(len(valid) / fps, self.longest)
+        if wanted and self.frames and 1 < len(valid) < wanted - 1:
             self.warnings.append(f"{path.name} is shorter than the video: it plays forwards and backwards in turn.")
-        if lost := found.count(False):
+        if lost := valid.count(False):
             self.warnings.append(
                 f"{path.name} shows no face in {lost} of its frames; the motion is interpolated there."
             )
-            valid = np.array(found)
-            factors = {n: torch.from_numpy(fill_gaps(v.cpu().numpy(), valid)).to(v) for n, v in factors.items()}
+            mask = np.array(valid)
+            factors = {n: torch.from_numpy(fill_gaps(v.cpu().numpy(), mask)).to(v) for n, v in factors.items()}
         self.encoded[path] = {name: resampled(track, fps) for name, track in factors.items()}
 
-    def _faces(self, name: str, frames: Iterable[np.ndarray], found: list[bool]) -> Iterator[FaceCrop]:
+    def _faces(self, name: str, frames: Iterable[np.ndarray], valid: list[bool]) -> Iterator[FaceCrop]:
         """One face per frame of a clip. A frame without a face gets that of a neighbour.
 
-        found: filled with one entry per frame, False for a frame without a face. Raises ClipError if too many frames
+        valid: filled with one entry per frame, False for a frame without a face. Raises ClipError if too many frames
         have no face.
         """
         last: FaceCrop | None = None
         size, fps = self.session.method.declaration.clip_size, self.session.method.declaration.clip_fps
         for crop in self.session.finder.track(frames, size):
-            if len(found) % fps == 0:
-                self.report(0.05, f"Watching {name}, {len(found) // fps} s")
-            found.append(crop is not None)
-            stop_at_gap(found, fps)
+            if len(valid) % fps == 0:
+                self.report(0.05, f"Watching {name}, {len(valid) // fps} s")
+            valid.append(crop is not None)
+            stop_at_gap(valid, fps)
             if crop is not None:
                 if last is None:
-                    yield from [crop] * (len(found) - 1)  # for the frames before the first face
+                    yield from [crop] * (len(valid) - 1)  # for the frames before the first face
                 last = crop
             if last is not None:
                 yield last
-        check_gaps(np.array(found), fps)
+        check_gaps(np.array(valid), fps)
 
 
 def resampled(track: torch.Tensor, fps: float) -> torch.Tensor:

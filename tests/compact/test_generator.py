@@ -1,11 +1,11 @@
-"""What all compact methods ask of the shared generator."""
+"""The generator of all compact methods: limits of targets, and the gaze."""
 
 from dataclasses import replace
 
 import torch
 
 from thgen.compact.frozen_generator import load_generator
-from thgen.compact.generator import FURTHEST, IRIS, SHUT, Movement, photo_of, render, targets, within_reach
+from thgen.compact.generator import IRIS, MAX_CHANGE, MAX_CLOSURE, Movement, clamp_target, photo_of, render, targets
 from thgen.compact.keypoint_rig import EYE_LAYERS
 from thgen.compact.motion_head import FaceState
 from thgen.nn.coefficients import pick, place
@@ -20,30 +20,30 @@ def state(coefficients: torch.Tensor) -> FaceState:
 def test_a_change_within_reach_is_left_alone():
     torch.manual_seed(0)
     source, target = (state(0.1 * torch.randn(3, len(COEFFICIENTS))) for _ in range(2))
-    found = within_reach(source, target, torch.zeros(1, len(COEFFICIENTS)))
-    assert torch.allclose(found.coefficients, target.coefficients, atol=1e-6)
+    clamped = clamp_target(source, target, torch.zeros(1, len(COEFFICIENTS)))
+    assert torch.allclose(clamped.coefficients, target.coefficients, atol=1e-6)
 
 
 def test_beyond_it_expressions_keep_their_kind_and_lids_shut():
-    source, told = torch.zeros(2, len(COEFFICIENTS)), torch.zeros(2, len(COEFFICIENTS))
-    told[:, COEFFICIENT_INDEX["jawOpen"]], told[:, COEFFICIENT_INDEX["browInnerUp_L"]] = 3.0, 4.0
-    told += place(torch.tensor([[2.0, 0.3]] * 2), BLINK_COEFFICIENTS)
+    source, target = torch.zeros(2, len(COEFFICIENTS)), torch.zeros(2, len(COEFFICIENTS))
+    target[:, COEFFICIENT_INDEX["jawOpen"]], target[:, COEFFICIENT_INDEX["browInnerUp_L"]] = 3.0, 4.0
+    target += place(torch.tensor([[2.0, 0.3]] * 2), BLINK_COEFFICIENTS)
     own = place(torch.tensor([[0.4, 0.4]]), BLINK_COEFFICIENTS)
-    found = within_reach(state(source), state(told), own).coefficients
-    jaw, brow = (found[:, COEFFICIENT_INDEX[name]] for name in ("jawOpen", "browInnerUp_L"))
-    assert torch.allclose(torch.hypot(jaw, brow), torch.tensor(FURTHEST))
+    clamped = clamp_target(state(source), state(target), own).coefficients
+    jaw, brow = (clamped[:, COEFFICIENT_INDEX[name]] for name in ("jawOpen", "browInnerUp_L"))
+    assert torch.allclose(torch.hypot(jaw, brow), torch.tensor(MAX_CHANGE))
     assert torch.allclose(brow / jaw, torch.tensor(4 / 3))
-    assert torch.allclose(pick(found, BLINK_COEFFICIENTS), torch.tensor([SHUT - 0.4, 0.3]))
+    assert torch.allclose(pick(clamped, BLINK_COEFFICIENTS), torch.tensor([MAX_CLOSURE - 0.4, 0.3]))
 
 
 def test_an_iris_is_drawn_further_than_a_flow_would_move_it():
     torch.manual_seed(0)
     rig = load_generator({"head": "ellipsoid"}).rig
     keypoints = 0.05 * rig.canonical[None] * torch.tensor([1.0, -1.0, -1.0])
-    asked = []
+    targets_drawn = []
 
-    def generator(small, skin, drawn, motion, full, scene=None):
-        asked.append(drawn)
+    def generator(small, skin, drawn, motion, full, layers=None):
+        targets_drawn.append(drawn)
 
     generator.rig = rig
     zero = torch.zeros(1, len(COEFFICIENTS))
@@ -51,5 +51,5 @@ def test_an_iris_is_drawn_further_than_a_flow_would_move_it():
     move = replace(Movement.none(photo), gaze=torch.full((1, 2, 2), 10.0))
     render(generator, photo, move)
     iris = rig.layer == EYE_LAYERS[0]
-    further, told = (x[0, iris, 0] - keypoints[0, iris, 0] for x in (asked[0], targets(rig, photo, move)))
-    assert torch.allclose(further, IRIS * told, atol=1e-5) and told.abs().min() > 1e-3
+    further, expected = (x[0, iris, 0] - keypoints[0, iris, 0] for x in (targets_drawn[0], targets(rig, photo, move)))
+    assert torch.allclose(further, IRIS * expected, atol=1e-5) and expected.abs().min() > 1e-3

@@ -1,4 +1,4 @@
-"""Controls move the keypoints that they name, by as much as they say."""
+"""Each control moves its keypoints by the requested amount."""
 
 import pytest
 import torch

@@ -14,7 +14,7 @@ from tests.evaluation.stand_in import Constant
 from tests.fake_method import FakeMethod
 from thgen.errors import ControlError
 from thgen.evaluation.subject import CHUNK, Subject, load, without_idle
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.methods import METHODS
 from thgen.methods.base import Decoded, Identity
 from thgen.pipeline import Targets, targets
@@ -44,7 +44,7 @@ class Watched(FakeMethod):
 
 @pytest.fixture
 def subject() -> Subject:
-    return Subject(Watched(), Looker(Constant(70), torch.device("cpu")))
+    return Subject(Watched(), Observer(Constant(70), torch.device("cpu")))
 
 
 def frames(count: int) -> np.ndarray:
@@ -155,8 +155,8 @@ def test_flow_comes_in_the_size_asked_for_or_not_at_all(subject: Subject) -> Non
 @pytest.mark.weights
 def test_methods_that_are_loaded_together_share_their_networks() -> None:
     first, second = load(["rig", "pd_fgc"], "cpu")
-    assert first.looker is second.looker and first.method.guide.analyser is first.looker.analyser
-    assert first.method.guide.generator is second.method.guide.generator
+    assert first.observer is second.observer and first.method.generator.analyser is first.observer.analyser
+    assert first.method.generator.flow is second.method.generator.flow
     assert first.weights[0] == "analyser" and len(set(second.weights)) == len(second.weights)
 
 

@@ -1,4 +1,4 @@
-"""Drawn faces whose true landmarks are known, and an analyser that reads them: no weights, no real person."""
+"""Drawn faces with known landmarks, and an analyser for them. No weights and no real person are needed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from thgen.face.look import MIRROR_68
+from thgen.face.observe import MIRROR_68
 
 EYES, MOUTH = (36, 45), 66  # outer eye corners, lower lip: the three dots that are drawn
 
 
 def template() -> np.ndarray:
-    """float64 [68 2]: mirror-symmetric landmarks in a unit of half the face's height, y down; jaw, brows, eyes and
-    nose as large beside each other as people have them, the rest anywhere."""
+    """Mirror-symmetric landmarks float64 [68 2], unit half the face's height, y down.
+
+    Jaw, brows, eyes and nose have human proportions. The other landmarks are random.
+    """
     rng = np.random.default_rng(0)
     points = rng.uniform(-0.5, 0.5, (68, 2))
     angle = np.linspace(np.pi, 0, 17)
@@ -33,7 +35,7 @@ TEMPLATE = template()
 
 @dataclass(frozen=True)
 class DrawnFace:
-    """Where a face was drawn: centre and half its height, in edge-to-edge px."""
+    """Place of a drawn face: centre and half its height, px from edge to edge."""
 
     x: float
     y: float
@@ -73,7 +75,7 @@ class FakeAnalysis:
 
 
 class DotAnalyser(nn.Module):
-    """Reads the red and blue dots of `draw`; sees a face where there are two red ones and a blue one below."""
+    """Detects the dots of `draw`: two red dots and a blue one below them are a face."""
 
     def __init__(self, pose: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
         super().__init__()
@@ -100,13 +102,13 @@ class DotAnalyser(nn.Module):
         pair = [(a, b) for a in red for b in red if a[0] < b[0]]
         if not pair or not blue:
             return TEMPLATE * 0.6, -9.0
-        # Of several faces in view, the one nearest to the middle.
+        # If the crop shows several faces, take the one nearest to the centre.
         left, right = min(pair, key=lambda p: np.linalg.norm((p[0] + p[1]) / 2) + np.linalg.norm(p[1] - p[0]))
         mouth = min(blue, key=lambda m: np.linalg.norm(m - (left + right) / 2))
         basis = np.array([TEMPLATE[EYES[0]], TEMPLATE[EYES[1]], TEMPLATE[MOUTH]])
-        seen = np.array([left, right, mouth])
-        scale = np.linalg.norm(seen[1] - seen[0]) / np.linalg.norm(basis[1] - basis[0])
-        return (TEMPLATE - basis.mean(0)) * scale + seen.mean(0), 9.0
+        dots = np.array([left, right, mouth])
+        scale = np.linalg.norm(dots[1] - dots[0]) / np.linalg.norm(basis[1] - basis[0])
+        return (TEMPLATE - basis.mean(0)) * scale + dots.mean(0), 9.0
 
 
 def _centres(strength: np.ndarray) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Spoilt clips, made from an example portrait that is moved about: the spoilt frames are lost, the others are kept."""
+"""Clips with spoilt frames, made from a moving example portrait. Spoilt frames are rejected, the others accepted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.face.drawn import DotAnalyser, DrawnFace, draw
 from thgen.face.belief import MIN_LIKENESS, Belief, _unit, face_patch, has_detail
 from thgen.face.crop import Square, limit_side
 from thgen.face.finder import FaceFinder
-from thgen.face.look import MIN_SCORE, Looker
+from thgen.face.observe import MIN_SCORE, Observer
 from thgen.weights import hub
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "examples" / "portrait_1.png"
@@ -44,21 +44,21 @@ def test_a_patch_outside_the_frame_is_plain() -> None:
 
 def test_a_face_that_looks_as_before_is_believed_without_another_look() -> None:
     analyser = DotAnalyser()
-    looker = Looker(analyser, torch.device("cpu"))
+    observer = Observer(analyser, torch.device("cpu"))
     frame, square = draw(300, 300, [DrawnFace(150, 150, 50)]), Square(150, 140, 160)
-    belief, (look,) = Belief(looker), looker.looks(frame, [square])
-    assert belief.holds(frame, look) and analyser.calls == 5  # the first time it is asked like a new face
-    assert belief.holds(frame, look) and analyser.calls == 5
-    assert not belief.holds(np.zeros_like(frame), look) and analyser.calls == 5
+    belief, (observation,) = Belief(observer), observer.observe(frame, [square])
+    assert belief.holds(frame, observation) and analyser.calls == 5  # the first time it is checked like a new face
+    assert belief.holds(frame, observation) and analyser.calls == 5
+    assert not belief.holds(np.zeros_like(frame), observation) and analyser.calls == 5
 
 
 def test_a_face_found_elsewhere_must_be_surer_than_the_first_one() -> None:
-    looker = Looker(DotAnalyser(), torch.device("cpu"))
+    observer = Observer(DotAnalyser(), torch.device("cpu"))
     here, wall = draw(300, 300, [DrawnFace(150, 150, 50)]), draw(300, 300, [DrawnFace(150, 150, 14)])
     wall[:, ::7] = 255
-    belief, (look,) = Belief(looker), looker.looks(here, [Square(150, 140, 160)])
-    assert belief.holds(here, look, 0.7)
-    assert not belief.holds(wall, look, 0.72) and belief.holds(wall, look, 0.9)
+    belief, (observation,) = Belief(observer), observer.observe(here, [Square(150, 140, 160)])
+    assert belief.holds(here, observation, 0.7)
+    assert not belief.holds(wall, observation, 0.72) and belief.holds(wall, observation, 0.9)
 
 
 # ------------------------------------------------------------------------------------- with the bundled weights
@@ -70,7 +70,7 @@ def finder() -> FaceFinder:
 
 @pytest.fixture(scope="module")
 def clip(finder: FaceFinder) -> list[tuple[np.ndarray, Square]]:
-    """Frames uint8 [256 205 3] of a head that moves, turns and nears, and where its face is."""
+    """Frames uint8 [256 205 3] of a head that moves, turns and comes nearer, and the square of its face."""
     photo = limit_side(np.array(Image.open(PORTRAIT).convert("RGB")), SIDE)[0]
     height, width = photo.shape[:2]
     frames = []
@@ -107,7 +107,7 @@ def noise(frame: np.ndarray, face: Square) -> np.ndarray:
 
 
 def covered(frame: np.ndarray, face: Square) -> np.ndarray:
-    """By a pale hand or a plate."""
+    """A bright object, like a hand or a plate, covers the face."""
     place, axes = (round(face.x), round(face.y + 0.05 * face.side)), (round(0.4 * face.side), round(0.5 * face.side))
     return cv2.ellipse(frame.copy(), place, axes, 0, 0, 360, (240, 232, 226), -1, cv2.LINE_AA)
 
@@ -135,15 +135,15 @@ def test_a_flash_a_single_black_frame_and_a_freeze_harm_no_other_frame(finder: F
 @pytest.mark.weights
 @pytest.mark.parametrize(("spoil", "late"), [(black, 0), (title, 2)])
 def test_a_clip_may_begin_without_its_face(finder: FaceFinder, clip: list, spoil: Spoil, late: int) -> None:
-    """After black the face is found at once, after a title (which is searched) within three frames."""
+    """After black frames the face is found at once; after a title, which is searched, within three frames."""
     frames = [spoil(frame, face) if t < 4 else frame for t, (frame, face) in enumerate(clip)]
-    found = [crop is not None for crop in finder.track(frames, 64)]
-    assert not any(found[:4]) and all(found[4 + late :])
+    valid = [crop is not None for crop in finder.track(frames, 64)]
+    assert not any(valid[:4]) and all(valid[4 + late :])
 
 
 @pytest.mark.weights
 def test_without_the_check_black_is_a_face(finder: FaceFinder, clip: list) -> None:
-    """Why it is there: the analyser alone goes on seeing the face."""
+    """The reason for the check: the analyser alone still reports a face."""
     frame, face = clip[0]
-    look = finder._looker.looks(np.zeros_like(frame), [face])[0]
-    assert look.score > MIN_SCORE and look.settled()
+    observation = finder._observer.observe(np.zeros_like(frame), [face])[0]
+    assert observation.score > MIN_SCORE and observation.settled()

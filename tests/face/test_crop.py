@@ -39,13 +39,13 @@ def test_points_map_into_the_crop_and_out_within_a_tenth_of_a_pixel(square: Squa
 @pytest.mark.parametrize("size", [64, 128, 257, 512])
 @pytest.mark.parametrize("side", [90.0, 151.3, 299.9])
 def test_pixels_go_where_the_matrix_says(side: float, size: int) -> None:
-    """The guard against half-pixel shifts: a drawn dot is found in the crop where its coordinates were mapped to."""
+    """No half-pixel shift: the matrix maps the coordinates of a drawn dot to its place in the crop."""
     photo = np.zeros((300, 320, 3), np.uint8)
     at = np.array([141.37, 162.81])
     dot(photo, *at, 9, (255, 255, 255))
     square = Square(150.2, 150.9, side)
-    found = centroid(sample_square(photo, square, size))
-    error_px = np.abs(apply_matrix(invert_matrix(square.matrix(size)), found) - at)
+    centre = centroid(sample_square(photo, square, size))
+    error_px = np.abs(apply_matrix(invert_matrix(square.matrix(size)), centre) - at)
     assert error_px.max() < 0.1
 
 

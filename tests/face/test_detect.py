@@ -72,7 +72,7 @@ def test_threads_get_the_answer_of_one(detector: CascadeDetector, photo: np.ndar
 
 
 def test_threads_do_not_wait_for_each_other(detector: CascadeDetector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both searches are under way at once, or the barrier breaks."""
+    """The barrier breaks unless both searches run at the same time."""
     both = threading.Barrier(2, timeout=5)
 
     class Slow:
@@ -101,9 +101,9 @@ def test_proposals_are_the_widest_and_not_without_number(
             return [{"r": 0, "c": 0, "width": side} for side in sizes]
 
     monkeypatch.setattr("skimage.feature.Cascade", Crowded)
-    found = detector.propose(np.zeros((640, 640, 3), np.uint8))
-    assert len(found) == MOST_PROPOSALS
-    assert [s.side for s in found] == pytest.approx([1.7 * v for v in sorted(sizes, reverse=True)[:MOST_PROPOSALS]])
+    proposals = detector.propose(np.zeros((640, 640, 3), np.uint8))
+    assert len(proposals) == MOST_PROPOSALS
+    assert [s.side for s in proposals] == pytest.approx([1.7 * v for v in sorted(sizes, reverse=True)[:MOST_PROPOSALS]])
 
 
 @pytest.mark.parametrize("width", [100, 300, 800, 6000])

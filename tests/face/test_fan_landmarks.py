@@ -17,7 +17,7 @@ FACE = DrawnFace(200.3, 180.7, 60)
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, failure: Exception | None = None) -> list[dict]:
-    """A face_alignment package in place of the real one, and the arguments that it was called with."""
+    """A fake face_alignment package that records the arguments of its calls."""
     calls: list[dict] = []
 
     class FaceAlignment:
@@ -62,7 +62,7 @@ def test_its_points_replace_the_landmarks_and_frame_the_crop(
 
 
 def test_the_package_still_has_what_we_call() -> None:
-    """Against the installed package: the constructor's options and the call's name, without its weights."""
+    """The installed package has the constructor's options and the method. No weights are needed."""
     import inspect
 
     face_alignment = pytest.importorskip("face_alignment")

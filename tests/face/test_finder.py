@@ -10,7 +10,7 @@ from thgen.errors import FaceError, PhotoError
 from thgen.face.crop import CROP, Square, apply_matrix, invert_matrix, landmark_square
 from thgen.face.detect import CascadeDetector
 from thgen.face.finder import FaceFinder, paste_back
-from thgen.face.look import MIRROR_68
+from thgen.face.observe import MIRROR_68
 from thgen.io.photo import MAX_ASPECT
 
 ONE = DrawnFace(200.3, 180.7, 60)
@@ -19,7 +19,7 @@ SMALL, LARGE = DrawnFace(100, 120, 50), DrawnFace(300.4, 250.6, 80)
 
 @pytest.fixture(autouse=True)
 def no_cascade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes some drawn faces for faces and others not: here all are found by the search alone."""
+    """Without the cascade, which detects only some of the drawn faces: the window search must find all."""
     monkeypatch.setattr(CascadeDetector, "propose", lambda self, photo, angle=0.0, mirrored=False: [])
 
 
@@ -42,7 +42,7 @@ def test_what_the_cascade_proposes_saves_the_search(analyser: DotAnalyser, monke
     monkeypatch.setattr(CascadeDetector, "propose", lambda self, photo, angle=0.0, mirrored=False: [rough])
     (face,) = FaceFinder(analyser).faces(draw(400, 420, [ONE]))
     assert np.abs(face.landmarks - ONE.landmarks).max() < 0.1
-    assert analyser.calls == 7  # three looks and four from elsewhere
+    assert analyser.calls == 7  # three observations and four rechecks
 
 
 def test_what_the_cascade_sees_only_in_the_turned_photo_is_found(
@@ -162,8 +162,8 @@ def test_strips_are_refused_before_they_are_searched(analyser: DotAnalyser, shap
 
 def test_panoramas_are_welcome(finder: FaceFinder) -> None:
     face = DrawnFace(700, 70, 40)
-    (found,) = finder.faces(draw(120, int(MAX_ASPECT * 120), [face]))
-    assert np.abs(found.landmarks - face.landmarks).max() < 0.3
+    (detected,) = finder.faces(draw(120, int(MAX_ASPECT * 120), [face]))
+    assert np.abs(detected.landmarks - face.landmarks).max() < 0.3
 
 
 def test_known_faces_are_not_sought_again(analyser: DotAnalyser) -> None:
@@ -171,7 +171,7 @@ def test_known_faces_are_not_sought_again(analyser: DotAnalyser) -> None:
     faces = finder.faces(photo)
     analyser.calls = 0
     again = finder.crop(photo, 0, 64, faces)
-    assert analyser.calls == 14  # two looks, and the mean of twelve
+    assert analyser.calls == 14  # two observations, and the mean of twelve
     assert again.square == finder.crop(photo, 0, 64).square
     with pytest.raises(FaceError, match="No human face"):
         finder.crop(photo, 0, 64, ())
@@ -229,7 +229,7 @@ class TestTrack:
         here, there = DrawnFace(110, 150, 60), DrawnFace(300, 170, 60)
         frames = [draw(320, 420, f) for f in ([here], [here], [], [], [there], [there], [there])]
         for empty in frames[2:4]:
-            empty[::9] = 200  # something that is worth a search
+            empty[::9] = 200  # content that is worth a search
         proposed = [Square(there.x + 15, there.y, 200)]
         monkeypatch.setattr(CascadeDetector, "propose", lambda self, photo, angle=0.0, mirrored=False: proposed)
         crops = list(finder.track(frames))

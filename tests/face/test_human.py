@@ -1,4 +1,4 @@
-"""Who counts as a face. Animals are made from a portrait by moving its features to where a monkey has them."""
+"""Which faces are human. Animals are made from a portrait whose features move to the places of a monkey's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.face.drawn import TEMPLATE, FakeAnalysis
 from thgen.face.crop import ANALYSER, Square, landmark_square, limit_side
 from thgen.face.finder import FaceFinder
 from thgen.face.human import HUMAN, MOST_STRANGE, SPREAD, face_per_eyes, strangeness
-from thgen.face.look import Candidate
+from thgen.face.observe import Candidate
 from thgen.weights import hub
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -25,7 +25,7 @@ MONKEY = [Square(470 + dx, 248, 255) for dx in (-12, 0, 12)]  # about its face, 
 
 
 def analysis(points: np.ndarray) -> FakeAnalysis:
-    """points [68 2 or 3] -> what an analyser would say of them."""
+    """points [68 2 or 3] -> an analysis with these keypoints."""
     flat = torch.from_numpy(points).float()
     keypoints = torch.cat([flat, torch.zeros(68, 3 - flat.shape[1])], 1)[None]
     return FakeAnalysis(keypoints, *(torch.zeros(1, n) for n in (3, 4, 2, 57, 1)))
@@ -57,7 +57,7 @@ def test_close_eyes_are_believed_when_the_analyser_is_sure_and_doubt_when_they_a
     [
         (0.97, 0.018, HUMAN, True),
         (0.97, 0.018, HUMAN + 2.5 * SPREAD, False),  # a monkey's proportions
-        (0.83, 0.042, HUMAN, False),  # a giraffe's hind legs: landmarks wander
+        (0.83, 0.042, HUMAN, False),  # a giraffe's hind legs: landmarks depend on the crop
     ],
 )
 def test_proportions_and_doubt_both_refuse(score: float, doubt: float, per_eyes: float, human: bool) -> None:
@@ -94,8 +94,8 @@ def animal(photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 
 def candidates(finder: FaceFinder, photo: np.ndarray, landmarks: np.ndarray) -> list[Candidate]:
-    """What is believed of the place where landmarks [68 2] lie: without the search, which takes seconds."""
-    return finder._looker.refine(photo, [landmark_square(landmarks, ANALYSER)])
+    """Accepted candidates around landmarks [68 2], without the search, which takes seconds."""
+    return finder._observer.refine(photo, [landmark_square(landmarks, ANALYSER)])
 
 
 @pytest.mark.weights
@@ -151,7 +151,7 @@ def test_the_monkey_is_refused_in_any_light(finder: FaceFinder) -> None:
         pytest.skip(f"{path} is not here")
     photo = read(path)
     for change in (lambda picture: picture, *CHANGES):
-        assert finder._looker.refine(change(photo), MONKEY) == []
+        assert finder._observer.refine(change(photo), MONKEY) == []
 
 
 @pytest.mark.weights

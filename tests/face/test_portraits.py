@@ -88,7 +88,7 @@ def test_a_tiny_photo_is_enough(finder: FaceFinder, astronaut: np.ndarray) -> No
     small = cv2.resize(astronaut[:260, 90:350], (96, 96), interpolation=cv2.INTER_AREA)
     there = Square((ASTRONAUT.x - 90) * 96 / 260, ASTRONAUT.y * 96 / 260, ASTRONAUT.side * 96 / 260)
     assert box(finder.faces(small)[0]).iou(there) > 0.5
-    assert finder.crop(small).warnings  # but it says that it is small
+    assert finder.crop(small).warnings  # a warning that the face is small
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_the_dog_is_refused(finder: FaceFinder) -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("number", [1, 2, 7])
 def test_a_driving_clip_is_followed_through(finder: FaceFinder, number: int) -> None:
-    """2: grimaces, the hardest to tell from what is no face; 7: an animated old photo."""
+    """2: grimaces, the hardest to separate from other objects; 7: an animated old photo."""
     path = REAL / f"driving_{number}.mp4"
     if not path.exists():
         pytest.skip(f"{path} is not here")

@@ -1,4 +1,4 @@
-"""Photos that lie on their side or head, with the bundled weights on an example portrait."""
+"""Photos on their side or upside down, with the bundled weights and an example portrait."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_a_lying_photo_is_turned_upright_and_not_searched_twice(
     finder: FaceFinder, portrait: np.ndarray, lies: int, turn: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lying = rotated(portrait, lies)
-    found = finder.upright(lying)
-    assert found.turn == turn and (found.photo == portrait).all() and len(found.faces) == 1
-    assert "turned upright" in found.warnings[0] and ("head" in found.warnings[0]) == (turn == 180)
+    upright = finder.upright(lying)
+    assert upright.turn == turn and (upright.photo == portrait).all() and len(upright.faces) == 1
+    assert "turned upright" in upright.warnings[0] and ("head" in upright.warnings[0]) == (turn == 180)
     monkeypatch.setattr(Search, "find", lambda *a, **k: pytest.fail("it is known where the faces are"))
-    crop = finder.crop(found.photo, 0, 64, found.faces)
+    crop = finder.crop(upright.photo, 0, 64, upright.faces)
     assert abs(float(crop.analysis.pose[0, 2])) < 10
 
 
@@ -61,8 +61,8 @@ def test_an_upright_photo_costs_no_more_than_finding_its_faces(monkeypatch: pyte
     finder, photo = FaceFinder(analyser), draw(400, 420, [DrawnFace(200, 180, 60)])
     finder.faces(photo)
     first, analyser.calls = analyser.calls, 0
-    found = finder.upright(photo)
-    assert found.photo is photo and found.turn == 0 and found.warnings == () and len(found.faces) == 1
+    upright = finder.upright(photo)
+    assert upright.photo is photo and upright.turn == 0 and upright.warnings == () and len(upright.faces) == 1
     assert analyser.calls == first
 
 
@@ -73,16 +73,16 @@ def test_of_several_turns_the_surest_counts(monkeypatch: pytest.MonkeyPatch) -> 
 
     faces = iter([[Found(0.7)], [Found(0.8), Found(0.95)], []])
     monkeypatch.setattr(Search, "find", lambda self, photo, thorough: next(faces))
-    turn, found = Search(None).turned(draw(100, 100, [DrawnFace(50, 50, 30)]))  # type: ignore[arg-type]
-    assert turn == 270 and len(found) == 2
+    turn, candidates = Search(None).turned(draw(100, 100, [DrawnFace(50, 50, 30)]))  # type: ignore[arg-type]
+    assert turn == 270 and len(candidates) == 2
 
 
 def test_a_photo_without_faces_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CascadeDetector, "propose", lambda self, photo, angle=0.0, mirrored=False: [])
     photo = draw(300, 300, [])
     photo[::9] = 200
-    found = FaceFinder(DotAnalyser()).upright(photo)
-    assert found.photo is photo and found.turn == 0 and found.faces == ()
+    upright = FaceFinder(DotAnalyser()).upright(photo)
+    assert upright.photo is photo and upright.turn == 0 and upright.faces == ()
 
 
 def test_a_plain_photo_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:

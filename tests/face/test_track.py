@@ -33,9 +33,9 @@ def test_the_square_grows_with_a_nearing_face() -> None:
 
 
 def test_gaps_that_may_be_filled_pass() -> None:
-    found = np.ones(100, bool)
-    found[40:65] = False  # exactly a second
-    check_gaps(found)
+    valid = np.ones(100, bool)
+    valid[40:65] = False  # exactly a second
+    check_gaps(valid)
 
 
 @pytest.mark.parametrize(
@@ -47,28 +47,28 @@ def test_gaps_that_may_be_filled_pass() -> None:
     ],
 )
 def test_gaps_that_may_not_be_filled_are_named(lost: slice, message: str) -> None:
-    found = np.ones(100, bool)
-    found[lost] = False
+    valid = np.ones(100, bool)
+    valid[lost] = False
     with pytest.raises(ClipError, match=message):
-        check_gaps(found)
+        check_gaps(valid)
 
 
 def test_watching_ends_at_a_gap_that_is_too_long() -> None:
-    found: list[bool] = []
-    for seen in [True] * 40 + [False] * 25:
-        found.append(seen)
-        stop_at_gap(found)
+    valid: list[bool] = []
+    for shows_face in [True] * 40 + [False] * 25:
+        valid.append(shows_face)
+        stop_at_gap(valid)
     with pytest.raises(ClipError, match=r"no human face for more than 1 s from 1\.6 s on"):
-        stop_at_gap([*found, False])
-    stop_at_gap([*found, True])
+        stop_at_gap([*valid, False])
+    stop_at_gap([*valid, True])
     with pytest.raises(ClipError, match=r"from 0\.0 s on"):
         stop_at_gap([False] * 26)
 
 
 def test_gaps_are_filled_linearly_and_held_at_the_ends() -> None:
     values = np.array([[9, 9], [1, 10], [9, 9], [3, 30], [9, 9.0]])
-    found = np.array([False, True, False, True, False])
-    assert np.allclose(fill_gaps(values, found), [[1, 10], [1, 10], [2, 20], [3, 30], [3, 30]])
+    valid = np.array([False, True, False, True, False])
+    assert np.allclose(fill_gaps(values, valid), [[1, 10], [1, 10], [2, 20], [3, 30], [3, 30]])
 
 
 def test_smoothing_has_no_lag_and_takes_out_noise() -> None:

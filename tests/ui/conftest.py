@@ -1,4 +1,4 @@
-"""A stand-in for the pipeline behind the page: the same verbs, a real still and a real little mp4, no weights."""
+"""A fake engine for the page: the same methods, a real still and a small real mp4, no weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIDE = 64
 
 @dataclass
 class FakeEngine:
-    """`seconds_per_frame` slows it down for the tests of Cancel; `calls` records what it was asked.
+    """`seconds_per_frame` slows it down for the tests of Cancel; `calls` records its calls.
 
     `fault` is raised by every still, and by every video after its first frame.
     """
@@ -69,7 +69,7 @@ class FakeEngine:
         return photo
 
     def preview(self, request: Request) -> np.ndarray:
-        """The photo, turned in colour by the sliders so that every one of them shows."""
+        """The photo with colours changed by the sliders, so that each slider has a visible effect."""
         self.calls.append(("preview", request))
         if self.fault:
             raise self.fault
@@ -131,7 +131,7 @@ MORE = {d.name: d for d in (LIPS_ONLY, FAR_AWAY)}
 
 @pytest.fixture(scope="module", autouse=True)
 def known_methods() -> Iterator[None]:
-    """Two more methods, beside those of thgen."""
+    """Two methods in addition to those of thgen."""
     METHODS.update(MORE)
     yield
     for name in MORE:
@@ -176,7 +176,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def running(media: Path) -> Iterator[Server]:
-    """The page on a port of its own, behind the stand-in."""
+    """The page on its own port, with the fake engine."""
     import gradio as gr
 
     from thgen.ui.layout import build_ui, launch_options
@@ -194,7 +194,7 @@ def running(media: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def server(running: Server) -> Server:
-    """The running page with its stand-in as new."""
+    """The running page with a reset fake engine."""
     running.engine.seconds_per_frame = 0.0
     running.engine.fault = None
     running.engine.most_running = 0

@@ -1,4 +1,4 @@
-"""The page's endpoints and events by plain HTTP, as a program without gradio_client, or a stranger, asks for them."""
+"""Calls of the page's endpoints and events by plain HTTP, without gradio_client."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ TIMEOUT = 30.0
 
 
 class Answer(NamedTuple):
-    """event: "complete", "error", or "refused" when the request itself was not taken; data: what came with it."""
+    """event: "complete", "error", or "refused" if the request was not accepted; data: its content."""
 
     event: str
     data: Any
 
     @property
     def sentence(self) -> str:
-        """What a visitor reads of an error; fails where there is none."""
+        """The message of an error; fails if there is none."""
         sentence = self.data["error" if self.event == "error" else "detail"]
         assert isinstance(sentence, str) and sentence and "Traceback" not in sentence and "\n" not in sentence
         return sentence
@@ -34,12 +34,12 @@ def upload(url: str, file: Path) -> str:
 def ask(url: str, endpoint: str, arguments: dict[str, Any] | str) -> Answer:
     """Call an endpoint with named arguments, or with the text of a JSON object."""
     body = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    asked = httpx.post(
+    posted = httpx.post(
         f"{url}/gradio_api/call/v2/{endpoint}", content=body, headers={"Content-Type": "application/json"}
     )
-    if asked.status_code != 200:
-        return Answer("refused", asked.json())
-    return _last(httpx.get(f"{url}/gradio_api/call/{endpoint}/{asked.json()['event_id']}", timeout=TIMEOUT).text)
+    if posted.status_code != 200:
+        return Answer("refused", posted.json())
+    return _last(httpx.get(f"{url}/gradio_api/call/{endpoint}/{posted.json()['event_id']}", timeout=TIMEOUT).text)
 
 
 def _last(stream: str) -> Answer:
@@ -49,12 +49,12 @@ def _last(stream: str) -> Answer:
 
 
 def fire(url: str, fn_index: int, data: list[Any]) -> Answer:
-    """Fire an event of the page, as the page's own script does, by its number in the config."""
+    """Trigger an event of the page by its number in the config, as the page's script does."""
     session = secrets.token_hex(6)
     body = {"fn_index": fn_index, "data": data, "session_hash": session}
-    asked = httpx.post(f"{url}/gradio_api/queue/join", json=body)
-    if asked.status_code != 200:
-        return Answer("refused", asked.json())
+    posted = httpx.post(f"{url}/gradio_api/queue/join", json=body)
+    if posted.status_code != 200:
+        return Answer("refused", posted.json())
     stream = httpx.get(f"{url}/gradio_api/queue/data", params={"session_hash": session}, timeout=TIMEOUT).text
     messages = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line]
     done = next(message for message in messages if message["msg"] == "process_completed")

@@ -1,4 +1,4 @@
-"""The server as app.py starts it, behind the stand-in: `python -m tests.ui.stand_in_server EXAMPLES FRAME_SECONDS`.
+"""The server of app.py with the fake engine: `python -m tests.ui.stand_in_server EXAMPLES FRAME_SECONDS`.
 
 FRAME_SECONDS may be `stubborn`: it computes with torch, and asks nobody whether it should go on.
 """

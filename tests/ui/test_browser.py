@@ -1,4 +1,4 @@
-"""The page as a visitor sees it: a real server, a real chromium, and not one request to anywhere else."""
+"""The page in a real chromium with a real server, without any request to other hosts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLOW = 15_000  # ms; the machine may be busy with training
 BLOCKED = "blocked by the policy"
 TELL_BLOCKED = f"""document.addEventListener('securitypolicyviolation',
     e => console.error('{BLOCKED}: ' + e.violatedDirective + ' ' + e.blockedURI))"""
-# A picture in the clipboard, as a visitor copies one from elsewhere.
+# A picture in the clipboard.
 COPY_PICTURE = """async () => {
     const canvas = document.createElement('canvas'), context = canvas.getContext('2d');
     canvas.width = canvas.height = 64;
@@ -134,7 +134,7 @@ def test_the_still_follows_a_dragged_slider(visit, server):
     page.mouse.down()
     for share in (0.6, 0.7, 0.8, 0.9):
         page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
-    # The button is still down: it is the moving, not the release, that counts.
+    # The mouse button is still down: the preview follows the movement, not the release.
     expect(still).not_to_have_attribute("src", before, timeout=SLOW)
     page.mouse.up()
     page.wait_for_timeout(800)
@@ -287,7 +287,7 @@ def test_a_fault_of_thgen_is_told_and_the_next_run_works(visit, server):
 
 
 def test_an_upload_that_is_gone_is_asked_for_again(visit, server):
-    """A visitor comes back after the hour for which uploads are kept."""
+    """A visitor returns after the hour after which uploads are deleted."""
     page = visit()
     give_photo_and_voice(page, server.media)
     server.engine.calls[-1][1].photo.unlink()

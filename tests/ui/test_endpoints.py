@@ -1,4 +1,4 @@
-"""The endpoints as a program sees them: gradio_client against the running page."""
+"""The endpoints of the running page, called with gradio_client."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def test_bad_photos_are_told_apart(client, server, voice, name, words):
 def test_files_of_the_server_cannot_be_asked_for(server, wrap, place):
     data = [None] * 8 + [{}, {}, {}, {}, {}, "rig", 0, 0, 512, True, 1080, "relative", "stay", None]
     data[place] = wrap(str(server.media / "blank.png"))
-    asked = httpx.post(f"{server.url}/gradio_api/call/preview", json={"data": data}).json()
-    answer = httpx.get(f"{server.url}/gradio_api/call/preview/{asked['event_id']}", timeout=20).text
+    posted = httpx.post(f"{server.url}/gradio_api/call/preview", json={"data": data}).json()
+    answer = httpx.get(f"{server.url}/gradio_api/call/preview/{posted['event_id']}", timeout=20).text
     assert "uploaded to this server" in answer and "event: error" in answer and not server.engine.calls
 
 

@@ -1,4 +1,4 @@
-"""The real engine behind the page: what it loads, when, and where; with a tiny method in place of trained weights."""
+"""The engine of the app: what it loads, when, and on which device. A tiny method replaces trained weights."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from thgen.ui.session import Session
 
 @pytest.fixture
 def loads(monkeypatch):
-    """Record what is loaded; a "loaded method" is then just its arguments."""
-    seen = []
+    """Records the loaded methods. A "loaded method" is the tuple of its arguments."""
+    calls = []
 
     def load(method, device=None, networks=None):
-        seen.append((method, device))
-        return seen[-1]
+        calls.append((method, device))
+        return calls[-1]
 
     monkeypatch.setattr(pipeline.Session, "load", load)
-    return seen
+    return calls
 
 
 def test_nothing_is_loaded_before_it_is_needed_and_then_once(loads):
@@ -63,10 +63,11 @@ def test_stills_and_videos_go_through_the_pipeline(loads, monkeypatch, tmp_path)
     calls = []
     monkeypatch.setattr(pipeline, "preview", lambda request, session: calls.append((request, session)) or "still")
     monkeypatch.setattr(pipeline, "render_video", lambda _, out, *more: calls.append((out, more[1])) or "result")
-    engine, request, told = PipelineEngine(), Request(photo="me.jpg"), []
+    engine, request, reports = PipelineEngine(), Request(photo="me.jpg"), []
     assert engine.preview(request) == "still"
-    assert engine.render_video(request, tmp_path / "a.mp4", lambda f, t: told.append(t)) == "result"
-    assert calls == [(request, ("rig", None)), (tmp_path / "a.mp4", ("rig", None))] and told == ["Loading the weights"]
+    assert engine.render_video(request, tmp_path / "a.mp4", lambda f, t: reports.append(t)) == "result"
+    assert calls == [(request, ("rig", None)), (tmp_path / "a.mp4", ("rig", None))]
+    assert reports == ["Loading the weights"]
 
 
 def test_seconds_come_from_the_headers(media, tmp_path):
@@ -82,14 +83,14 @@ def test_seconds_come_from_the_headers(media, tmp_path):
 
 @pytest.fixture
 def real_path(monkeypatch, media):
-    """The page's session over the true pipeline; only the method and the face finder are small."""
+    """The page's session with the real pipeline, a small method and a small face finder."""
     loaded = FakeSession()
     monkeypatch.setattr(pipeline.Session, "load", lambda method, device=None, networks=None: loaded)
     return Session(PipelineEngine(), examples=media)
 
 
 def slow_frames(monkeypatch) -> None:
-    """Windows of the true pipeline come no faster than the page's reports."""
+    """Slow windows, so that each one is reported."""
     at_full_speed = pipeline.frames_of
 
     def frames_of(plan, request, session):
@@ -141,7 +142,7 @@ def test_stills_of_the_true_pipeline_follow_a_slider(real_path):
 
 @pytest.mark.slow
 def test_the_bundled_weights_behind_the_page(media):
-    """An example's portrait, as a visitor clicks it, with everything real and a short sound."""
+    """An example's portrait with the real engine and a short sound."""
     session = Session()
     fields = {**session.example_rows()[0], "audio": str(media / "voice_1.wav"), "size": 128, "max_side": 256}
     *_, last = read_while_there(session, fields)

@@ -1,4 +1,4 @@
-"""The headers of every answer, what a request may claim, and which doors of gradio are shut."""
+"""Headers of responses, untrusted request headers, and closed routes of gradio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLAIMS = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "/evil", "Fo
 
 
 def answers(server) -> dict[str, httpx.Response]:
-    """One of each kind: the page, its parts, data, files, streams, refusals of gradio and of ours."""
+    """One response of each kind: page, assets, data, files, streams, errors of gradio and of thgen."""
     photo = upload(server.url, server.media / "portrait_1.png")
     call = httpx.post(f"{server.url}/gradio_api/call/v2/preview", json={"photo": photo}).json()["event_id"]
     page = httpx.get(server.url)
@@ -34,26 +34,26 @@ def answers(server) -> dict[str, httpx.Response]:
 
 
 def test_every_answer_carries_the_headers(server):
-    seen = answers(server)
-    assert {response.status_code for response in seen.values()} == {200, 400, 403, 404, 405, 422, 500}
-    for name, response in seen.items():
+    responses = answers(server)
+    assert {response.status_code for response in responses.values()} == {200, 400, 403, 404, 405, 422, 500}
+    for name, response in responses.items():
         assert response.headers.get_list("x-content-type-options") == ["nosniff"], name
         assert response.headers["referrer-policy"] == "same-origin", name
         policy = [part.strip() for part in response.headers["content-security-policy"].split(";")]
         assert {"default-src 'self'", "frame-ancestors 'self'", "object-src 'none'"} <= set(policy), name
         assert not [header for header in response.headers if header.startswith("access-control-")], name
-    assert "Something went wrong inside thgen (code" in seen["fault"].json()["detail"]
+    assert "Something went wrong inside thgen (code" in responses["fault"].json()["detail"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "talks.example"])
 @pytest.mark.parametrize("origin", [EVIL, "null", "http://localhost:1", "https://talks.example"])
 def test_no_other_origin_is_let_in(server, host, origin):
     headers = {"Host": host, "Origin": origin, "Cookie": "a=b"}
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     for response in (
         httpx.get(f"{server.url}/config", headers=headers),
         httpx.post(f"{server.url}/gradio_api/call/v2/preview", json={}, headers=headers),
-        httpx.options(f"{server.url}/gradio_api/call/v2/preview", headers=headers | asked),
+        httpx.options(f"{server.url}/gradio_api/call/v2/preview", headers=headers | preflight),
     ):
         assert not [header for header in response.headers if header.startswith("access-control-")]
 
@@ -80,10 +80,10 @@ def test_gradios_doors_that_thgen_does_not_use_are_shut(server, path):
     ({}, False), ({"THGEN_BEHIND_PROXY": "0"}, False), ({"THGEN_BEHIND_PROXY": "1"}, True), ({"SPACE_ID": "a/b"}, True),
 ])  # fmt: skip
 def test_an_operator_or_a_space_says_that_a_proxy_is_believed(environment, believed):
-    heard = []
+    passed = []
 
     async def app(scope, receive, send):
-        heard.extend(name for name, _ in scope["headers"])
+        passed.extend(name for name, _ in scope["headers"])
 
     scope = {
         "type": "http",
@@ -92,7 +92,7 @@ def test_an_operator_or_a_space_says_that_a_proxy_is_believed(environment, belie
     }
     asyncio.run(Guard(app, environment)(scope, None, None))
     assert behind_proxy(environment) is believed
-    assert heard == ([b"x-forwarded-host"] if believed else []) + [b"accept"]
+    assert passed == ([b"x-forwarded-host"] if believed else []) + [b"accept"]
 
 
 def test_a_space_may_be_framed_where_it_is_shown():
@@ -101,7 +101,7 @@ def test_a_space_may_be_framed_where_it_is_shown():
 
 
 def test_a_stream_passes_as_it_comes():
-    """The first event arrives while the app still works on the next."""
+    """The first event arrives before the app has made the next one."""
     sent, gate = [], asyncio.Event()
 
     async def app(scope, receive, send):

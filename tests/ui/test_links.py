@@ -1,4 +1,4 @@
-"""Share links: what a stranger may write there, and what the page writes."""
+"""Share links: untrusted input, and the output of the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever goes wrong between a visitor and the handlers ends in one sentence: asked of the running page."""
+"""Every error between a visitor and the handlers is one sentence. Tested on the running page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.ui.plain_http import Answer, ask, fire, upload
 from thgen.errors import MESSAGE_MAX
 
-# As JSON text: some of it Python cannot write.
+# As JSON text, because Python cannot write some of it.
 NONSENSE = ['["rig"]', '{"a": {"b": [null]}}', "1e999", "9" * 400]
 
 
@@ -33,7 +33,7 @@ def events(running) -> list[dict]:
 
 
 def sane(answer: Answer) -> bool:
-    """Whether it is an answer, or an error with a sentence of some length."""
+    """Whether it is a result, or an error with a sentence of reasonable length."""
     return answer.event == "complete" or (answer.event == "error" and len(answer.sentence) <= MESSAGE_MAX)
 
 
@@ -86,8 +86,8 @@ def test_the_page_shows_the_same_of_a_fault_in_a_still(server, events, photo):
 
 def test_too_few_and_too_many_values(server):
     for count in (0, 2, 40):
-        asked = httpx.post(f"{server.url}/gradio_api/call/preview", json={"data": [None] * count}).json()
-        answer = httpx.get(f"{server.url}/gradio_api/call/preview/{asked['event_id']}", timeout=20).text
+        posted = httpx.post(f"{server.url}/gradio_api/call/preview", json={"data": [None] * count}).json()
+        answer = httpx.get(f"{server.url}/gradio_api/call/preview/{posted['event_id']}", timeout=20).text
         assert "event: error" in answer and f"values, but {count} came" in answer
 
 

@@ -1,4 +1,4 @@
-"""The server process from its start to its end: real processes, real signals, one folder for all of their files."""
+"""The server process from start to end, with real processes and signals and one folder for its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.ui.plain_http import ask, fire, upload
 from thgen.ui.server import PrivateFolder
 
 ROOT = Path(__file__).parents[2]
-# The machine may be busy. Stubborn work goes on for 60 s: whoever waits for it ends too late.
+# The machine may be busy. The job runs for 60 s, so a server that waits for its end is too late.
 START_SECONDS, END_SECONDS = 60.0, 45.0
 
 
@@ -33,7 +33,7 @@ class Started:
 
     @property
     def folder(self) -> Path:
-        """The one folder of this server: the one its uploads go to."""
+        """The only folder of this server, with its uploads."""
         return self.uploaded.parents[2]
 
     @property
@@ -41,14 +41,14 @@ class Started:
         return Path(upload(self.url, ROOT / "LICENSE"))
 
     def begin_video(self, media: Path) -> None:
-        """Ask for a video, and return once its job has a folder."""
+        """Request a video and return as soon as its job has a folder."""
         arguments = {
             "photo": upload(self.url, media / "portrait_1.png"),
             "audio": upload(self.url, media / "voice_1.wav"),
         }
         folder = self.folder
-        asked = httpx.post(f"{self.url}/gradio_api/call/v2/generate", json=arguments)
-        assert asked.status_code == 200
+        posted = httpx.post(f"{self.url}/gradio_api/call/v2/generate", json=arguments)
+        assert posted.status_code == 200
         assert wait(lambda: list(folder.glob("tmp/thgen_*")), START_SECONDS)
 
     def end(self, number: int) -> int:
@@ -94,7 +94,7 @@ def start(media, tmp_path_factory) -> Iterator[Callable[..., Started]]:
 
 @pytest.fixture(scope="module")
 def first(start, tmp_path_factory) -> Started:
-    """A server that works at leisure. On its PATH lies an `ffmpeg` that is good for nothing, and no ffprobe."""
+    """A slow server. Its PATH has an `ffmpeg` that does not work, and no ffprobe."""
     path = tmp_path_factory.mktemp("bin")
     (path / "ffmpeg").write_text("#!/bin/sh\nexit 1\n")
     (path / "ffmpeg").chmod(0o755)
@@ -126,9 +126,9 @@ def test_a_finished_video_and_an_example_need_no_ffprobe(first, media):
 
 
 def test_only_an_operator_says_that_a_proxy_tells_the_truth(first):
-    told = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/evil",
+    forwarded = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/evil",
             "Forwarded": "host=evil.example;proto=https", "X-Gradio-Server": "https://evil.example"}  # fmt: skip
-    config = httpx.get(f"{first.url}/config", headers=told).json()
+    config = httpx.get(f"{first.url}/config", headers=forwarded).json()
     assert config["root"] == first.url
 
 
@@ -148,8 +148,8 @@ def test_a_start_clears_what_a_killed_process_left_and_nothing_of_a_living_one(f
     assert sorted(first.base.iterdir()) == sorted([living, not_ours, second.folder])
     assert (living / "lock").exists() and list(living.glob("gradio/*/portrait_1.png"))
     not_ours.rmdir()
-    told = {"X-Forwarded-Host": "talks.example", "X-Forwarded-Proto": "https"}
-    assert httpx.get(f"{second.url}/config", headers=told).json()["root"] == "https://talks.example"
+    forwarded = {"X-Forwarded-Host": "talks.example", "X-Forwarded-Proto": "https"}
+    assert httpx.get(f"{second.url}/config", headers=forwarded).json()["root"] == "https://talks.example"
     second.begin_video(media)
     folder = second.folder
     assert second.end(signal.SIGINT) == 0, second.log.read_text()

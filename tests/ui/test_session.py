@@ -1,4 +1,4 @@
-"""The page's plain-Python half: fields to requests, one private folder per run, Cancel that really stops."""
+"""The page's session: fields to requests, one private folder per run, Cancel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fields_of(media: Path, **more) -> dict:
 
 @pytest.fixture(autouse=True)
 def own_temporary_folder(tmp_path, monkeypatch):
-    """Other processes make folders in the system's, too."""
+    """A private temporary folder, because other processes make folders in the system's one."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
@@ -137,7 +137,7 @@ def test_generate_hands_over_the_video_from_a_private_folder(session, media):
             video = update.finished.video
             assert video.read_bytes()[4:8] == b"ftyp"
             assert stat.S_IMODE(video.parent.stat().st_mode) == 0o700
-    assert folders() == before  # taken away once the consumer came back
+    assert folders() == before  # deleted when the consumer asked for the next step
     info = updates[-1].finished.info
     assert info["frames"] == round(0.6 * FPS) and info["seed"] == 7 and info["warnings"]
     assert [w["name"] for w in info["weights"]] == ["rig", "audio"]
@@ -205,15 +205,15 @@ def test_a_voice_that_is_too_long_is_refused_at_once(session, engine, media, mon
 
 
 def test_run_may_be_replaced_by_a_borrowed_gpu(session, media):
-    seen = []
+    seeds = []
 
     def run(request, out):
-        seen.append(request.seed)
+        seeds.append(request.seed)
         yield Update(0.5, "half", 1.0)
 
     session.run = run
     assert [u.text for u in session.generate(fields_of(media, seed=3))] == ["half"]
-    assert seen == [3]
+    assert seeds == [3]
 
 
 def test_gpu_seconds_grow_with_the_work_within_bounds(session, engine, media, monkeypatch):
@@ -231,7 +231,7 @@ def test_gpu_seconds_grow_with_the_work_within_bounds(session, engine, media, mo
 
 
 def test_a_closed_session_ends_its_work_and_takes_no_more(session, engine, media):
-    """The end of the server: whoever still waits is told, also where the client had left a moment before."""
+    """The end of the server: a waiting client gets an error, also after another client has left."""
     engine.seconds_per_frame = 0.05
     running = session.generate(fields_of(media))
     next(running)

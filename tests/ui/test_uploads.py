@@ -1,4 +1,4 @@
-"""Which files a visitor may name, asked of the running page: uploads of this server and the examples' media."""
+"""A visitor may name uploads of this server and the examples' media only. Tested on the running page."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WRAPS = {
 
 @pytest.fixture(scope="module")
 def secret(media, tmp_path_factory) -> Path:
-    """A picture of the server that nobody uploaded: a face, so that taking it would show."""
+    """A picture on the server that was not uploaded. It shows a face, so its use would be visible."""
     path = tmp_path_factory.mktemp("private") / "secret.png"
     path.write_bytes((media / "portrait_1.png").read_bytes())
     return path
@@ -71,7 +71,7 @@ def test_no_field_of_the_api_takes_a_file_of_the_server(server, secret, endpoint
 
 
 def test_no_event_of_the_page_takes_a_file_of_the_server(server, secret):
-    """Every event with a file among its inputs, found in the page's own config, asked for each of its files."""
+    """All events of the page's config with a file input, called once for each file."""
     config = httpx.get(f"{server.url}/config").json()
     components = {component["id"]: component for component in config["components"]}
     tried = []
@@ -132,7 +132,7 @@ def test_the_examples_media_are_taken_and_served_and_nothing_else_of_their_folde
 
 
 def test_the_page_knows_every_component_that_takes_a_file(running):
-    """One that is new, and missing in FILES, would go unchecked."""
+    """A new component that is missing in FILES would not be checked."""
     import gradio as gr
 
     page = next(

@@ -1,4 +1,4 @@
-"""Bundling: a copy on purpose, of weights that are verified and no worse than what is bundled."""
+"""Bundling copies weights that are verified and not worse than the bundled ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_better_weights_are_copied_with_their_entry(exported):
 
 
 @pytest.mark.parametrize(
-    ("scores", "told"),
+    ("scores", "message"),
     [
         ({"error": 0.3, "found": 90}, r"tiny: error is 0\.3, bundled 0\.2 \(lower is better\)"),
         ({"error": 0.1, "found": 80}, r"tiny: found is 80, bundled 90 \(higher is better\)"),
@@ -48,10 +48,10 @@ def test_better_weights_are_copied_with_their_entry(exported):
         ({"copy": 1.0}, "shares no score"),
     ],
 )
-def test_worse_weights_are_refused_unless_forced(exported, scores, told):
+def test_worse_weights_are_refused_unless_forced(exported, scores, message):
     new, old = exported("new", **scores), exported("old", error=0.2, found=90, copy=1)
     before = (old / "manifest.json").read_bytes(), (old / "tiny/model.safetensors").read_bytes()
-    with pytest.raises(WeightsError, match=told) as caught:
+    with pytest.raises(WeightsError, match=message) as caught:
         bundle(new, old, networks=NETWORKS)
     assert "--force" in str(caught.value)
     assert before == ((old / "manifest.json").read_bytes(), (old / "tiny/model.safetensors").read_bytes())
@@ -60,7 +60,7 @@ def test_worse_weights_are_refused_unless_forced(exported, scores, told):
 
 
 def test_weights_of_another_stage_cannot_be_compared(exported):
-    """Stage 1 of PD-FGC has better keypoints than stage 3, and leaves untrained what the later stages train."""
+    """Stage 1 of PD-FGC has a better keypoint score than stage 3, but does not train the parts of later stages."""
     new, old = exported("new", stage="m/1", error=0.1), exported("old", stage="m/3", error=0.2)
     with pytest.raises(WeightsError, match="the stage m/1 exported it, the bundled weights m/3"):
         bundle(new, old, networks=NETWORKS)
@@ -120,6 +120,6 @@ def test_the_command_bundles_a_run_and_says_what_it_did(exported, tmp_path, caps
     assert main(call) == 2
     assert "error is 0.3, bundled 0.2" in capsys.readouterr().err
     assert main([*call, "--force"]) == 0
-    told = capsys.readouterr().out
-    assert f"SHA-256 {read_manifest(old)['tiny'].sha256[:12]}" in told and "not compared" in told and "found" in told
+    shown = capsys.readouterr().out
+    assert f"SHA-256 {read_manifest(old)['tiny'].sha256[:12]}" in shown and "not compared" in shown and "found" in shown
     assert main(["weights", "bundle", "--weights", str(old)]) == 2

@@ -26,7 +26,7 @@ OFFICIAL = {
     "audio_model.pth": "444b91edaf9a599c18dfa779705c89c49018a66e3a1d9412542478ab5566d8f4",
     "generator_model.pth": "972114841117f22c79849901e0777f0606c976ee8dbee655de81fc75abb0c0a6",
 }
-# What they hold besides, and nothing calls: classifiers, the mapping network, the learned start.
+# Unused tensors in the files: classifiers, the mapping network, the learned constant.
 UNCALLED = {
     "appearance_model.pth": {
         "model.fc.weight": (1000, 2048), "model.fc.bias": (1000,), "fc.weight": (5995, 2048), "fc.bias": (5995,),
@@ -49,7 +49,7 @@ EXTRAS = {
 
 
 def shapes_of(part):
-    """Names and shapes of a released file: what our network takes of it, and what it holds besides."""
+    """Names and shapes of all tensors of a released file, used or not."""
     own = {name: tuple(value.shape) for name, value in part.build().state_dict().items()}
     return own | UNCALLED.get(part.file, {})
 
@@ -155,7 +155,7 @@ def test_the_command_says_what_it_needs(capsys, tmp_path):
 
 @pytest.mark.weights
 def test_from_released_files_to_a_video(released, tmp_path, monkeypatch):
-    """The command converts, the method is then offered, and the file says which weights ran."""
+    """The command converts the files. The method is then available, and the mp4 names the weights."""
     weights = tmp_path / "weights"
     shutil.copytree(BUNDLED, weights)
     assert main(["weights", "convert", "pd_fgc", str(released), "--weights", str(weights)]) == 0

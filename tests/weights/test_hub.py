@@ -1,4 +1,4 @@
-"""The Hub client against a stand-in of the Hub that speaks its HTTP: redirects to a CDN, LFS uploads, error codes."""
+"""The Hub client and a fake Hub with its HTTP protocol: redirects to a CDN, LFS uploads, error codes."""
 
 from __future__ import annotations
 
@@ -96,15 +96,15 @@ def test_altered_file_is_refused_at_every_load(bundle):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"linear.bias": None}, r"linear\.bias is missing"),
         ({"extra": torch.zeros(2)}, "extra is unexpected"),
         ({"linear.weight": torch.zeros(4, 2)}, r"\[4, 2\] instead of \[3, 2\]"),
     ],
 )
-def test_tensors_that_do_not_fit_are_refused(bundle, changes, told):
-    with pytest.raises(WeightsError, match=told):
+def test_tensors_that_do_not_fit_are_refused(bundle, changes, message):
+    with pytest.raises(WeightsError, match=message):
         load_network("small", weights_dir=bundle(_content(changes)), networks=NETWORKS)
 
 
@@ -145,11 +145,11 @@ def test_hub_file_is_fetched_once_then_comes_from_the_cache(bundle, stand_in, on
     folder = bundle(content, bundled=False)
     network = load_network("small", weights_dir=folder, hub=online, networks=NETWORKS)
     assert network.count == 7 and describe("small", folder, online)["source"] == "hub"
-    seen = stand_in.requests.copy()
-    assert seen["GET"] >= 1
+    before = stand_in.requests.copy()
+    assert before["GET"] >= 1
     dead = replace(online, endpoint="http://127.0.0.1:9")
     assert resolve("small", folder, dead).read_bytes() == content
-    assert stand_in.requests == seen
+    assert stand_in.requests == before
 
 
 def test_altered_hub_file_is_refused(bundle, stand_in, online):
@@ -183,11 +183,11 @@ def test_hub_can_be_preferred_to_the_bundled_file(bundle, stand_in, online, monk
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [({"repo": "someone/else"}, "could not be fetched"), ({"repo": "no//name"}, "not a repository name")],
 )
-def test_absent_repositories_end_in_one_sentence(bundle, online, changes, told):
-    with pytest.raises(WeightsError, match=told):
+def test_absent_repositories_end_in_one_sentence(bundle, online, changes, message):
+    with pytest.raises(WeightsError, match=message):
         resolve("small", bundle(_content(), bundled=False), replace(online, **changes))
 
 
@@ -225,7 +225,7 @@ def test_without_a_network_the_answer_comes_at_once(bundle, online, dead):
         s.close()
 
 
-# --- what a visitor is told, and the command line ---------------------------------------------------------------
+# --- messages for visitors, and the command line ------------------------------------------------------------------
 
 
 def test_describe_says_which_weights_run(bundle):
@@ -281,3 +281,24 @@ def test_failed_push_leaves_the_manifest_alone(bundle, stand_in, monkeypatch):
     with pytest.raises(WeightsError, match="upload to someone/else"):
         _weights(folder, "push")
     assert read_manifest(folder)["small"].revision is None
+
+
+@pytest.mark.weights
+def test_networks_of_one_device_are_loaded_once_and_shared():
+    from thgen.pipeline import Session
+    from thgen.weights.hub import Networks
+
+    shared = Networks("cpu")
+    rig, pd_fgc = (Session.load(name, networks=shared) for name in ("rig", "pd_fgc"))
+    generators = [session.method.generator for session in (rig, pd_fgc)]  # type: ignore[attr-defined]
+    assert generators[0].analyser is generators[1].analyser is shared.get("analyser")
+    assert generators[0].flow is generators[1].flow is shared.get("rig")
+
+
+def test_a_device_that_is_not_here_is_told_when_it_is_needed():
+    from thgen.errors import ControlError
+    from thgen.weights.hub import Networks
+
+    networks = Networks("abacus")
+    with pytest.raises(ControlError, match="no device 'abacus'"):
+        networks.get("analyser")

@@ -1,4 +1,4 @@
-"""The manifest refuses what could lead anywhere but to one verified safetensors file."""
+"""The manifest rejects entries that do not lead to one verified safetensors file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_entries_come_back_as_they_went_in(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"file": "../elsewhere.safetensors"}, "inside the weights folder"),
         ({"file": "/etc/x.safetensors"}, "inside the weights folder"),
@@ -31,10 +31,10 @@ def test_entries_come_back_as_they_went_in(tmp_path):
         ({"network": None}, "lacks: network"),
     ],
 )
-def test_dangerous_or_incomplete_entries_are_refused(tmp_path, change, told):
+def test_dangerous_or_incomplete_entries_are_refused(tmp_path, change, message):
     raw = {k: v for k, v in {**GOOD, **change}.items() if v is not None}
     (tmp_path / MANIFEST).write_text(json.dumps({"weights": {"a": raw}}))
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=message):
         read_manifest(tmp_path)
 
 

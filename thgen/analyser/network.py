@@ -54,7 +54,7 @@ class Analysis:
 
 
 class ResidualDown(nn.Module):
-    """Stride-2 residual block: two 3x3 convolutions with group norm beside an averaged 1x1 shortcut."""
+    """Stride-2 residual block: two 3x3 convolutions with group norm; the shortcut has average pooling and a 1x1 one."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -70,7 +70,7 @@ class ResidualDown(nn.Module):
         return self.act(self.body(x) + self.shortcut(x))
 
 
-class LocalLook(nn.Module):
+class PatchHead(nn.Module):
     """Refines the points of one facial feature in a patch of the crop, and encodes the patch.
 
     points: number of points; size: rows and columns of the patch, px.
@@ -153,8 +153,8 @@ class Analyser(nn.Module):
         side = INPUT_SIZE // 2 ** len(channels)
         self.neck = nn.Sequential(nn.Flatten(), nn.Linear(channels[-1] * side * side, hidden), nn.SiLU())
         self.to_keypoints = nn.Linear(hidden, keypoints * 3)
-        self.eyes = nn.ModuleList(LocalLook(len(points), (32, 48)) for points in eye_points)
-        self.mouth = LocalLook(len(mouth_points), (40, 56))
+        self.eyes = nn.ModuleList(PatchHead(len(points), (32, 48)) for points in eye_points)
+        self.mouth = PatchHead(len(mouth_points), (40, 56))
         self.to_face = nn.Linear(hidden, 1)
         self.segmenter = Segmenter(channels, segments)
         self.to_factors = nn.Sequential(
@@ -217,7 +217,7 @@ def framing(keypoints: Tensor) -> Tensor:
     return torch.stack([centre[:, 0], centre[:, 1] - 2 * FRAME_LIFT * half, half], 1)
 
 
-def look(analyser: Analyser, image: Tensor, square: Tensor) -> tuple[Analysis, Tensor]:
+def analyse_squares(analyser: Analyser, image: Tensor, square: Tensor) -> tuple[Analysis, Tensor]:
     """Analyse one square of each picture. image [B 3 S S] in [-1, 1]; square [B 3]: x, y, half-side.
 
     Returns the analysis, whose keypoints are in coordinates of the square, and the keypoints [B K 3] in coordinates of

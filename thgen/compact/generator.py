@@ -43,10 +43,11 @@ LASHES = 0.4
 # Distance above the lashes from which the skin of a fully closed lid is copied, in heights of the open eye. A smaller
 # value copies lashes, a larger one the brow.
 CREASE = 0.3
-LEAST_OPEN = 0.25  # opening of the photo's eyes, parts of the canonical eye, at least: limits the factor of a blink
-SHUT = 1.1  # weight of a blink coefficient, at most: 1 closes the lid, more would push the lids through each other
+MIN_OPENING = 0.25  # opening of the photo's eyes, parts of the canonical eye, at least: limits the factor of a blink
+# Weight of a blink coefficient, at most. 1 closes the lid; much more would push the lids through each other.
+MAX_CLOSURE = 1.1
 # Norm of the change of all other coefficients, at most. Random states of the training have a median distance of 1.8.
-FURTHEST = 2.0
+MAX_CHANGE = 2.0
 PARTED = (0.4, 0.65)  # lip gap of the photo, cm: below the first no teeth are visible, above the second they are
 # Gain of the gaze: the smooth flow between keypoints moves an iris too little. Fitted on renders (docs/measured.md, 1).
 IRIS = 1.2
@@ -58,7 +59,7 @@ class EncodedPhoto:
     """Input of the generator: one photo, or T photos as T rows.
 
     image [1 3 S S] and small [1 3 256 256] in [-1, 1]; keypoints [1 K 3] in crop coordinates; posed: the same without
-    pose; lid_scale [1 2], see `KeypointRig.lid_scale`; coefficients [1 57]; gaze [1 2 2] degrees; scene: the layers of
+    pose; lid_scale [1 2], see `KeypointRig.lid_scale`; coefficients [1 57]; gaze [1 2 2] degrees; layers: the layers of
     the photo, None if it was not segmented.
     """
 
@@ -69,7 +70,7 @@ class EncodedPhoto:
     lid_scale: Tensor
     coefficients: Tensor
     gaze: Tensor
-    scene: PhotoLayers | None
+    layers: PhotoLayers | None
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,13 @@ class Movement:
     """Differences of T frames from a photo.
 
     change [T 57]: of the coefficients, for the keypoints; lids scaled so that they close this person's eyes
-    told [T 57]: the same with unscaled lids (blink 1 = closed), as the network's condition
+    coefficient_change [T 57]: the same with unscaled lids (blink 1 = closed), as the network's condition
     gaze [T 2 2] and turn [T 3]: degrees; shift [T 3]: see `KeypointRig.repose`
     shut [T 2]: closing of each lid, as a part of the photo's own opening, 0 to 1
     """
 
     change: Tensor
-    told: Tensor
+    coefficient_change: Tensor
     gaze: Tensor
     turn: Tensor
     shift: Tensor
@@ -93,8 +94,8 @@ class Movement:
         """Both movements; this one turns the head first."""
         turn = euler_angles(rotation_matrix(other.turn) @ rotation_matrix(self.turn))
         return Movement(
-            self.change + other.change, self.told + other.told, self.gaze + other.gaze, turn,
-            self.shift + other.shift, (self.shut + other.shut).clamp(0, 1),
+            self.change + other.change, self.coefficient_change + other.coefficient_change, self.gaze + other.gaze,
+            turn, self.shift + other.shift, (self.shut + other.shut).clamp(0, 1),
         )  # fmt: skip
 
     @staticmethod
@@ -120,26 +121,26 @@ def photo_of(rig: KeypointRig, image: Tensor, keypoints: Tensor, coefficients: T
 
 def movement(source: FaceState, target: FaceState, lid_scale: Tensor) -> Movement:
     """The movement from state `source` to state `target`, each [B ...]; lid_scale [B 2] of the photo."""
-    told = target.coefficients - source.coefficients
-    lids = pick(told, BLINK_COEFFICIENTS)
-    change = told + place(lids * (lid_scale - 1), BLINK_COEFFICIENTS)
-    opening = (1 - pick(source.coefficients, BLINK_COEFFICIENTS)).clamp_min(LEAST_OPEN)
+    coefficient_change = target.coefficients - source.coefficients
+    lids = pick(coefficient_change, BLINK_COEFFICIENTS)
+    change = coefficient_change + place(lids * (lid_scale - 1), BLINK_COEFFICIENTS)
+    opening = (1 - pick(source.coefficients, BLINK_COEFFICIENTS)).clamp_min(MIN_OPENING)
     turn = euler_angles(rotation_matrix(target.turn) @ rotation_matrix(source.turn).mT)
     gaze, shift = target.gaze - source.gaze, target.place - source.place
-    return Movement(change, told, gaze, turn, shift, (lids / opening).clamp(0, 1))
+    return Movement(change, coefficient_change, gaze, turn, shift, (lids / opening).clamp(0, 1))
 
 
-def within_reach(source: FaceState, target: FaceState, own: Tensor) -> FaceState:
-    """Clamp a target [T ...]: norm of the change of all coefficients but the lids' <= FURTHEST, lid closure <= SHUT.
+def clamp_target(source: FaceState, target: FaceState, own: Tensor) -> FaceState:
+    """Clamp a target [T ...]: lid closure <= MAX_CLOSURE, norm of the change of all other coefficients <= MAX_CHANGE.
 
     Otherwise latents at twice their strength tear the mouth and push the lids through each other. own: coefficients
     of the photo, [1 57].
     """
-    told = target.coefficients - source.coefficients
-    lids = pick(told, BLINK_COEFFICIENTS)
-    others = told - place(lids, BLINK_COEFFICIENTS)
-    others = others * (FURTHEST / others.norm(dim=1, keepdim=True).clamp_min(FURTHEST))
-    lids = torch.minimum(lids, (SHUT - pick(own, BLINK_COEFFICIENTS)).clamp_min(0))
+    change = target.coefficients - source.coefficients
+    lids = pick(change, BLINK_COEFFICIENTS)
+    others = change - place(lids, BLINK_COEFFICIENTS)
+    others = others * (MAX_CHANGE / others.norm(dim=1, keepdim=True).clamp_min(MAX_CHANGE))
+    lids = torch.minimum(lids, (MAX_CLOSURE - pick(own, BLINK_COEFFICIENTS)).clamp_min(0))
     return replace(target, coefficients=source.coefficients + others + place(lids, BLINK_COEFFICIENTS))
 
 
@@ -153,12 +154,12 @@ def render(generator: GuidedFlow, photo: EncodedPhoto, move: Movement) -> Genera
     count, rig = len(move.change), generator.rig
     source, eyes = (x.expand(count, *x.shape[1:]) for x in (photo.coefficients, photo.gaze))
     rotation = photo.posed.rotation.expand(count, -1, -1)
-    told = (source + move.told).clamp(-0.2, 1.4)
-    motion = motion_code(source, told, rotation, move.turn, eyes, eyes + move.gaze)
+    target = (source + move.coefficient_change).clamp(-0.2, 1.4)
+    motion = motion_code(source, target, rotation, move.turn, eyes, eyes + move.gaze)
     drawn = targets(rig, photo, replace(move, gaze=IRIS * move.gaze))
     return generator(
         photo.small.expand(count, -1, -1, -1), lid_skin(rig, photo, move.shut), drawn, motion,
-        photo.image.expand(count, -1, -1, -1), scene=None if photo.scene is None else photo.scene.expand(count),
+        photo.image.expand(count, -1, -1, -1), layers=None if photo.layers is None else photo.layers.expand(count),
     )  # fmt: skip
 
 
@@ -173,12 +174,12 @@ def lid_skin(rig: KeypointRig, photo: EncodedPhoto, shut: Tensor) -> Tensor:
 class Generator:
     """Encodes photos, which the analyser segments, and renders movements with the flow network."""
 
-    def __init__(self, analyser: Analyser, generator: GuidedFlow, device: torch.device) -> None:
-        self.analyser, self.generator, self.device = analyser, generator, device
+    def __init__(self, analyser: Analyser, flow: GuidedFlow, device: torch.device) -> None:
+        self.analyser, self.flow, self.device = analyser, flow, device
 
     @property
     def rig(self) -> KeypointRig:
-        return self.generator.rig
+        return self.flow.rig
 
     def image(self, crops: np.ndarray) -> Tensor:
         """uint8 [B S S 3] -> [B 3 S S] in [-1, 1] on the device."""
@@ -190,22 +191,22 @@ class Generator:
         image, analysis = self.image(crop.image[None]), crop.analysis.to(self.device)
         keypoints = self._lift_lids(torch.from_numpy(crop.keypoints)[None].to(self.device))
         photo = photo_of(self.rig, image, keypoints, analysis.coefficients, analysis.gaze)
-        return self.settled(replace(photo, scene=self._scene(crop.image, photo))), analysis
+        return self.with_rest_error(replace(photo, layers=self._layers(crop.image, photo))), analysis
 
     @torch.inference_mode()
-    def settled(self, photo: EncodedPhoto) -> EncodedPhoto:
+    def with_rest_error(self, photo: EncodedPhoto) -> EncodedPhoto:
         """The photo, whose layers note the network's output without movement: the error that frames subtract."""
-        if photo.scene is None:
+        if photo.layers is None:
             return photo
         drift, doubt = _unknown(photo.image)
-        scene = replace(photo.scene, drift=drift, doubt=doubt)
-        rest = self.render(replace(photo, scene=scene), Movement.none(photo))
-        return replace(photo, scene=replace(scene, drift=rest.flow, doubt=(SURE - rest.keep).clamp_min(0)))
+        layers = replace(photo.layers, drift=drift, doubt=doubt)
+        rest = self.render(replace(photo, layers=layers), Movement.none(photo))
+        return replace(photo, layers=replace(layers, drift=rest.flow, doubt=(SURE - rest.keep).clamp_min(0)))
 
     @torch.inference_mode()
     def render(self, photo: EncodedPhoto, move: Movement) -> Generated:
         """T frames of the crop at its own resolution."""
-        return render(self.generator, photo, move)
+        return render(self.flow, photo, move)
 
     def _lift_lids(self, keypoints: Tensor) -> Tensor:
         """Keypoints [1 K 3] with the upper lids' edge above the lashes. Renders, unlike photos, have no lashes."""
@@ -214,7 +215,7 @@ class Generator:
         lift = place(-LASHES * self.rig.lid_scale(posed), BLINK_COEFFICIENTS)
         return self.rig.targets(posed, lift, keypoints.new_zeros(1, 2, 2), still, still)
 
-    def _scene(self, crop: np.ndarray, photo: EncodedPhoto) -> PhotoLayers:
+    def _layers(self, crop: np.ndarray, photo: EncodedPhoto) -> PhotoLayers:
         """Masks of head, hair and mouth of the photo, the background behind them, lid skin and teeth."""
         image, keypoints = photo.image, photo.keypoints
         small = F.interpolate(image, size=(INPUT_SIZE, INPUT_SIZE), mode="area")

@@ -17,9 +17,9 @@ from thgen.nn.geometry import euler_angles, rotation_matrix
 from thgen.schema import BLINK_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LIP_COEFFICIENTS
 
 MIN_OPENNESS = 30.0  # opening of the photo's eyes, %, at least: limits the factor by which lids open or close
-LIGHT, FIRM = 0.05, 0.17  # weights of mouthPress at which the lips begin to press and press fully (b, m, p)
-FIRMLY = 2.2  # gain with which pressed lips close a gap: in an open smile the keypoints show about half of it
-PRESS = 0.1  # additional travel of a fully closed lid, as a part of its way, so that no slit stays open
+PRESS_START, PRESS_FULL = 0.05, 0.17  # weights of mouthPress at which the lips begin to press and press fully (b, m, p)
+PRESS_GAIN = 2.2  # gain with which pressed lips close a gap: in an open smile the keypoints show about half of it
+LID_OVERLAP = 0.1  # additional travel of a fully closed lid, as a part of its way, so that no slit stays open
 
 
 def own_factors(analysis: Analysis) -> Factors:
@@ -61,21 +61,21 @@ def _change(rig: KeypointRig, photo: EncodedPhoto, own: Factors, target: Factors
     """Changes for the keypoints: coefficients [T 57] with lids scaled to this person's eyes, gaze [T 2 2] degrees."""
     change = _canonical(own, target)
     share = 1 - target["blink"] / own["blink"].clamp_min(MIN_OPENNESS)  # of the photo's own opening
-    share = share * (1 + PRESS * share.clamp(0, 1))
+    share = share * (1 + LID_OVERLAP * share.clamp(0, 1))
     change = change + place(share * photo.lid_scale - pick(change, BLINK_COEFFICIENTS), BLINK_COEFFICIENTS)
-    press = (pressed(target["lip"]) - pressed(own["lip"])).clamp_min(0)
-    change = change + place(-FIRMLY * press * apart(rig, photo.posed.shape, own["lip"][:1]), PARTING)
+    press = (lip_press(target["lip"]) - lip_press(own["lip"])).clamp_min(0)
+    change = change + place(-PRESS_GAIN * press * unexplained_gap(rig, photo.posed.shape, own["lip"][:1]), PARTING)
     gaze = (target["gaze"] - own["gaze"])[:, None].expand(-1, 2, -1)
     return change, gaze
 
 
-def pressed(lip: Tensor) -> Tensor:
+def lip_press(lip: Tensor) -> Tensor:
     """How strongly the lips [T D] press together, [T 1], 0 to 1. They do on b, m and p."""
     press = pick(place(lip, LIP_COEFFICIENTS), ("mouthPress_L", "mouthPress_R")).mean(1, keepdim=True)
-    return ((press - LIGHT) / (FIRM - LIGHT)).clamp(0, 1)
+    return ((press - PRESS_START) / (PRESS_FULL - PRESS_START)).clamp(0, 1)
 
 
-def apart(rig: KeypointRig, shape: Tensor, lip: Tensor) -> Tensor:
+def unexplained_gap(rig: KeypointRig, shape: Tensor, lip: Tensor) -> Tensor:
     """Lip gap that the coefficients do not explain (open smiles), as weights of PARTING, [1 4], 0 to 1.
 
     It must be closed on b, m and p. shape [1 K 3]: keypoints of the photo without pose; lip [1 D]: its coefficients.

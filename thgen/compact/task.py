@@ -92,7 +92,7 @@ class CompactTask(ClipTask):
             if "shape" in wanted:
                 terms["shape"] = self.frozen.shape_of(groups)
             if "coefficient_l2" in wanted:
-                terms["coefficient_l2"] = move.told.square().mean()
+                terms["coefficient_l2"] = move.coefficient_change.square().mean()
             picture = None
             if count:
                 few = self.frozen.photo(image, *(labels[:count] for labels in known))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from thgen.declare import Declaration
 from thgen.evaluation.scenes.crops import clip_crop, clip_crops, photo_crop
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.pipeline import Session, Targets, targets
 from thgen.settings import Controls
@@ -51,7 +51,7 @@ class Subject:
     """A loaded method, and the analyser that crops its inputs and reads its results."""
 
     method: Method
-    looker: Looker
+    observer: Observer
 
     @property
     def name(self) -> str:
@@ -63,17 +63,17 @@ class Subject:
 
     def photo(self, image: np.ndarray) -> Identity:
         """A rendered frame uint8 [S S 3] as the person's photo."""
-        return self.method.encode_photos([photo_crop(self.looker, image)])
+        return self.method.encode_photos([photo_crop(self.observer, image)])
 
     def clip(self, frames: np.ndarray) -> Factors:
         """Every factor that a clip drives, of rendered frames uint8 [T S S 3], each [T D]."""
         size = self.method.declaration.clip_size
-        return self.method.encode_clip(clip_crops(self.looker, frames, size))
+        return self.method.encode_clip(clip_crops(self.observer, frames, size))
 
     def states(self, frames: np.ndarray) -> Factors:
         """As `clip`, of frames that do not follow one another: each is a clip of its own, so nothing is smoothed."""
         size = self.method.declaration.clip_size
-        parts = [self.method.encode_clip([clip_crop(self.looker, frame, size)]) for frame in frames]
+        parts = [self.method.encode_clip([clip_crop(self.observer, frame, size)]) for frame in frames]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def reenact(self, identity: Identity, states: Factors, motion: str) -> Targets:
@@ -127,13 +127,13 @@ def load(names: list[str], device: str) -> list[Subject]:
     from thgen.weights import hub
 
     networks = hub.Networks(device)
-    looker = Looker(networks.get("analyser"), networks.device)
-    return [Subject(Session.load(name, networks=networks).method, looker) for name in names]
+    observer = Observer(networks.get("analyser"), networks.device)
+    return [Subject(Session.load(name, networks=networks).method, observer) for name in names]
 
 
-def load_looker(device: str) -> Looker:
+def load_observer(device: str) -> Observer:
     """The analyser alone. Raises WeightsError, ControlError."""
     from thgen.weights import hub
 
     networks = hub.Networks(device)
-    return Looker(networks.get("analyser"), networks.device)
+    return Observer(networks.get("analyser"), networks.device)

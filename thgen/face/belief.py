@@ -2,7 +2,7 @@
 
 Tracking runs the analyser once per frame. For a black frame, a hand or a blob in front of the face it still returns a
 face with high confidence. So the face region of a frame must be bright, must have contrast, and must resemble a frame
-of the same clip that was accepted before. If it does not, it is checked like a new face (`Looker.cross_examine`).
+of the same clip that was accepted before. If it does not, it is checked like a new face (`Observer.recheck`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from thgen.face.crop import ANALYSER, Square
-from thgen.face.look import MIN_CONFIDENCE, Look, Looker
+from thgen.face.observe import MIN_CONFIDENCE, Observation, Observer
 
 PATCH = 32  # side of the compared face patch, px
 # Side of the patch, as a part of the analyser's square: from brows to chin, with little background.
@@ -65,22 +65,22 @@ def _luma(image: np.ndarray) -> np.ndarray:
 class Belief:
     """Remembers accepted face patches of one clip and compares later frames with them."""
 
-    def __init__(self, looker: Looker) -> None:
-        self._looker = looker
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
         self._kept: deque[np.ndarray] = deque(maxlen=KEPT)
 
-    def holds(self, frame: np.ndarray, look: Look, confidence: float | None = None) -> bool:
-        """Whether `look` in a frame uint8 [H W 3] is the clip's face.
+    def holds(self, frame: np.ndarray, observation: Observation, confidence: float | None = None) -> bool:
+        """Whether `observation` in a frame uint8 [H W 3] is the clip's face.
 
         confidence: `Candidate.confidence` of a face that was searched for; None for a face that was tracked.
         """
-        patch = face_patch(frame, look.next_square)
+        patch = face_patch(frame, observation.next_square)
         if patch.std() < MIN_CONTRAST:
             return False
         if self._likeness(patch) >= MIN_LIKENESS:
             return True
         if confidence is None:
-            least, confidence = MIN_CONFIDENCE, self._looker.cross_examine(frame, [look])[0].confidence
+            least, confidence = MIN_CONFIDENCE, self._observer.recheck(frame, [observation])[0].confidence
         else:
             least = SURE if self._kept else MIN_CONFIDENCE
         if confidence < least:

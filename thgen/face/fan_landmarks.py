@@ -30,7 +30,7 @@ class FanLandmarks:
                 flip_input=False,
                 compile=False,
             )
-        except Exception as error:  # whatever a third-party download and unpickling may raise
+        except Exception as error:  # a third-party download and unpickling can raise anything
             raise WeightsError(
                 "The landmarks of face-alignment (FAN) could not be loaded "
                 f"({type(error).__name__}: {error}); connect to the internet once, or use --landmarks analyser."
@@ -39,5 +39,5 @@ class FanLandmarks:
     def landmarks(self, photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """photo uint8 RGB [H W 3] and rough landmarks [68 2] -> precise ones, float64 [68 2], both in photo px."""
         (x0, y0), (x1, y1) = landmarks.min(0), landmarks.max(0)
-        found = self._fan.get_landmarks_from_image(photo, detected_faces=[(x0, y0, x1, y1)])
-        return np.asarray(found[0], np.float64)[:, :2] + 0.5  # the first pixel's centre is 0 there and 0.5 here
+        landmark_sets = self._fan.get_landmarks_from_image(photo, detected_faces=[(x0, y0, x1, y1)])
+        return np.asarray(landmark_sets[0], np.float64)[:, :2] + 0.5  # the first pixel's centre is 0 there and 0.5 here

@@ -1,6 +1,6 @@
 """The face front end. A photo becomes faces, landmarks and a crop with its matrix; a clip becomes one crop per frame.
 
-`detect` proposes squares. The analyser corrects them and accepts or rejects them (`look`, `search`). `paste` puts
+`detect` proposes squares. The analyser corrects them and accepts or rejects them (`observe`, `search`). `paste` puts
 generated crops back. All points are in edge-to-edge coordinates, see `crop`.
 """
 
@@ -27,7 +27,7 @@ from thgen.face.crop import (
     sample_square,
 )
 from thgen.face.detect import suppress
-from thgen.face.look import MIN_SCORE, Candidate, Look, Looker
+from thgen.face.observe import MIN_SCORE, Candidate, Observation, Observer
 from thgen.face.paste import Paster
 from thgen.face.search import Search, rotated
 from thgen.face.track import MAX_GAP, steady
@@ -123,8 +123,8 @@ class FaceFinder:
         if landmarks not in LANDMARKS:
             raise FaceError(f"Landmarks come from one of {', '.join(LANDMARKS)}, not {landmarks!r}.")
         device = torch.device(device)
-        self._looker = Looker(analyser, device)
-        self._search = Search(self._looker)
+        self._observer = Observer(analyser, device)
+        self._search = Search(self._observer)
         self._fan = None
         if landmarks == "fan":
             from thgen.face.fan_landmarks import FanLandmarks
@@ -148,11 +148,11 @@ class FaceFinder:
         """
         _check_photo(photo)
         work, scale = limit_side(photo, WORK_SIDE)
-        found, turn = self._search.find(work), 0
-        if all(abs(float(c.look.analysis.pose[0, 2])) > MAX_ROLL for c in found):
+        candidates, turn = self._search.find(work), 0
+        if all(abs(float(c.observation.analysis.pose[0, 2])) > MAX_ROLL for c in candidates):
             turn, turned = self._search.turned(work)
-            found = turned or found
-        return Upright(rotated(photo, turn) if turn else photo, turn, tuple(_faces(found, scale)))
+            candidates = turned or candidates
+        return Upright(rotated(photo, turn) if turn else photo, turn, tuple(_faces(candidates, scale)))
 
     def crop(self, photo: np.ndarray, index: int = 0, size: int = 512, faces: Sequence[Face] | None = None) -> FaceCrop:
         """The crop of face number `index` of the photo, counted from the largest. Raises FaceError and PhotoError.
@@ -174,15 +174,15 @@ class FaceFinder:
 
     def crop_face(self, photo: np.ndarray, face: Face, size: int = 512) -> FaceCrop:
         """The crop of one of `faces(photo)`, analysed again at full resolution. Raises FaceError if it is unusable."""
-        look = self._looker.looks(photo, [landmark_square(face.landmarks, ANALYSER)])[0]
-        look = self._looker.looks(photo, [look.next_square])[0]
-        look = self._looker.average(photo, look.next_square)
-        keypoints = look.keypoints
+        observation = self._observer.observe(photo, [landmark_square(face.landmarks, ANALYSER)])[0]
+        observation = self._observer.observe(photo, [observation.next_square])[0]
+        observation = self._observer.average(photo, observation.next_square)
+        keypoints = observation.keypoints
         if self._fan is not None:
             keypoints[:68, :2] = self._fan.landmarks(photo, keypoints[:68, :2])
         square = landmark_square(keypoints[:68], CROP)
-        warnings = usable(photo, look)
-        return _face_crop(photo, look, keypoints, square, size, warnings)
+        warnings = usable(photo, observation)
+        return _face_crop(photo, observation, keypoints, square, size, warnings)
 
     def track(self, frames: Iterable[np.ndarray], size: int = 256) -> Iterator[FaceCrop | None]:
         """One crop per frame uint8 RGB [H W 3] of a driving clip; None for a frame without a face (`track.fill_gaps`).
@@ -194,50 +194,50 @@ class FaceFinder:
         with the full search every half second; more would cost too much. Frames without content are neither searched
         nor counted. Raises ClipError if the first second shows faces only after a turn.
         """
-        last: Look | None = None
+        last: Observation | None = None
         square: Square | None = None
-        belief = Belief(self._looker)
+        belief = Belief(self._observer)
         lost, turn = 0, 0
         for frame in frames:
             _check_photo(frame)
-            look = None if last is None else self._follow(frame, last, belief)
-            plain = look is None and not has_detail(frame)
-            searched = look is None and not plain and lost % 3 == 0
+            observation = None if last is None else self._follow(frame, last, belief)
+            plain = observation is None and not has_detail(frame)
+            searched = observation is None and not plain and lost % 3 == 0
             if searched:
-                look = self._seek(frame, belief, thorough=lost % 12 == 0)
-                if look is None and last is None and lost == 0:
+                observation = self._seek(frame, belief, thorough=lost % 12 == 0)
+                if observation is None and last is None and lost == 0:
                     turn = self._search.turned(limit_side(frame, WORK_SIDE)[0], thorough=False)[0]
-            if look is None:
+            if observation is None:
                 lost += not plain
                 if turn and last is None and lost > MAX_GAP * FPS:
                     break
                 yield None
                 continue
-            wanted = landmark_square(look.landmarks, CROP)
+            wanted = landmark_square(observation.landmarks, CROP)
             # A face that was searched for may be anywhere, so the square starts again at the face.
             square = wanted if square is None or (searched and square.iou(wanted) < 0.3) else steady(square, wanted)
-            last, lost = look, 0
-            yield _face_crop(frame, look, look.keypoints, square, size, ())
+            last, lost = observation, 0
+            yield _face_crop(frame, observation, observation.keypoints, square, size, ())
         if turn and last is None:
             raise ClipError(f"The faces of the driving clip {LIES[turn]}; turn the clip upright.")
 
-    def _follow(self, frame: np.ndarray, last: Look, belief: Belief) -> Look | None:
+    def _follow(self, frame: np.ndarray, last: Observation, belief: Belief) -> Observation | None:
         """The tracked face in the next frame; None if it is lost."""
-        look = self._looker.looks(frame, [last.next_square])[0]
-        if look.score >= MIN_SCORE and not look.settled():  # it moved far: analyse its new place
-            look = self._looker.looks(frame, [look.next_square])[0]
-        tracked = look.score >= MIN_SCORE and look.settled()
-        return look if tracked and belief.holds(frame, look) else None
+        observation = self._observer.observe(frame, [last.next_square])[0]
+        if observation.score >= MIN_SCORE and not observation.settled():  # it moved far: analyse its new place
+            observation = self._observer.observe(frame, [observation.next_square])[0]
+        tracked = observation.score >= MIN_SCORE and observation.settled()
+        return observation if tracked and belief.holds(frame, observation) else None
 
-    def _seek(self, frame: np.ndarray, belief: Belief, thorough: bool) -> Look | None:
+    def _seek(self, frame: np.ndarray, belief: Belief, thorough: bool) -> Observation | None:
         """The largest face of a frame that `belief` accepts."""
         work, scale = limit_side(frame, WORK_SIDE)
-        found = [(landmark_square(c.landmarks, ANALYSER), c) for c in self._search.find(work, thorough)]
-        for square, candidate in sorted(found, key=lambda pair: -pair[0].side):
+        candidates = [(landmark_square(c.landmarks, ANALYSER), c) for c in self._search.find(work, thorough)]
+        for square, candidate in sorted(candidates, key=lambda pair: -pair[0].side):
             full = Square(square.x / scale, square.y / scale, square.side / scale)
-            look = self._looker.looks(frame, [full])[0]
-            if belief.holds(frame, look, candidate.confidence):
-                return look
+            observation = self._observer.observe(frame, [full])[0]
+            if belief.holds(frame, observation, candidate.confidence):
+                return observation
         return None
 
 
@@ -247,22 +247,27 @@ def paste_back(photo: np.ndarray, frame: np.ndarray, mask: np.ndarray | None, cr
 
 
 def _face_crop(
-    photo: np.ndarray, look: Look, keypoints: np.ndarray, square: Square, size: int, warnings: tuple[str, ...]
+    photo: np.ndarray,
+    observation: Observation,
+    keypoints: np.ndarray,
+    square: Square,
+    size: int,
+    warnings: tuple[str, ...],
 ) -> FaceCrop:
     image = sample_square(photo, square, size)
     normalised = square.to_normalised(keypoints).astype(np.float32)
-    return FaceCrop(image, square, normalised, look.analysis, look.square, warnings)
+    return FaceCrop(image, square, normalised, observation.analysis, observation.square, warnings)
 
 
-def _faces(found: list[Candidate], scale: float) -> list[Face]:
+def _faces(candidates: list[Candidate], scale: float) -> list[Face]:
     """Candidates in a photo scaled by `scale` -> faces in px of the original photo, each once, largest first."""
-    tight = [landmark_square(c.landmarks, TIGHT) for c in found]
-    kept = suppress(tight, [c.confidence for c in found], covered=0.5)  # no face is inside another
-    return sorted((_face(found[i], 1 / scale) for i in kept), key=lambda f: -f.extent)
+    tight = [landmark_square(c.landmarks, TIGHT) for c in candidates]
+    kept = suppress(tight, [c.confidence for c in candidates], covered=0.5)  # no face is inside another
+    return sorted((_face(candidates[i], 1 / scale) for i in kept), key=lambda f: -f.extent)
 
 
 def _face(candidate: Candidate, scale: float) -> Face:
-    yaw, pitch, roll = (float(v) for v in candidate.look.analysis.pose[0])
+    yaw, pitch, roll = (float(v) for v in candidate.observation.analysis.pose[0])
     return Face(candidate.landmarks * scale, candidate.score, (yaw, pitch, roll))
 
 

@@ -1,9 +1,9 @@
 """Separates human faces from faces of animals. Drawings, statues, dolls, robots and masks with a human face count.
 
-Most animals have a low score or landmarks that depend on the crop (`look.Candidate.confidence`). Monkeys and apes have
-eyes, nose and mouth where people have them, and the analyser is nearly certain of them. Their proportions differ: the
-eyes are close together, relative to the width of the head, the nose and the muzzle. Some people have such proportions
-too, but for them the analyser is certain. So `strangeness` combines proportion and score in one sum.
+Most animals have a low score or landmarks that depend on the crop (`observe.Candidate.confidence`). Monkeys and apes
+have eyes, nose and mouth where people have them, and the analyser is nearly certain of them. Their proportions differ:
+the eyes are close together, relative to the width of the head, the nose and the muzzle. Some people have such
+proportions too, but for them the analyser is certain. So `strangeness` combines proportion and score in one sum.
 
 Values measured (docs/measured.md, 2), the highest of each set:
 - 1,600 renders of 400 people, turned by up to 45 degrees: 2.3; 160 renders far from the mean (spread 1.6): 2.1

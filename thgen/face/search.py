@@ -10,7 +10,7 @@ import numpy as np
 
 from thgen.face.belief import has_detail
 from thgen.face.detect import CascadeDetector, search_windows, suppress
-from thgen.face.look import Candidate, Looker
+from thgen.face.observe import Candidate, Observer
 
 SIZES = (1.0, 0.75, 0.56, 0.42, 0.31)  # sides of the searched windows, as parts of the picture's shorter edge
 STEP = 0.3  # distance of windows, as a part of their side: `refine` corrects an offset of this size
@@ -21,8 +21,8 @@ TURNS = (90, 270, 180)  # degrees clockwise; the most common first
 class Search:
     """Face search. It has no state and may be used from several threads."""
 
-    def __init__(self, looker: Looker) -> None:
-        self._looker = looker
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
         self._cascade = CascadeDetector()
 
     def find(self, photo: np.ndarray, thorough: bool = True) -> list[Candidate]:
@@ -33,15 +33,15 @@ class Search:
         """
         if not has_detail(photo):
             return []
-        found = self._looker.refine(photo, self._cascade.propose(photo))
-        if found or not thorough:
-            return found
+        faces = self._observer.refine(photo, self._cascade.propose(photo))
+        if faces or not thorough:
+            return faces
         proposals = [
             square
             for angle, mirrored in ((0.0, True), (-25.0, False), (25.0, False))
             for square in self._cascade.propose(photo, angle, mirrored)
         ]
-        return self._looker.refine(photo, proposals) or self._windows(photo)
+        return self._observer.refine(photo, proposals) or self._windows(photo)
 
     def turned(self, photo: np.ndarray, thorough: bool = True) -> tuple[int, list[Candidate]]:
         """Which of TURNS, degrees clockwise, makes the faces of a photo uint8 [H W 3] upright, and these faces.
@@ -51,25 +51,26 @@ class Search:
         """
         if not has_detail(photo):
             return 0, []
-        found = self._best({turn: self.find(rotated(photo, turn), thorough=False) for turn in TURNS})
-        if found[1] or not thorough:
-            return found
+        best = self._best({turn: self.find(rotated(photo, turn), thorough=False) for turn in TURNS})
+        if best[1] or not thorough:
+            return best
         return self._best({turn: self._windows(rotated(photo, turn)) for turn in TURNS})
 
     @staticmethod
-    def _best(found: dict[int, list[Candidate]]) -> tuple[int, list[Candidate]]:
-        sure = {turn: max(c.confidence for c in faces) for turn, faces in found.items() if faces}
-        if not sure:
+    def _best(candidates: dict[int, list[Candidate]]) -> tuple[int, list[Candidate]]:
+        """The turn whose best candidate has the highest confidence; 0 if no turn has a candidate."""
+        confidence = {turn: max(c.confidence for c in faces) for turn, faces in candidates.items() if faces}
+        if not confidence:
             return 0, []
-        turn = max(sure, key=lambda t: sure[t])
-        return turn, found[turn]
+        turn = max(confidence, key=lambda t: confidence[t])
+        return turn, candidates[turn]
 
     def _windows(self, photo: np.ndarray) -> list[Candidate]:
         """Faces from a pyramid of windows over the photo, for those that the cascade misses."""
         height, width = photo.shape[:2]
-        looks = self._looker.looks(photo, list(search_windows(height, width, SIZES, STEP)))
-        best = suppress([k.square for k in looks], [k.score for k in looks])[:BEST]
-        return self._looker.refine(photo, [looks[i].next_square for i in best])
+        observations = self._observer.observe(photo, list(search_windows(height, width, SIZES, STEP)))
+        best = suppress([k.square for k in observations], [k.score for k in observations])[:BEST]
+        return self._observer.refine(photo, [observations[i].next_square for i in best])
 
 
 def rotated(photo: np.ndarray, degrees: int) -> np.ndarray:

@@ -30,16 +30,16 @@ def steady(square: Square, wanted: Square) -> Square:
     return Square(x, y, side)
 
 
-def check_gaps(found: np.ndarray, fps: float = FPS) -> None:
-    """Raises ClipError if too few frames show the face. found bool [T]: whether each frame does.
+def check_gaps(valid: np.ndarray, fps: float = FPS) -> None:
+    """Raises ClipError if too few frames show the face. valid bool [T]: whether each frame does.
 
     A gap may last one second, and all gaps together 30 % of the frames. Interpolation over more would invent motion.
     """
-    found = np.asarray(found, bool)
-    if not found.any():
+    valid = np.asarray(valid, bool)
+    if not valid.any():
         raise ClipError("No frame of the driving clip shows a human face; use a clip of one face turned to the camera.")
-    lost = 1 - found.mean()
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], ~found, [0]]).astype(int)))
+    lost = 1 - valid.mean()
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], ~valid, [0]]).astype(int)))
     starts, ends = edges[::2], edges[1::2]
     longest = int((ends - starts).max()) if len(starts) else 0
     if longest > MAX_GAP * fps:
@@ -55,31 +55,31 @@ def check_gaps(found: np.ndarray, fps: float = FPS) -> None:
         )
 
 
-def stop_at_gap(found: Sequence[bool], fps: float = FPS) -> None:
+def stop_at_gap(valid: Sequence[bool], fps: float = FPS) -> None:
     """Raises ClipError as soon as the current gap is longer than `check_gaps` allows. Call it after every frame.
 
     The clip cannot become valid after that, and a search through a clip without faces takes minutes.
-    found: one entry per frame so far.
+    valid: one entry per frame so far.
     """
     longest = int(MAX_GAP * fps) + 1
-    if len(found) < longest or any(found[-longest:]):
+    if len(valid) < longest or any(valid[-longest:]):
         return
-    start = (len(found) - longest) / fps
+    start = (len(valid) - longest) / fps
     raise ClipError(
         f"The driving clip shows no human face for more than {MAX_GAP:g} s from {start:.1f} s on; use a clip, or cut "
         "it so, that the face is never away for longer."
     )
 
 
-def fill_gaps(values: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Linear interpolation of the rows of values float [T ...] where found bool [T] is False.
+def fill_gaps(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Linear interpolation of the rows of values float [T ...] where valid bool [T] is False.
 
     Rows before the first and after the last valid row repeat that row.
     """
-    values, found = np.asarray(values, np.float64), np.asarray(found, bool)
-    frames = np.arange(len(found))
-    flat = values.reshape(len(found), -1)
-    columns = [np.interp(frames, frames[found], flat[found, d]) for d in range(flat.shape[1])]
+    values, valid = np.asarray(values, np.float64), np.asarray(valid, bool)
+    frames = np.arange(len(valid))
+    flat = values.reshape(len(valid), -1)
+    columns = [np.interp(frames, frames[valid], flat[valid, d]) for d in range(flat.shape[1])]
     return np.stack(columns, axis=1).reshape(values.shape)
 
 

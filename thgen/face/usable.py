@@ -6,7 +6,7 @@ import numpy as np
 
 from thgen.errors import FaceError
 from thgen.face.crop import ANALYSER, landmark_extent, landmark_square, limit_side, sample_square
-from thgen.face.look import Look
+from thgen.face.observe import Observation
 
 # Head height per extent of the landmarks. They reach from brow to chin, about two thirds of the head.
 HEAD_PER_EXTENT = 1.5
@@ -16,11 +16,11 @@ MAX_YAW, WARN_YAW = 55, 35  # degrees: error above the first, warning above the 
 MAX_PITCH, WARN_PITCH = 50, 30  # degrees, likewise
 
 
-def usable(photo: np.ndarray, look: Look) -> tuple[str, ...]:
+def usable(photo: np.ndarray, observation: Observation) -> tuple[str, ...]:
     """Warnings about a usable face in photo uint8 [H W 3]. Raises FaceError, with a remedy, if it is not usable."""
-    yaw, pitch = (float(v) for v in look.analysis.pose[0, :2])
-    head = HEAD_PER_EXTENT * landmark_extent(look.landmarks)
-    luma = brightness(sample_square(photo, landmark_square(look.landmarks, ANALYSER), 64)[12:52, 12:52])
+    yaw, pitch = (float(v) for v in observation.analysis.pose[0, :2])
+    head = HEAD_PER_EXTENT * landmark_extent(observation.landmarks)
+    luma = brightness(sample_square(photo, landmark_square(observation.landmarks, ANALYSER), 64)[12:52, 12:52])
     if head < MIN_HEAD:
         raise FaceError(
             f"The face is too small: its head is {head:.0f} px tall in the photo, at least {MIN_HEAD} px are needed; "
@@ -44,7 +44,7 @@ def usable(photo: np.ndarray, look: Look) -> tuple[str, ...]:
     if abs(pitch) > WARN_PITCH:
         warnings.append("The face looks far up or down; a photo that faces the camera helps.")
     height, width = photo.shape[:2]
-    xy = look.landmarks
+    xy = observation.landmarks
     outside = ((xy < 0) | (xy > [width, height])).any(1).mean()
     if outside > 0.06:
         warnings.append("Part of the face lies outside the photo and is guessed; use a photo that shows all of it.")

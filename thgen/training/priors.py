@@ -15,7 +15,7 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thgen.analyser.network import INPUT_SIZE, Analyser, framing, look
+from thgen.analyser.network import INPUT_SIZE, Analyser, analyse_squares, framing
 from thgen.errors import TrainingError, WeightsError
 from thgen.nn.coefficients import pick
 from thgen.nn.vgg import VGG19
@@ -103,7 +103,7 @@ class MotionPrior(nn.Module):
 
     def forward(self, image: Tensor, keypoints: Tensor) -> Motions:
         """image [B 3 S S] in [-1, 1]; keypoints [B K 3] by which the face is cropped for the analyser."""
-        analysis, points = look(self.network, image, framing(keypoints))
+        analysis, points = analyse_squares(self.network, image, framing(keypoints))
         return Motions(points[..., :2].flatten(1), pick(analysis.coefficients, EXPRESSION_COEFFICIENTS),
                        analysis.gaze.flatten(1) / 10)  # fmt: skip
 

@@ -185,12 +185,12 @@ def _asked_to_end() -> list[int]:
 
     A handler can interrupt any code, even one that takes a lock, so it does almost nothing.
     """
-    asked: list[int] = []
+    received: list[int] = []
     process = os.getpid()
 
     def ask(number: int, frame: object) -> None:
         if os.getpid() == process:
-            asked.append(number)
+            received.append(number)
         else:  # a forked worker ends as without this handler
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -198,4 +198,4 @@ def _asked_to_end() -> list[int]:
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup and shells ignore some signals for a process
             signal.signal(number, ask)
-    return asked
+    return received

@@ -295,5 +295,5 @@ def _wire_link(form: Form, link: gr.Button, text: gr.Textbox) -> None:
     def query(*values: Any) -> gr.Textbox:
         return gr.Textbox(write_query(dict(zip(form.settings, values, strict=True)), neutral), visible=True)
 
-    asked = link.click(query, settings, text, preprocess=False, **QUIET)
-    asked.then(None, text, text, js="query => location.origin + location.pathname + query", api_visibility="private")
+    clicked = link.click(query, settings, text, preprocess=False, **QUIET)
+    clicked.then(None, text, text, js="query => location.origin + location.pathname + query", api_visibility="private")

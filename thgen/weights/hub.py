@@ -194,7 +194,7 @@ def _entry(name: str, folder: Path) -> Entry:
 
 
 def _locate(name: str, folder: Path, hub: Hub) -> tuple[Path, bytes]:
-    """Path and content, so that what was hashed is what is parsed."""
+    """Path and verified content of a file. The content is returned, so that exactly the hashed bytes are parsed."""
     entry = _entry(name, folder)
     bundled = folder / entry.file
     path = bundled if bundled.is_file() and not hub.prefer else fetch(name, entry, hub)

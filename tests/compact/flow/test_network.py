@@ -148,8 +148,8 @@ def test_teeth_in_the_photo_stay_and_the_rest_of_the_mouth_is_painted(generator,
     assert inside.sum() > 50
     photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
     for mouth, expected in ((shows, 0.8), (torch.zeros_like(shows), -1.0)):
-        scene = PhotoLayers(maps + 1, maps, mouth, photo, photo, maps, NO_TEETH, torch.zeros(1, 2, 64, 64), maps)
-        out = net(photo, opened, opened, torch.zeros(1, MOTION), photo, scene=scene).image.clamp(-1, 1)
+        layers = PhotoLayers(maps + 1, maps, mouth, photo, photo, maps, NO_TEETH, torch.zeros(1, 2, 64, 64), maps)
+        out = net(photo, opened, opened, torch.zeros(1, MOTION), photo, layers=layers).image.clamp(-1, 1)
         assert (out[:, :1][inside] - expected).abs().max() < 0.05
         assert out[0, 0, BASE // 4, BASE // 2] == -1, "a cheek is painted in both cases"
 
@@ -184,11 +184,11 @@ def test_a_closing_lid_shows_skin_and_an_open_eye_does_not(generator, keypoints)
     shut[:, [COEFFICIENT_INDEX[f"eyeBlink_{side}"] for side in "LR"]] = 1.0
     closed = net.rig.targets(net.rig.unpose(keypoints), shut, rest[0], rest[1], rest[1])
     photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
-    scene = PhotoLayers(maps + 1, maps, maps, photo, -photo, maps + 1, NO_TEETH, torch.zeros(1, 2, 64, 64), maps + 20)
+    layers = PhotoLayers(maps + 1, maps, maps, photo, -photo, maps + 1, NO_TEETH, torch.zeros(1, 2, 64, 64), maps + 20)
     x, y = ((keypoints[0, 36:42, :2].mean(0) + 1) / 2 * BASE).long().tolist()
     above = y - round(float(keypoints[0, 40, 1] - keypoints[0, 37, 1]) / 4 * BASE) - 2
     blinked, still = (
-        net(photo, keypoints, target, torch.zeros(1, MOTION), photo, scene=scene).image
+        net(photo, keypoints, target, torch.zeros(1, MOTION), photo, layers=layers).image
         for target in (closed, keypoints)
     )
     assert (blinked[0, :, above : y - 1, x] < -0.5).any(), "skin"
@@ -230,8 +230,8 @@ def test_an_opening_mouth_shows_drawn_teeth_if_the_photo_shows_none(generator, k
 
     def image_of(target, hidden):
         bite = Bite(light, lift, torch.full((1,), hidden), net.rig.lip_gap(posed.shape))
-        scene = PhotoLayers(maps + 1, maps, maps, photo, photo, maps, bite, torch.zeros(1, 2, 64, 64), maps)
-        return net(photo, keypoints, target, torch.zeros(1, MOTION), photo, scene=scene).image
+        layers = PhotoLayers(maps + 1, maps, maps, photo, photo, maps, bite, torch.zeros(1, 2, 64, 64), maps)
+        return net(photo, keypoints, target, torch.zeros(1, MOTION), photo, layers=layers).image
 
     bare, shown = image_of(opened, 0.0), image_of(opened, 1.0)
     changed = (shown - bare).abs().amax((0, 1)) > 0.2

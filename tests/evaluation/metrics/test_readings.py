@@ -9,13 +9,13 @@ import torch
 from tests.evaluation.stand_in import Constant
 from thgen.evaluation.metrics.readings import in_crop, read_at, read_factors, square_of
 from thgen.face.crop import ANALYSER
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.schema import EXPRESSION_COEFFICIENTS, LIP_COEFFICIENTS
 
 
 @pytest.fixture
-def looker() -> Looker:
-    return Looker(Constant(70), torch.device("cpu"))
+def observer() -> Observer:
+    return Observer(Constant(70), torch.device("cpu"))
 
 
 @pytest.fixture
@@ -34,17 +34,17 @@ def test_the_square_follows_the_analysers_framing(landmarks: np.ndarray) -> None
     assert (square.x, square.y) == pytest.approx((120, 100 - ANALYSER.lift * square.side))
 
 
-def test_a_look_happens_there_and_its_points_come_back_in_crop_coordinates(looker, landmarks) -> None:
+def test_a_look_happens_there_and_its_points_come_back_in_crop_coordinates(observer, landmarks) -> None:
     image = np.zeros((200, 200, 3), np.uint8)
-    look = read_at(looker, image, landmarks)
-    assert look.square == square_of(landmarks, 200)
-    points = in_crop(look, 200)
-    expected = look.square.from_normalised(look.analysis.keypoints[0].numpy())
+    observation = read_at(observer, image, landmarks)
+    assert observation.square == square_of(landmarks, 200)
+    points = in_crop(observation, 200)
+    expected = observation.square.from_normalised(observation.analysis.keypoints[0].numpy())
     np.testing.assert_allclose((points[:, :2] + 1) * 100, expected[:, :2])
 
 
-def test_factors_have_the_shapes_of_the_schema(looker, landmarks) -> None:
-    read = read_factors(looker, np.zeros((3, 64, 64, 3), np.uint8), landmarks)
+def test_factors_have_the_shapes_of_the_schema(observer, landmarks) -> None:
+    read = read_factors(observer, np.zeros((3, 64, 64, 3), np.uint8), landmarks)
     shapes = {name: values.shape for name, values in read.items()}
     assert shapes == {"lip": (3, len(LIP_COEFFICIENTS)), "pose": (3, 3), "blink": (3, 2), "gaze": (3, 2),
                       "expression": (3, len(EXPRESSION_COEFFICIENTS))}  # fmt: skip

@@ -18,14 +18,14 @@ pytestmark = pytest.mark.weights
 
 
 def test_each_part_is_off_in_its_own_row_and_in_no_other(rig):
-    finder = FaceFinder(rig.looker.analyser)
+    finder = FaceFinder(rig.observer.analyser)
     identity = rig.method.encode_photos([finder.crop(read_photo(PORTRAIT), 0, 128)])
     factors = {name: value.clone() for name, value in identity.own.items()}
     factors["pose"][:, 0] += 15
     factors["lip"][:, LIP_COEFFICIENTS.index("jawOpen")] = 0.7  # the photo does not show the inside of the mouth
     target = Targets(factors)
     made = {
-        name: Subject(method, rig.looker).pictures_and_flow(identity, target, 64)
+        name: Subject(method, rig.observer).pictures_and_flow(identity, target, 64)
         for name, method in variants(rig.method).items()
     }
     whole, flow = rig.pictures_and_flow(identity, target, 64)

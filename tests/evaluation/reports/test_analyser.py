@@ -7,7 +7,7 @@ import torch
 from tests.evaluation.stand_in import Constant
 from thgen.evaluation.reports.analyser import measure, report_of
 from thgen.evaluation.scenes.conditions import CONDITIONS
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.schema import ACTION_UNITS
 from thgen.synth.head.ellipsoid import ellipsoid_head
 from thgen.synth.head.keypoints import build_layout
@@ -66,7 +66,7 @@ def test_errors_are_also_given_by_how_far_the_head_is_turned() -> None:
 def test_an_analyser_that_always_answers_the_same_scores_as_the_constant_answers() -> None:
     mesh = ellipsoid_head()
     keypoints = len(build_layout(mesh, neck_weight).index)
-    report = measure(Looker(Constant(keypoints), torch.device("cpu")), identities=1, frames=2, mesh=mesh)
+    report = measure(Observer(Constant(keypoints), torch.device("cpu")), identities=1, frames=2, mesh=mesh)
     table = {row["what"]: row for row in report.rows}
     assert table["landmarks (68)"]["unit"] == "% inter-ocular" and float(table["landmarks (68)"]["error"] or 0) > 10
     assert table["gaze, open eyes"]["error"] == table["gaze, always straight ahead"]["error"]

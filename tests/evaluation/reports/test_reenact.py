@@ -9,7 +9,7 @@ from tests.fake_method import FakeMethod
 from thgen.evaluation.reports.reenact import COPY, CROSS, ROWS, SELF, TRUE, measure, warp
 from thgen.evaluation.reports.reenact import FLOW as CEILING
 from thgen.evaluation.subject import Subject
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.methods.base import Decoded
 from thgen.synth.head.ellipsoid import ellipsoid_head
 
@@ -34,8 +34,8 @@ def test_warp_follows_the_flow() -> None:
 
 def test_a_still_picture_scores_exactly_as_the_floor_and_the_ceiling_above_it() -> None:
     torch.set_num_threads(1)
-    looker = Looker(Constant(70), torch.device("cpu"))
-    report = measure(Subject(Still(), looker), 2, 2, SIZE, mesh=ellipsoid_head())
+    observer = Observer(Constant(70), torch.device("cpu"))
+    report = measure(Subject(Still(), observer), 2, 2, SIZE, mesh=ellipsoid_head())
     rows = {row[""]: row for row in report.rows}
     assert list(rows) == list(ROWS)
     floor, ceiling, true = (rows[name] for name in (COPY, CEILING, TRUE))
@@ -58,7 +58,7 @@ def test_self_is_driven_by_values_and_cross_by_changes(monkeypatch) -> None:
         return plain(self, identity, states, motion)
 
     monkeypatch.setattr(Subject, "reenact", reenact)
-    measure(Subject(Still(), Looker(Constant(70), torch.device("cpu"))), 1, 2, SIZE, mesh=ellipsoid_head())
+    measure(Subject(Still(), Observer(Constant(70), torch.device("cpu"))), 1, 2, SIZE, mesh=ellipsoid_head())
     assert [motion for motion, _ in asked] == ["absolute", "relative"]
     assert asked[0][1] != asked[1][1], "another person drives"
     assert all(len(states) == 3 for _, states in asked), "the first state is that of the photo"

@@ -10,7 +10,7 @@ from thgen.errors import ControlError
 from thgen.evaluation.reports import sliders
 from thgen.evaluation.reports.sliders import ASKED, moved_state, stills
 from thgen.evaluation.subject import Subject
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.methods import METHODS
 from thgen.methods.base import Decoded, Identity
 from thgen.schema import FACTORS
@@ -41,7 +41,7 @@ def test_a_still_is_asked_for_one_slider_at_a_time():
     own = {name: torch.full((1, factor.size), 0.1) for name, factor in FACTORS.items()}
     own["blink"] = own["blink"] * 1000
     method = Watched()
-    made = stills(Subject(method, Looker(Constant(70), torch.device("cpu"))), Identity(torch.zeros(1), own, {}))
+    made = stills(Subject(method, Observer(Constant(70), torch.device("cpu"))), Identity(torch.zeros(1), own, {}))
     assert len(made) == len(method.asked) == COUNT
     assert all(torch.equal(method.asked[0][name], own[name]) for name in own), "first the photo as it is"
     for window in method.asked[1:]:
@@ -53,7 +53,7 @@ def test_a_method_without_sliders_is_refused():
     method = Watched()
     method.declaration = METHODS["pd_fgc.paper"]
     with pytest.raises(ControlError, match="no sliders"):
-        sliders.measure(Subject(method, Looker(Constant(70), torch.device("cpu"))), 1, 64, ellipsoid_head())
+        sliders.measure(Subject(method, Observer(Constant(70), torch.device("cpu"))), 1, 64, ellipsoid_head())
 
 
 @pytest.mark.weights

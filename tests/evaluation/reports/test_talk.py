@@ -12,7 +12,7 @@ from thgen.errors import ControlError
 from thgen.evaluation.reports import talk
 from thgen.evaluation.scenes.speakers import Talk
 from thgen.evaluation.subject import Subject
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.methods.base import Decoded
 from thgen.synth.head.ellipsoid import ellipsoid_head
 
@@ -53,7 +53,7 @@ def spoken():
 
 def asked_of(spoken, held=()):
     method = Watched()
-    made = talk.self_driven(Subject(method, Looker(Constant(70), torch.device("cpu"))), spoken, held)
+    made = talk.self_driven(Subject(method, Observer(Constant(70), torch.device("cpu"))), spoken, held)
     assert made.shape == (5, SIZE, SIZE, 3) and method.voice is spoken.voice
     return {name: torch.cat([window[name] for window in method.asked]) for name in method.asked[0]}
 
@@ -72,12 +72,12 @@ def test_what_is_held_stays_as_in_the_first_frame(spoken):
 
 def test_a_factor_that_the_method_lacks_cannot_be_held(fake):
     with pytest.raises(ControlError, match="no factor 'mood'"):
-        talk.measure([fake], fake.looker, 1, 10, SIZE, ("mood",), ellipsoid_head())
+        talk.measure([fake], fake.observer, 1, 10, SIZE, ("mood",), ellipsoid_head())
 
 
 @pytest.fixture
 def fake():
-    return Subject(FakeMethod(), Looker(Constant(70), torch.device("cpu")))
+    return Subject(FakeMethod(), Observer(Constant(70), torch.device("cpu")))
 
 
 @pytest.mark.parametrize("what", ["talk", "variance"])
@@ -92,7 +92,7 @@ def test_missing_voices_are_named_before_anything_is_rendered(what, tmp_path, ca
 @pytest.mark.weights
 def test_the_truth_is_nearest_and_its_own_distance_is_zero(rig):
     pytest.importorskip("espeakng_loader")
-    report = talk.measure([rig], rig.looker, 1, 10, 96, mesh=ellipsoid_head())
+    report = talk.measure([rig], rig.observer, 1, 10, 96, mesh=ellipsoid_head())
     assert report.settings["voices"] == "espeak" and report.name == "talk"
     rows = {row[""]: row for row in report.rows}
     assert list(rows) == [talk.COPY, "rig", talk.TRUE]

@@ -11,7 +11,7 @@ from thgen.errors import ControlError
 from thgen.evaluation.reports import variance
 from thgen.evaluation.scenes.speakers import STATE_FACTORS
 from thgen.evaluation.subject import Subject
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.methods.base import Identity
 from thgen.schema import FACTORS
 from thgen.synth.head.ellipsoid import ellipsoid_head
@@ -19,7 +19,7 @@ from thgen.synth.head.ellipsoid import ellipsoid_head
 
 @pytest.fixture
 def fake():
-    return Subject(FakeMethod(), Looker(Constant(70), torch.device("cpu")))
+    return Subject(FakeMethod(), Observer(Constant(70), torch.device("cpu")))
 
 
 def tracks():

@@ -27,9 +27,9 @@ def test_columns_are_chosen_by_name() -> None:
 
 @pytest.mark.weights
 def test_blur_costs_sharpness(rig) -> None:
-    crop = FaceFinder(rig.looker.analyser).crop(read_photo(PORTRAIT), 0, 256)
+    crop = FaceFinder(rig.observer.analyser).crop(read_photo(PORTRAIT), 0, 256)
     photo = np.array(crop.image)
-    same, soft = sharpness(rig.looker, photo, [photo, cv2.GaussianBlur(photo, (0, 0), 3)], skin_mask)
+    same, soft = sharpness(rig.observer, photo, [photo, cv2.GaussianBlur(photo, (0, 0), 3)], skin_mask)
     assert same == pytest.approx(1)
     assert soft < 0.5
 

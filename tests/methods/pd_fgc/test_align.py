@@ -1,4 +1,4 @@
-"""The framing that PD-FGC's weights are trained with."""
+"""The alignment with which PD-FGC's weights were trained."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ SHOWN = np.array([[82.8, 68.8], [141.2, 68.8], [112.0, 140.0]])  # design notes 
 
 
 def face(scale: float = 1.0, turn: float = 0.0, shift: tuple[float, float] = (0, 0), mouth: float = 0.0) -> np.ndarray:
-    """Landmarks [68 2] in pixels whose anchors are the template's, moved as told."""
+    """Landmarks [68 2] in pixels whose anchors are the template's, moved by the arguments."""
     points = np.zeros((68, 2))
     points[36:42], points[42:48], points[60:68] = TEMPLATE + np.array([[0, 0], [0, 0], [0, mouth]])
     points[36:42] += np.array([[-3, 0], [3, 0], [0, 2], [0, -2], [1, 1], [-1, -1]])
@@ -26,8 +26,8 @@ def test_a_similarity_is_found_exactly_and_fits_what_is_none():
     points = np.random.default_rng(0).normal(size=(5, 2))
     matrix = np.array([[0.6, -0.8, 3.0], [0.8, 0.6, -1.0]]) * [[2, 2, 1], [2, 2, 1]]
     np.testing.assert_allclose(similarity(points, points @ matrix[:, :2].T + matrix[:, 2]), matrix, atol=1e-9)
-    found = similarity(points, points * [1.0, 1.2])
-    assert found[0, 0] == found[1, 1] and found[0, 1] == -found[1, 0]
+    fitted = similarity(points, points * [1.0, 1.2])
+    assert fitted[0, 0] == fitted[1, 1] and fitted[0, 1] == -fitted[1, 0]
 
 
 @pytest.mark.parametrize("place", [{}, {"scale": 2.5, "turn": 0.4, "shift": (90, -20)}])
@@ -44,8 +44,8 @@ def test_the_matrix_says_where_pixels_go():
     cv2.circle(picture, (150, 140), 3, (255, 255, 255), -1)
     shown, matrix = Aligner(points[None]).align(picture, points)
     weight = shown[..., 0].astype(float)
-    found = [(weight * grid).sum() / weight.sum() for grid in np.mgrid[:224, :224][::-1]]
-    np.testing.assert_allclose(found, matrix @ [150, 140, 1], atol=0.1)
+    centre = [(weight * grid).sum() / weight.sum() for grid in np.mgrid[:224, :224][::-1]]
+    np.testing.assert_allclose(centre, matrix @ [150, 140, 1], atol=0.1)
     assert shown.shape == (224, 224, 3)
 
 

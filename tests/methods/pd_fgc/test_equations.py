@@ -48,11 +48,11 @@ def test_eq_1_is_the_sum_of_two_norms():
 
 # ---- eq. 2, 3
 def test_eq_2_and_3_by_hand():
-    """Two moments; the voice fits both pictures of the first moment's direction alike."""
+    """Two moments, with cosines that are easy to compute by hand."""
     audio = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
     video = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])
     ln2 = math.log(2)
-    # First voice: cosines 1 and 1. Second voice: 0 and 0. Both guess.
+    # First voice: cosines 1 and 1. Second voice: 0 and 0. Both are at chance.
     assert audio_to_video(audio, video, 1.0) == pytest.approx(ln2)
     # First picture: cosines 1 (its own) and 0. Second picture: 0 (its own) and 1.
     expected = (-math.log(math.e / (math.e + 1)) - math.log(1 / (1 + math.e))) / 2
@@ -68,7 +68,7 @@ def test_contrast_knows_its_own_moment_and_its_floor(loss):
     assert loss(codes, shuffled, 0.1) > 5
     assert loss(-codes, codes, 1.0) > loss(codes, codes, 1.0)
     assert has_gradient(loss, some(2, 9, 4), some(2, 9, 4))
-    # Other clips are no negatives: each clip by itself gives the mean.
+    # Other clips are not negatives: the loss is the mean over single clips.
     a, v = some(3, 9, 4), some(3, 9, 4)
     assert loss(a, v) == pytest.approx(float(sum(loss(a[k : k + 1], v[k : k + 1]) for k in range(3)) / 3), rel=1e-5)
 
@@ -102,14 +102,14 @@ def test_correlations_by_hand():
 def test_eq_6_looks_at_the_bank_and_moves_the_batch_alone():
     bank = MemoryBank(8, 2, 3)
     lips = some(12, 3)
-    told = lips[:, :2] * 2 + 1  # each entry of the expression is an entry of the lips
+    leaked = lips[:, :2] * 2 + 1  # each entry of the expression is an entry of the lips
     for k in range(0, 12, 4):
-        bank.push(told[k : k + 4], lips[k : k + 4])
+        bank.push(leaked[k : k + 4], lips[k : k + 4])
     assert int(bank.filled) == 8
-    torch.testing.assert_close(bank.first, told[4:])
-    joined = correlations(torch.cat([told[4:], told[:4]]), torch.cat([lips[4:], lips[:4]]))
+    torch.testing.assert_close(bank.first, leaked[4:])
+    joined = correlations(torch.cat([leaked[4:], leaked[:4]]), torch.cat([lips[4:], lips[:4]]))
     lips = lips.requires_grad_()
-    expression = told[:4].clone().requires_grad_()
+    expression = leaked[:4].clone().requires_grad_()
     loss = lip_decorrelation(expression, lips[:4], bank)
     assert float(loss) == pytest.approx(float(joined.square().mean()), rel=1e-5) and loss > 2 / 6
     loss.backward()

@@ -1,4 +1,4 @@
-"""PD-FGC, compact, with untrained networks around the built-in head: the path, its zero, and what moves what."""
+"""Compact PD-FGC with untrained networks and the built-in head: the path, its zero, the effect of each factor."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,11 @@ from thgen import pipeline
 from thgen.analyser.network import Analyser
 from thgen.audio.mel import mel_spectrogram, mel_windows
 from thgen.compact.flow.network import GuidedFlow
-from thgen.compact.generator import FURTHEST, SHUT, Generator, movement
+from thgen.compact.generator import MAX_CHANGE, MAX_CLOSURE, Generator, movement
 from thgen.compact.generator_stage import fill_rig
 from thgen.compact.motion_head import FaceState, MotionHead
 from thgen.evaluation.scenes.crops import clip_crops, photo_crop
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.methods.pd_fgc.declaration import PD_FGC
 from thgen.methods.pd_fgc.latents import COMPACT, Gains, Latents, smooth_lips, smooth_pose
 from thgen.methods.pd_fgc.method import PdFgc
@@ -41,17 +41,17 @@ def method():
         points[:, 2] -= points[:68, 2].mean()
         analyser.to_keypoints.weight.zero_()
         analyser.to_keypoints.bias.copy_(points.flatten())
-    generator = GuidedFlow(len(layout.index), len(layout.loops[2]), channels=(16, 24, 32, 40), fine=8, code=16)
-    fill_rig(generator.rig, layout, mesh.eye_centre)
+    flow = GuidedFlow(len(layout.index), len(layout.loops[2]), channels=(16, 24, 32, 40), fine=8, code=16)
+    fill_rig(flow.rig, layout, mesh.eye_centre)
     with torch.no_grad():
-        generator.coarse.log_width.copy_(torch.from_numpy(layout.width).log())
+        flow.coarse.log_width.copy_(torch.from_numpy(layout.width).log())
     faces = Motion(width=16, side=128, features=16, maps=8, lip=10, expression=5)
     voice = AudioLip((8, 16), (1, 1), 80, 16, 8, 10, unit=True)
     appearance = Appearance((1, 1), 2, 4, 4, 8, 4)
     latents = Latents(appearance.model.channels, 10, 5)
     networks = (appearance, faces, voice, MotionHead(latents.size, 16, 1))
-    guide = Generator(analyser.eval(), generator.eval(), torch.device("cpu"))
-    return PdFgc(guide, *(n.eval() for n in networks), torch.device("cpu"))
+    generator = Generator(analyser.eval(), flow.eval(), torch.device("cpu"))
+    return PdFgc(generator, *(n.eval() for n in networks), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +60,12 @@ def photo():
 
 
 def crop_of(method, image):
-    return photo_crop(Looker(method.guide.analyser, method.device), image)
+    return photo_crop(Observer(method.generator.analyser, method.device), image)
 
 
 def clip_of(method, photo, frames):
-    looker = Looker(method.guide.analyser, method.device)
-    return list(clip_crops(looker, [np.roll(photo, k, 1) for k in range(frames)], SIZE))
+    observer = Observer(method.generator.analyser, method.device)
+    return list(clip_crops(observer, [np.roll(photo, k, 1) for k in range(frames)], SIZE))
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +94,21 @@ def test_each_latent_moves_the_picture(method, identity, factor):
 
 
 def test_no_strength_of_a_latent_leads_beyond_reach(method, identity, monkeypatch):
-    asked = []
-    render = method.guide.render
-    monkeypatch.setattr(method.guide, "render", lambda photo, move: asked.append(move) or render(photo, move))
+    moves = []
+    render = method.generator.render
+    monkeypatch.setattr(method.generator, "render", lambda photo, move: moves.append(move) or render(photo, move))
     method.decode(identity, identity.own | {"expression": 1e4 * torch.ones_like(identity.own["expression"])})
     lids = [COEFFICIENT_INDEX[name] for name in BLINK_COEFFICIENTS]
-    told = asked[0].told[0]
-    others = [k for k in range(len(told)) if k not in lids]
-    assert float(told[others].norm()) == pytest.approx(FURTHEST, rel=1e-3)
-    assert (identity.state["photo"].coefficients[0, lids] + told[lids]).max() <= SHUT + 1e-5
+    change = moves[0].coefficient_change[0]
+    others = [k for k in range(len(change)) if k not in lids]
+    assert float(change[others].norm()) == pytest.approx(MAX_CHANGE, rel=1e-3)
+    assert (identity.state["photo"].coefficients[0, lids] + change[lids]).max() <= MAX_CLOSURE + 1e-5
 
 
 def test_sliders_add_to_latents_what_they_move_alone(method, identity):
     alone, both = (
-        method.decode(identity, asked.factors, asked.sliders).flow.mean()
-        for asked in (
+        method.decode(identity, target.factors, target.sliders).flow.mean()
+        for target in (
             pipeline.targets(method, identity, Controls(values=values, idle=STILL)) for values in ({}, {"pose.yaw": 15})
         )
     )
@@ -125,19 +125,19 @@ def test_a_voice_gives_one_latent_per_frame_however_long(method):
 
 def test_gains_multiply_latents_and_lips_are_smoothed_after(method):
     samples = np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32)
-    networks = (method.guide, method.appearance, method.faces, method.voice, method.head)
+    networks = (method.generator, method.appearance, method.faces, method.voice, method.head)
     plain = PdFgc(*networks, method.device, Gains()).encode_audio(samples, 25)["lip"]
-    loud = PdFgc(*networks, method.device, Gains(lip=1.5, heard=2.0))
+    loud = PdFgc(*networks, method.device, Gains(lip=1.5, voice_lip=2.0))
     torch.testing.assert_close(loud.encode_audio(samples, 25)["lip"], 3 * plain)
-    torch.testing.assert_close(method.encode_audio(samples, 25)["lip"], COMPACT.heard * plain)
+    torch.testing.assert_close(method.encode_audio(samples, 25)["lip"], COMPACT.voice_lip * plain)
     with torch.inference_mode():
         windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), 25))
         torch.testing.assert_close(plain, smooth_lips(method.voice(windows)[1]))
 
 
 def test_a_clip_gives_every_latent_per_frame(method, photo):
-    found = method.encode_clip(iter(clip_of(method, photo, 5)))
-    assert {n: tuple(v.shape) for n, v in found.items()} == {
+    tracks = method.encode_clip(iter(clip_of(method, photo, 5)))
+    assert {n: tuple(v.shape) for n, v in tracks.items()} == {
         "lip": (5, 10), "pose": (5, 6), "gaze": (5, 2), "blink": (5, 4), "expression": (5, 5),
     }  # fmt: skip
 
@@ -157,12 +157,12 @@ def test_movement_is_the_difference_of_two_states():
     turned = FaceState(shape, torch.full((1, 2, 2), 3.0), torch.tensor([[20.0, 0, 0]]), torch.tensor([[0.1, 0, 0]]))
     move = movement(still, turned, torch.tensor([[2.0, 1.0]]))
     assert move.change[0, blink].tolist() == [1.0, 0.5], "lids in units of the person's own eye"
-    assert move.told[0, blink].tolist() == [0.5, 0.5] and move.shut[0].tolist() == [0.5, 0.5]
+    assert move.coefficient_change[0, blink].tolist() == [0.5, 0.5] and move.shut[0].tolist() == [0.5, 0.5]
     torch.testing.assert_close(move.turn, turned.turn, atol=1e-4, rtol=0)
     back = movement(turned, still, torch.ones(1, 2))
     there_and_back = move.and_then(back)
     torch.testing.assert_close(there_and_back.turn, torch.zeros(1, 3), atol=1e-4, rtol=0)
-    assert there_and_back.told.abs().max() == 0 and there_and_back.shift.abs().max() == 0
+    assert there_and_back.coefficient_change.abs().max() == 0 and there_and_back.shift.abs().max() == 0
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def paper(method):
     voice = AudioLip((8, 16), (1, 1), 80, 16, 8, 10)
     appearance = Appearance((1, 1), 2, 4, 4, 8, 7)
     generator = StyleGenerator(Latents(appearance.model.channels, 10, 5).size, (8, 8, 8, 8, 4, 4), 7)
-    return PaperPdFgc(method.guide, *(n.eval() for n in (appearance, faces, voice, generator)), torch.device("cpu"))
+    return PaperPdFgc(method.generator, *(n.eval() for n in (appearance, faces, voice, generator)), torch.device("cpu"))
 
 
 def test_the_released_networks_paint_an_aligned_face_into_the_crop(paper, photo):
@@ -187,25 +187,25 @@ def test_the_released_networks_paint_an_aligned_face_into_the_crop(paper, photo)
 
 
 def test_what_is_aligned_comes_back_to_its_place(paper, photo):
-    """A generator that paints the aligned photo itself gives the photo back."""
+    """A generator that returns the aligned photo reproduces the photo."""
     identity = paper.encode_photos([crop_of(paper, np.full_like(photo, 90))])
 
     class Same(torch.nn.Module):
         def forward(self, latent, start):
             return torch.atanh(torch.full((len(latent), 3, 224, 224), 90 / 127.5 - 1))
 
-    copy = PaperPdFgc(paper.guide, paper.appearance, paper.faces, paper.voice, Same(), paper.device)
+    copy = PaperPdFgc(paper.generator, paper.appearance, paper.faces, paper.voice, Same(), paper.device)
     out = copy.decode(identity, identity.own)
     assert (out.frames - identity.image).abs().max() < 1e-5
 
 
 def test_released_gains_and_smoothing_apply_to_clips(paper, photo):
     crops = clip_of(paper, photo, 3)
-    found = paper.encode_clip(iter(crops))
+    tracks = paper.encode_clip(iter(crops))
     frames = torch.cat(list(paper._frames(crops)))
     with torch.inference_mode():
         codes = paper._codes(frames)
-    torch.testing.assert_close(found["expression"], 1.2 * codes["expression"])
-    torch.testing.assert_close(found["blink"], 1.2 * codes["blink"])
-    torch.testing.assert_close(found["pose"], smooth_pose(codes["pose"]))
-    torch.testing.assert_close(found["lip"], smooth_lips(1.5 * codes["lip"]))
+    torch.testing.assert_close(tracks["expression"], 1.2 * codes["expression"])
+    torch.testing.assert_close(tracks["blink"], 1.2 * codes["blink"])
+    torch.testing.assert_close(tracks["pose"], smooth_pose(codes["pose"]))
+    torch.testing.assert_close(tracks["lip"], smooth_lips(1.5 * codes["lip"]))

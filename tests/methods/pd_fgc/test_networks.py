@@ -1,4 +1,4 @@
-"""PD-FGC's encoders: sizes that the paper names, small ones too, and what each output depends on."""
+"""PD-FGC's encoders: the paper's sizes, small sizes, and the inputs on which each output depends."""
 
 import pytest
 import torch
@@ -18,9 +18,9 @@ def test_appearance_is_the_average_of_its_map_and_the_map_through_one_convolutio
     net = Appearance(depths=(1, 1, 1, 1), groups=4, group_width=2, base=8, map_channels=16, side=4, identities=7).eval()
     x = torch.randn(2, 3, 128, 128)
     vector, start = net(x)
-    found = net.model(x)
-    assert vector.shape == (2, 256) and start.shape == (2, 16, 4, 4) and found.shape == (2, 256, 4, 4)
-    assert torch.allclose(vector, found.flatten(2).mean(2)) and torch.allclose(start, net.conv1x1(found))
+    features = net.model(x)
+    assert vector.shape == (2, 256) and start.shape == (2, 16, 4, 4) and features.shape == (2, 256, 4, 4)
+    assert torch.allclose(vector, features.flatten(2).mean(2)) and torch.allclose(start, net.conv1x1(features))
     assert net.identify(vector).shape == (2, 7)
 
 

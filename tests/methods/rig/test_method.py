@@ -1,4 +1,4 @@
-"""Rig with untrained networks around the built-in head: the path, its zero, and what moves what."""
+"""Rig with untrained networks and the built-in head: the path, its zero, and the effect of each factor."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ from thgen.compact.flow.network import GuidedFlow
 from thgen.compact.generator import lid_skin
 from thgen.compact.generator_stage import fill_rig
 from thgen.compact.keypoint_rig import PARTING
-from thgen.compact.slider_motion import apart, pressed, unit_movement
+from thgen.compact.slider_motion import lip_press, unexplained_gap, unit_movement
 from thgen.evaluation.scenes.crops import clip_crops, photo_crop
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.methods.rig.audio_network import AudioToLip
 from thgen.methods.rig.method import Rig
 from thgen.nn.coefficients import place
@@ -29,9 +29,9 @@ def rig():
     torch.manual_seed(0)
     mesh = ellipsoid_head()
     layout = build_layout(mesh, neck_weight)
-    # Its closer looks place points that matter to nothing here: untrained, they would put the eyes anywhere.
+    # Its patches refine unimportant points only, because untrained patches would misplace the eyes.
     analyser = Analyser(len(layout.index), [[100], [101]], [102], channels=(8, 16, 16, 24, 32), hidden=48, segments=8)
-    with torch.no_grad():  # an analyser that always sees the canonical head, framed as thgen crops photos
+    with torch.no_grad():  # always returns the canonical head in the framing of a photo's crop
         points = torch.from_numpy(layout.canonical * np.array([1, -1, -1]) / 15).float()
         points[:, 2] -= points[:68, 2].mean()
         analyser.to_keypoints.weight.zero_()
@@ -43,7 +43,7 @@ def rig():
     with torch.no_grad():
         generator.coarse.log_width.copy_(torch.from_numpy(layout.width).log())
         generator.to_maps.weight.zero_()
-        generator.to_maps.bias.fill_(30.0)  # the photo's pixels are right everywhere, the head is everywhere
+        generator.to_maps.bias.fill_(30.0)  # full trust in the photo's pixels, and the head covers all
     return Rig(analyser.eval(), AudioToLip().eval(), generator.eval(), torch.device("cpu"))
 
 
@@ -54,7 +54,7 @@ def photo():
 
 @pytest.fixture(scope="module")
 def identity(rig, photo):
-    return rig.encode_photos([photo_crop(Looker(rig.guide.analyser, rig.device), photo)])
+    return rig.encode_photos([photo_crop(Observer(rig.generator.analyser, rig.device), photo)])
 
 
 def factors(identity, frames=1, **changed):
@@ -76,38 +76,38 @@ def test_the_photos_own_factors_give_the_photo_back(rig, identity, photo):
 
 
 def test_what_the_network_answers_at_rest_is_taken_for_its_error(rig, photo):
-    biases = rig.guide.generator.to_flow.bias, rig.guide.generator.to_maps.bias
+    biases = rig.generator.flow.to_flow.bias, rig.generator.flow.to_maps.bias
     before = [bias.clone() for bias in biases]
     try:
         with torch.no_grad():
-            biases[0].fill_(0.2)  # everything a twentieth of a half-width off
-            biases[1][:12], biases[1][12:16] = 0.0, -3.0  # and no pixel of the photo to be trusted
-        identity = rig.encode_photos([photo_crop(Looker(rig.guide.analyser, rig.device), photo)])
+            biases[0].fill_(0.2)  # an error of a twentieth of a half-width everywhere
+            biases[1][:12], biases[1][12:16] = 0.0, -3.0  # and no trust in the photo's pixels
+        identity = rig.encode_photos([photo_crop(Observer(rig.generator.analyser, rig.device), photo)])
         still = rig.decode(identity, factors(identity)).frames
         turned = rig.decode(identity, factors(identity, pose=[20, 0, 0, 0, 0, 0])).frames
     finally:
         with torch.no_grad():
             for bias, values in zip(biases, before, strict=True):
                 bias.copy_(values)
-    assert identity.state["photo"].scene.drift.mean() > 0.04 and identity.state["photo"].scene.doubt.min() > 1
+    assert identity.state["photo"].layers.drift.mean() > 0.04 and identity.state["photo"].layers.doubt.min() > 1
     assert (still - identity.image).abs().max() < 0.02
-    clean = rig.encode_photos([photo_crop(Looker(rig.guide.analyser, rig.device), photo)])
+    clean = rig.encode_photos([photo_crop(Observer(rig.generator.analyser, rig.device), photo)])
     assert (turned - rig.decode(clean, factors(clean, pose=[20, 0, 0, 0, 0, 0])).frames).abs().mean() < 0.01
 
 
-def test_the_scene_is_read_off_the_segmentation(rig, identity):
-    scene = identity.state["photo"].scene
-    assert scene.hair.shape == (1, 1, 64, 64) and scene.hair.max() < 1e-6
-    assert scene.moving.min() > 0.999 and scene.plate.shape[1] == 3 and scene.mouth.shape == (1, 1, 256, 256)
+def test_the_layers_come_from_the_segmentation(rig, identity):
+    layers = identity.state["photo"].layers
+    assert layers.hair.shape == (1, 1, 64, 64) and layers.hair.max() < 1e-6
+    assert layers.moving.min() > 0.999 and layers.plate.shape[1] == 3 and layers.mouth.shape == (1, 1, 256, 256)
 
 
 def test_body_and_background_stay_while_the_head_turns(rig, photo):
-    bias = rig.guide.analyser.segmenter.out[-1].bias
+    bias = rig.generator.analyser.segmenter.out[-1].bias
     before = bias.clone()
     with torch.no_grad():
         bias.copy_(20.0 * torch.eye(len(SEGMENTS))[SEGMENTS.index("body")])
     try:
-        identity = rig.encode_photos([photo_crop(Looker(rig.guide.analyser, rig.device), photo)])
+        identity = rig.encode_photos([photo_crop(Observer(rig.generator.analyser, rig.device), photo)])
         out = rig.decode(identity, factors(identity, pose=[20, 0, 0, 0, 0, 0]))
     finally:
         with torch.no_grad():
@@ -142,7 +142,7 @@ def test_closed_is_closed_however_far_the_eye_was_open(rig, identity):
     closed = factors(identity)
     closed["blink"] = torch.zeros(1, 2)
     photo = identity.state["photo"]
-    change = unit_movement(rig.guide.rig, photo, identity.own, closed).change
+    change = unit_movement(rig.generator.rig, photo, identity.own, closed).change
     scale = photo.lid_scale
     travel = change[:, [COEFFICIENT_INDEX[n] for n in BLINK_COEFFICIENTS]] / scale
     assert ((travel >= 1) & (travel < 1.2)).all(), "the whole of this person's opening, and a little to press shut"
@@ -150,18 +150,18 @@ def test_closed_is_closed_however_far_the_eye_was_open(rig, identity):
 
 def test_the_skin_of_a_closing_lid_comes_from_above_the_lashes_and_nothing_else_is_raised(rig, identity):
     photo = identity.state["photo"]
-    same = lid_skin(rig.guide.rig, photo, torch.zeros(1, 2))
+    same = lid_skin(rig.generator.rig, photo, torch.zeros(1, 2))
     assert torch.allclose(same, photo.keypoints, atol=1e-4), "open eyes are taken as they are"
-    raised = (same - lid_skin(rig.guide.rig, photo, torch.ones(1, 2)))[0, :, 1]  # y points down
-    upper, _, _ = rig.guide.generator.rig.lid_groups()
+    raised = (same - lid_skin(rig.generator.rig, photo, torch.ones(1, 2)))[0, :, 1]  # y points down
+    upper, _, _ = rig.generator.flow.rig.lid_groups()
     assert raised[upper].max() > 0.01
     assert raised[:36].abs().max() < 0.2 * raised[upper].max(), "jaw, brows and nose stay"
 
 
 def test_clips_give_every_factor_per_frame(rig, photo):
     frames = [np.roll(photo, k, 1) for k in range(5)]
-    found = rig.encode_clip(clip_crops(Looker(rig.guide.analyser, rig.device), frames, 128))
-    assert {n: tuple(v.shape) for n, v in found.items()} == {n: (5, FACTORS[n].size) for n in FACTORS}
+    factors_of_clip = rig.encode_clip(clip_crops(Observer(rig.generator.analyser, rig.device), frames, 128))
+    assert {n: tuple(v.shape) for n, v in factors_of_clip.items()} == {n: (5, FACTORS[n].size) for n in FACTORS}
 
 
 def test_silence_keeps_the_mouth_shut(rig):
@@ -170,18 +170,18 @@ def test_silence_keeps_the_mouth_shut(rig):
 
 
 def test_lips_that_the_photo_parts_meet_when_the_voice_presses_them(rig):
-    """An open smile, whose parting no coefficient tells of, closes on b, m and p and stays open in silence."""
-    net = rig.guide.generator.rig
+    """An open smile that no coefficient explains closes on b, m and p and stays open in silence."""
+    net = rig.generator.flow.rig
     wide = place(torch.full((1, 4), 0.6), PARTING)
     shape = net.canonical[None] + torch.einsum("bc,ckj->bkj", wide, net.basis)
     lip = torch.zeros(1, len(LIP_COEFFICIENTS))
-    weight = apart(net, shape, lip)
+    weight = unexplained_gap(net, shape, lip)
     assert weight == pytest.approx(torch.full((1, 4), 0.6), abs=0.02)
-    assert apart(net, net.canonical[None], lip).abs().max() < 0.02, "closed lips have nothing to take back"
+    assert unexplained_gap(net, net.canonical[None], lip).abs().max() < 0.02, "closed lips have nothing to take back"
     closing = lip.clone()
     closing[:, [LIP_COEFFICIENTS.index(f"mouthPress_{side}") for side in "LR"]] = 0.25
     for voice, gap in ((lip, 1.0), (closing, 0.0)):
-        change = place(-pressed(voice) * weight, PARTING)
+        change = place(-lip_press(voice) * weight, PARTING)
         moved = shape + torch.einsum("bc,ckj->bkj", change, net.basis)
         left = (net.lip_gap(moved) - net.lip_gap(net.canonical[None])) / (0.6 * net.parting())
         assert left.item() == pytest.approx(gap, abs=0.05)

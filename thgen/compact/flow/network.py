@@ -242,7 +242,7 @@ class GuidedFlow(nn.Module):
 
     def forward(
         self, photo: Tensor, source: Tensor, target: Tensor, motion: Tensor, full: Tensor | None = None,
-        hair: Tensor | None = None, scene: PhotoLayers | None = None,
+        hair: Tensor | None = None, layers: PhotoLayers | None = None,
     ) -> Generated:  # fmt: skip
         """Move the photo from its keypoints to the target's.
 
@@ -250,15 +250,15 @@ class GuidedFlow(nn.Module):
         full [B 3 S S]: the crop at output resolution; None: the photo. With `full` the coarse flow is computed at 256
         instead of 128 px, so that the edges of lids and lips stay sharp.
         hair [B 1 H W]: probability of hair or something worn in the photo.
-        scene: what else the photo shows, outside training only. Without it the network alone decides where the head is.
+        layers: segmented layers of the photo, for inference only. Without them the network alone masks the head.
         """
-        hair = scene.hair if scene is not None else hair
+        hair = layers.hair if layers is not None else hair
         rigid = None if hair is None else hair_layer(self.rig, source, target, hair)
         coarse = self.coarse(source, target, hair=rigid)
         fine = self._features(photo, target, coarse, motion)
         correction = 0.25 * self.to_flow(fine).float()
-        if scene is not None:
-            correction = correction - warp(scene.drift, coarse.flow)
+        if layers is not None:
+            correction = correction - warp(layers.drift, coarse.flow)
         if full is not None:
             sharp = self.coarse(source, target, BASE, coarse.distance, rigid)
             flow = sharp.flow + resize(correction, BASE)
@@ -275,17 +275,17 @@ class GuidedFlow(nn.Module):
         # A mean of warped and painted pixels is blurred, so the logits are made decisive. Trust in the photo is not
         # added where lids close or the mouth opens: the photo shows little of what appears there.
         lids = self.rig.closing_lids(source.float(), target.float(), BASE) * (1 - _open_eyes(coarse))
-        hidden = self._hidden_mouth(scene, target, coarse)
+        hidden = self._hidden_mouth(layers, target, coarse)
         keep = LOGIT_GAIN * keep + TRUST * (1 - lids) * (1 - hidden)
-        layers = skin = bite = None
-        if scene is not None and rigid is not None:
-            keep = keep + resize(warp(scene.doubt, flow), BASE) + _teeth_trust(scene, rigid, flow, coarse)
-            layers = move_layers(scene, rigid.flow, flow, out.shape[-1])
-            bite = self._bite(scene, target, coarse.distance[:, 2:], resize(hidden, out.shape[-1]))
+        moved = skin = bite = None
+        if layers is not None and rigid is not None:
+            keep = keep + resize(warp(layers.doubt, flow), BASE) + _teeth_trust(layers, rigid, flow, coarse)
+            moved = move_layers(layers, rigid.flow, flow, out.shape[-1])
+            bite = self._bite(layers, target, coarse.distance[:, 2:], resize(hidden, out.shape[-1]))
             if float(lids.detach().amax()) > LID_RANGE[0]:
                 below = self.rig.below_lids(target.float(), BASE, EDGE)
-                skin = lid_skin(scene, rigid.flow, lids, coarse.distance[:, :2], below)
-        return self.compose(out, flow, paint, keep, LOGIT_GAIN * head, coarse, "bicubic", layers, skin, bite)
+                skin = lid_skin(layers, rigid.flow, lids, coarse.distance[:, :2], below)
+        return self.compose(out, flow, paint, keep, LOGIT_GAIN * head, coarse, "bicubic", moved, skin, bite)
 
     def _features(self, photo: Tensor, target: Tensor, coarse: Coarse, motion: Tensor) -> Tensor:
         """Features [B fine 128 128] from the photo, its coarse warp and the motion; see `forward`."""
@@ -308,15 +308,15 @@ class GuidedFlow(nn.Module):
         features: Tensor = self.mix(torch.cat([fine, *context], 1))
         return features
 
-    def _hidden_mouth(self, scene: PhotoLayers | None, target: Tensor, coarse: Coarse) -> Tensor:
+    def _hidden_mouth(self, layers: PhotoLayers | None, target: Tensor, coarse: Coarse) -> Tensor:
         """Where the mouth is open and the photo does not show its inside, [B 1 256 256] in [0, 1]."""
         inside = resize(open_share(coarse.distance[:, 2:]), BASE)
-        if scene is None:
+        if layers is None:
             return torch.zeros_like(inside)
-        share = scene.bite.share(self.rig.lip_gap(self.rig.unpose(target).shape))
+        share = layers.bite.share(self.rig.lip_gap(self.rig.unpose(target).shape))
         return inside * share[:, None, None, None]
 
-    def _bite(self, scene: PhotoLayers, target: Tensor, distance: Tensor, opacity: Tensor) -> Tensor | None:
+    def _bite(self, layers: PhotoLayers, target: Tensor, distance: Tensor, opacity: Tensor) -> Tensor | None:
         """Drawn teeth [B 4 S S]: RGB in [0, 1] premultiplied by alpha, and alpha. None if no frame needs them.
 
         opacity [B 1 S S]: `_hidden_mouth` at the output's size. distance [B 1 H W]: signed distance to the lips.
@@ -329,8 +329,8 @@ class GuidedFlow(nn.Module):
             rows, columns = (slice(int(i.min()), int(i.max()) + 1) for i in used.nonzero().unbind(1))
             axis = grid(size, target.device)
             pixels = torch.stack(torch.meshgrid(axis[columns], axis[rows], indexing="xy"), -1)
-            drawn = self.dentition(self.rig, target.float(), scene.bite.lift, pixels)
-            light = scene.bite.light * lips_shadow(resize(distance, size)[..., rows, columns])
+            drawn = self.dentition(self.rig, target.float(), layers.bite.lift, pixels)
+            light = layers.bite.light * lips_shadow(resize(distance, size)[..., rows, columns])
             out = opacity.new_zeros(len(opacity), 4, size, size)
             out[..., rows, columns] = torch.cat([drawn[:, :3] * light, drawn[:, 3:]], 1) * opacity[..., rows, columns]
             return out
@@ -370,13 +370,13 @@ class GuidedFlow(nn.Module):
         return Generated(image, mask, warped, paint, keep, head, flow, coarse)
 
 
-def _teeth_trust(scene: PhotoLayers, rigid: HairLayer, flow: Tensor, coarse: Coarse) -> Tensor:
+def _teeth_trust(layers: PhotoLayers, rigid: HairLayer, flow: Tensor, coarse: Coarse) -> Tensor:
     """Amount [B 1 256 256] to add to the logits of `keep` on upper teeth that the photo shows.
 
     Renders taught the network to paint the inside of every mouth, but the upper teeth in the photo are the person's
     own. Upper teeth move with the head, lower teeth with the jaw.
     """
-    inside = coarse.opening[:, 2:] * resize(warp(scene.mouth, flow), coarse.opening.shape[-1])
+    inside = coarse.opening[:, 2:] * resize(warp(layers.mouth, flow), coarse.opening.shape[-1])
     away = (resize(flow, FLOW_SIZE) - resize(rigid.flow, FLOW_SIZE)).norm(dim=1, keepdim=True)
     limit = UPPER_TEETH + rigid.flow.norm(dim=1, keepdim=True).amax((2, 3), keepdim=True) / 3
     upper = (1.5 - away / limit).clamp(0, 1)

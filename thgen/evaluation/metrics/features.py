@@ -12,19 +12,19 @@ import torch
 from thgen.analyser.network import Analyser, to_input
 from thgen.evaluation.metrics.readings import square_of
 from thgen.face.crop import ANALYSER_SIZE, sample_square
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 
 
 @torch.inference_mode()
-def face_features(looker: Looker, images: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def face_features(observer: Observer, images: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Features of the faces in images uint8 [T S S 3]: means of the analyser's two coarsest maps, float64 [T D].
 
     landmarks: true ones [T 68 2+] in crop coordinates; they place the squares that the analyser gets.
     """
     squares = [square_of(points, image.shape[0]) for image, points in zip(images, landmarks, strict=True)]
     views = np.stack([sample_square(i, s, ANALYSER_SIZE) for i, s in zip(images, squares, strict=True)])
-    assert isinstance(looker.analyser, Analyser)
-    maps = looker.analyser.features(to_input(torch.from_numpy(views)).to(looker.device))
+    assert isinstance(observer.analyser, Analyser)
+    maps = observer.analyser.features(to_input(torch.from_numpy(views)).to(observer.device))
     return torch.cat([m.float().mean((2, 3)) for m in maps[-2:]], 1).double().cpu().numpy()
 
 

@@ -75,15 +75,15 @@ def variants(rig: Rig) -> dict[str, Rig]:
     """One Rig per row of PARTS; they share the analyser and the audio encoder."""
     out = {}
     for name, switch_off in PARTS.items():
-        net = copy.deepcopy(rig.guide.generator)
+        net = copy.deepcopy(rig.generator.flow)
         switch_off(net)
-        out[name] = Rig(rig.guide.analyser, rig.audio, net, rig.device)
+        out[name] = Rig(rig.generator.analyser, rig.audio, net, rig.device)
     return out
 
 
 def measure(subject: Subject, identities: int, frames: int, size: int, mesh: HeadMesh | None = None) -> Report:
     """Each person's own frames drive, by their values, as the self-driven row of `evaluate reenact`."""
-    rig, looker = subject.method, subject.looker
+    rig, observer = subject.method, subject.observer
     assert isinstance(rig, Rig)
     ablated = variants(rig)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in (*PARTS, NO_LAYERS)}
@@ -92,12 +92,12 @@ def measure(subject: Subject, identities: int, frames: int, size: int, mesh: Hea
         identity = subject.photo(clip.frames[0])
         target = subject.reenact(identity, subject.states(clip.frames), "absolute")
         photo = identity.state["photo"]
-        photos = {name: (method, method.guide.settled(photo)) for name, method in ablated.items()}
-        photos[NO_LAYERS] = rig, replace(photo, scene=None)
+        photos = {name: (method, method.generator.with_rest_error(photo)) for name, method in ablated.items()}
+        photos[NO_LAYERS] = rig, replace(photo, layers=None)
         for name, (method, settled) in photos.items():
             own = replace(identity, state={**identity.state, "photo": settled})
-            images, flow = Subject(method, looker).pictures_and_flow(own, target, flow_size(size))
-            scores[name] += frame_scores(images, flow, clip, looker)
+            images, flow = Subject(method, observer).pictures_and_flow(own, target, flow_size(size))
+            scores[name] += frame_scores(images, flow, clip, observer)
     rows: list[dict[str, Value]] = [{"": name, **means_of(values)} for name, values in scores.items()]
     return Report(
         "ablation", "Rig with one part switched off", rows,

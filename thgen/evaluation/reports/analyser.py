@@ -13,15 +13,15 @@ from thgen.evaluation.metrics.statistics import finite_mean
 from thgen.evaluation.report import Report, Value
 from thgen.evaluation.scenes.conditions import CONDITIONS
 from thgen.evaluation.scenes.held_out import held_out
-from thgen.evaluation.subject import load_looker
+from thgen.evaluation.subject import load_observer
 from thgen.face.crop import Square
-from thgen.face.look import Look, Looker
+from thgen.face.observe import Observation, Observer
 from thgen.schema import ACTION_UNITS
 from thgen.synth.head.facekit import HeadMesh
 
 YAWS = (0, 15, 30)  # degrees; landmark errors are also given by how far the head is turned
 SIZE = 320  # px of the renders; the analyser's own crop of them has about 250
-LOOKS = 3  # each at the square that the look before it found
+OBSERVATIONS = 3  # each in the square that the landmarks of the previous one give
 PLACE_SPREAD, SIZE_SPREAD = 0.08, 0.12  # of the first square: standard deviations, of its side and as a logarithm
 PARTS = {
     "jaw": slice(0, 17),
@@ -42,11 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Raises AssetError, WeightsError."""
-    return measure(load_looker(args.device), args.identities, args.frames)
+    return measure(load_observer(args.device), args.identities, args.frames)
 
 
-def measure(looker: Looker, identities: int, frames: int, mesh: HeadMesh | None = None) -> Report:
-    """Reads each render as a photo is read: from a rough square, in LOOKS looks of which the last counts."""
+def measure(observer: Observer, identities: int, frames: int, mesh: HeadMesh | None = None) -> Report:
+    """Reads each render as a photo is read: from a rough square, in OBSERVATIONS steps of which the last counts."""
     rng = np.random.default_rng(0)
     names = ("keypoints", "pose", "gaze", "openness", "coefficients")
     read: dict[str, list[np.ndarray]] = {name: [] for name in (*names, "face")}
@@ -58,27 +58,27 @@ def measure(looker: Looker, identities: int, frames: int, mesh: HeadMesh | None 
             square = square_of(clip.keypoints[t], SIZE)
             dx, dy = rng.normal(0, PLACE_SPREAD, 2) * square.side
             rough = Square(square.x + dx, square.y + dy, square.side * float(np.exp(rng.normal(0, SIZE_SPREAD))))
-            look = _settled(looker, image, rough)
-            read["keypoints"].append(in_crop(look, SIZE))
-            read["face"].append(np.array(look.score))
+            observation = _settled(observer, image, rough)
+            read["keypoints"].append(in_crop(observation, SIZE))
+            read["face"].append(np.array(observation.score))
             true["keypoints"].append(clip.keypoints[t])
             for name in names[1:]:
-                read[name].append(getattr(look.analysis, name)[0].numpy())
+                read[name].append(getattr(observation.analysis, name)[0].numpy())
                 true[name].append(getattr(clip, name)[t])
             for name, spoil in CONDITIONS.items():
-                bad = in_crop(_settled(looker, spoil(image, rng), rough), SIZE)
+                bad = in_crop(_settled(observer, spoil(image, rng), rough), SIZE)
                 spoilt[name].append(motion.landmark_distance(bad[None, :68], clip.keypoints[t][None, :68]))
     return report_of(
         {k: np.stack(v) for k, v in read.items()}, {k: np.stack(v) for k, v in true.items()}, spoilt, identities
     )
 
 
-def _settled(looker: Looker, image: np.ndarray, square: Square) -> Look:
-    """The last of LOOKS looks."""
-    for _ in range(LOOKS):
-        look = looker.looks(image, [square])[0]
-        square = look.next_square
-    return look
+def _settled(observer: Observer, image: np.ndarray, square: Square) -> Observation:
+    """The last of OBSERVATIONS observations."""
+    for _ in range(OBSERVATIONS):
+        observation = observer.observe(image, [square])[0]
+        square = observation.next_square
+    return observation
 
 
 def report_of(read: Arrays, true: Arrays, spoilt: dict[str, list[float]], identities: int) -> Report:
@@ -89,7 +89,7 @@ def report_of(read: Arrays, true: Arrays, spoilt: dict[str, list[float]], identi
         "analyser", "The analyser on held-out renders", rows,
         f"Mean absolute errors over {len(true['pose'])} renders of {identities} people that no training used, in "
         f"independent states. The first square is off by {100 * PLACE_SPREAD:.0f} % of its side in place and by "
-        f"{100 * SIZE_SPREAD:.0f} % in size (standard deviations); {LOOKS - 1} looks correct it.",
+        f"{100 * SIZE_SPREAD:.0f} % in size (standard deviations); {OBSERVATIONS - 1} looks correct it.",
         {"size": SIZE}, weights=("analyser",),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from thgen.analyser.network import to_input
 from thgen.analyser.stage import crop_matrix, cut
 from thgen.evaluation.metrics import motion
 from thgen.evaluation.report import Report, Value
-from thgen.evaluation.subject import load_looker
+from thgen.evaluation.subject import load_observer
 from thgen.training.data.store import HARD_FILE, ClipStore
 
 QUANTILES = (10, 50, 75, 90, 95, 99)  # % of the clips
@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Raises AssetError, TrainingError, WeightsError."""
-    looker = load_looker(args.device)
-    errors = measure(looker.analyser, ClipStore(args.data), args.frames, looker.device)
+    observer = load_observer(args.device)
+    errors = measure(observer.analyser, ClipStore(args.data), args.frames, observer.device)
     (args.data / HARD_FILE).write_text(json.dumps(errors) + "\n")
     values = np.array(list(errors.values()))
     rows: list[dict[str, Value]] = [

@@ -43,7 +43,7 @@ def measure(subject: Subject, identities: int, frames: int, size: int, mesh: Hea
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in ROWS}
     for person in held_out(identities, frames, size, flow_size(size), mesh=mesh):
         for name, (images, flow) in _answers(subject, person).items():
-            scores[name] += frame_scores(images, flow, person.clip, subject.looker)
+            scores[name] += frame_scores(images, flow, person.clip, subject.observer)
     rows: list[dict[str, Value]] = [{"": name, **means_of(scores[name])} for name in ROWS]
     relative = subject.method.declaration.relative
     return Report(

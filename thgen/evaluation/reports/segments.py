@@ -13,7 +13,7 @@ from thgen.analyser.network import INPUT_SIZE, Analyser, to_input
 from thgen.evaluation.report import Report, Value
 from thgen.evaluation.scenes.held_out import held_out
 from thgen.evaluation.sheets.grid import read_portrait, save_grid
-from thgen.evaluation.subject import load_looker
+from thgen.evaluation.subject import load_observer
 from thgen.face.finder import FaceFinder
 from thgen.schema import SEGMENTS
 from thgen.synth.head.facekit import SEGMENT_OF_PART, HeadMesh
@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Raises AssetError, WeightsError, PhotoError, FaceError, OutputError."""
-    looker = load_looker(args.device)
-    analyser, device = looker.analyser, looker.device
+    observer = load_observer(args.device)
+    analyser, device = observer.analyser, observer.device
     assert isinstance(analyser, Analyser)
     report = measure(analyser, args.identities, device)
     if args.photos:

@@ -65,7 +65,7 @@ def measure(subject: Subject, identities: int, size: int, mesh: HeadMesh | None 
         made = stills(subject, subject.photo(clip.frames[0]))
         landmarks = clip.keypoints[0, :68]
         for kind, frames in (("renders", clip.frames), ("results", made)):
-            read = read_factors(subject.looker, frames, landmarks)
+            read = read_factors(subject.observer, frames, landmarks)
             per_person[kind].append([_moved(read, slider, 1 + k) for k, (slider, _) in enumerate(asked)])
         mask = region_mask(landmarks, "eyes", size)
         true = clip.frames[1:]

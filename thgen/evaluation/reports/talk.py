@@ -19,7 +19,7 @@ from thgen.evaluation.metrics.statistics import correlation, finite_mean
 from thgen.evaluation.report import Report, Value
 from thgen.evaluation.scenes.speakers import Talk, talks
 from thgen.evaluation.subject import Subject, load, without_idle
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.nn.coefficients import pick
 from thgen.pipeline import available_methods, targets
 from thgen.schema import EXPRESSION_COEFFICIENTS, FPS
@@ -55,17 +55,17 @@ class Row:
     features: list[np.ndarray] = field(default_factory=list)
     lip_gaps: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 
-    def add(self, images: np.ndarray, talk: Talk, looker: Looker) -> None:
+    def add(self, images: np.ndarray, talk: Talk, observer: Observer) -> None:
         """Measure images uint8 [N S S 3] against every EVERY-th frame of the clip."""
         chosen = np.arange(0, len(talk.clip.frames), EVERY)
         true, size = talk.clip.keypoints[chosen, :68], images.shape[1]
-        looks = [read_at(looker, image, points) for image, points in zip(images, true, strict=True)]
-        read = np.stack([in_crop(look, size)[:68] for look in looks])
-        coefficients = torch.cat([look.analysis.coefficients for look in looks]).float()
+        observations = [read_at(observer, image, points) for image, points in zip(images, true, strict=True)]
+        read = np.stack([in_crop(observation, size)[:68] for observation in observations])
+        coefficients = torch.cat([observation.analysis.coefficients for observation in observations]).float()
         wanted = torch.from_numpy(talk.clip.coefficients[chosen]).float()
         shapes, true_shapes = (pick(c, EXPRESSION_COEFFICIENTS) for c in (coefficients, wanted))
         expression = 100 * (shapes - true_shapes).abs().mean(1)
-        pose = torch.cat([look.analysis.pose for look in looks]).numpy()
+        pose = torch.cat([observation.analysis.pose for observation in observations]).numpy()
         for t, frame in enumerate(chosen):
             one = slice(t, t + 1)
             angle = motion.pose_error(pose[one], talk.clip.pose[frame : frame + 1, :3]).mean()
@@ -74,7 +74,7 @@ class Row:
             self.numbers["pose °"].append(float(angle))
             self.numbers["expression %"].append(float(expression[t]))
         self.lip_gaps.append((motion.lip_gap(read), motion.lip_gap(true)))
-        self.features.append(face_features(looker, images, true))
+        self.features.append(face_features(observer, images, true))
 
     def means(self, name: str, true: Row) -> dict[str, Value]:
         """The row of the table. true: the row of the true frames, from whose features FD counts."""
@@ -90,7 +90,7 @@ class Row:
 
 
 def measure(
-    subjects: list[Subject], looker: Looker, identities: int, frames: int, size: int, held: tuple[str, ...] = (),
+    subjects: list[Subject], observer: Observer, identities: int, frames: int, size: int, held: tuple[str, ...] = (),
     mesh: HeadMesh | None = None, voices: str = "espeak",
 ) -> Report:  # fmt: skip
     """One row per method, between the photo's and that of the true frames. Raises AssetError, ControlError."""
@@ -101,10 +101,10 @@ def measure(
     rows = {name: Row() for name in names}
     for talk in talks(identities, frames, size, mesh, voices):
         true = talk.clip.frames[::EVERY]
-        rows[COPY].add(np.repeat(true[:1], len(true), 0), talk, looker)
-        rows[TRUE].add(true, talk, looker)
+        rows[COPY].add(np.repeat(true[:1], len(true), 0), talk, observer)
+        rows[TRUE].add(true, talk, observer)
         for subject in subjects:
-            rows[subject.name].add(self_driven(subject, talk, held), talk, looker)
+            rows[subject.name].add(self_driven(subject, talk, held), talk, observer)
     name = "_".join(("talk", *(("held", *held) if held else ())))
     return Report(
         name, "People who speak, driven by themselves" + _but(held), [rows[n].means(n, rows[TRUE]) for n in names],
@@ -138,5 +138,5 @@ def run(args: argparse.Namespace) -> Report:
     names, held = ([n.strip() for n in text.split(",") if n.strip()] for text in (args.methods, args.held))
     speech.require(args.voices)
     subjects = load(names or available_methods(), args.device)
-    return measure(subjects, subjects[0].looker, args.identities, args.frames, args.size, tuple(held),
+    return measure(subjects, subjects[0].observer, args.identities, args.frames, args.size, tuple(held),
                    voices=args.voices)  # fmt: skip

@@ -56,7 +56,7 @@ def measure(
             target = driven_alone(subject, identity, factor, clip, voice, undriven)
             results = {METHOD: subject.pictures(identity, target, EVERY), RENDERS: act.alone[factor]}
             for kind, pictures in results.items():
-                for name, values in read_factors(subject.looker, pictures, act.landmarks).items():
+                for name, values in read_factors(subject.observer, pictures, act.landmarks).items():
                     readings[kind, name, factor].append(values)
     rows = [row for kind in (METHOD, RENDERS) for row in _rows(readings, kind, subject.name, driven)]
     return Report(

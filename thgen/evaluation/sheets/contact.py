@@ -15,7 +15,7 @@ from thgen.evaluation.report import Report, Value
 from thgen.evaluation.scenes.crops import expected_square
 from thgen.evaluation.sheets.grid import ASTRONAUT, read_portrait, save_sheet
 from thgen.evaluation.subject import networks_of, without_idle
-from thgen.face.look import Looker
+from thgen.face.observe import Observer
 from thgen.methods import declaration_of
 from thgen.pipeline import Session, preview
 from thgen.request import Request
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> Report:
     columns = choose(args.columns)
     networks = hub.Networks(args.device)
     session = Session.load(args.method, networks=networks)
-    looker = Looker(networks.get("analyser"), networks.device)
+    observer = Observer(networks.get("analyser"), networks.device)
     rows: list[dict[str, Value]] = []
     pictures: list[list[np.ndarray]] = []
     for photo in args.photos or [ASTRONAUT]:
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> Report:
         stills = [preview(request, session) for request in requests]
         crop = session.prepare(requests[0]).crop
         pictures.append([crop.image, *stills])
-        skin, whole = (sharpness(looker, crop.image, stills, mask) for mask in (skin_mask, face_mask))
+        skin, whole = (sharpness(observer, crop.image, stills, mask) for mask in (skin_mask, face_mask))
         worst = min(range(len(stills)), key=lambda i: skin[i])
         rows.append({
             "photo": name, "face score": float(crop.analysis.face.sigmoid()), "warnings": len(crop.warnings),
@@ -104,14 +104,14 @@ def choose(names: str) -> Columns:
 
 
 def sharpness(
-    looker: Looker, photo: np.ndarray, stills: list[np.ndarray], mask: Callable[[np.ndarray, int], np.ndarray]
+    observer: Observer, photo: np.ndarray, stills: list[np.ndarray], mask: Callable[[np.ndarray, int], np.ndarray]
 ) -> list[float]:
     """Gradient energy of each still uint8 [S S 3] within `mask` of its landmarks, relative to the photo's own."""
     size = photo.shape[0]
     energies = []
     for image in (photo, *stills):
-        look = looker.looks(image, [expected_square(size)])[0]
-        energies.append(gradient_energy(image, mask(in_crop(look, size)[:68], size)))
+        observation = observer.observe(image, [expected_square(size)])[0]
+        energies.append(gradient_energy(image, mask(in_crop(observation, size)[:68], size)))
     return [energy / energies[0] for energy in energies[1:]]
 
 

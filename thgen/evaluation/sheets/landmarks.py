@@ -11,7 +11,7 @@ import numpy as np
 from thgen.errors import FaceError
 from thgen.evaluation.report import Report, Value
 from thgen.evaluation.sheets.grid import ASTRONAUT, read_portrait, save_grid
-from thgen.evaluation.subject import load_looker
+from thgen.evaluation.subject import load_observer
 from thgen.face.crop import Square, limit_side, sample_square
 from thgen.face.finder import LANDMARKS, FaceCrop, FaceFinder
 
@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Raises WeightsError, OutputError, PhotoError. The row of a photo without a usable face says why."""
-    looker = load_looker(args.device)
-    finder = FaceFinder(looker.analyser, looker.device, args.landmarks)
+    observer = load_observer(args.device)
+    finder = FaceFinder(observer.analyser, observer.device, args.landmarks)
     rows: list[dict[str, Value]] = []
     pictures: list[np.ndarray] = []
     for photo in args.photos or [ASTRONAUT]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from thgen.audio.mel import mel_spectrogram, mel_windows
 from thgen.compact.flow.network import BASE
-from thgen.compact.generator import BATCH, Generator, in_batches, movement, within_reach
+from thgen.compact.generator import BATCH, Generator, clamp_target, in_batches, movement
 from thgen.compact.mosaic import frames_of, mosaic
 from thgen.compact.motion_head import MotionHead
 from thgen.compact.slider_motion import own_factors, unit_movement
@@ -32,14 +32,14 @@ class PdFgcBase(Method):
 
     def __init__(
         self,
-        guide: Generator,
+        generator: Generator,
         appearance: Appearance,
         faces: Motion,
         voice: AudioLip,
         gains: Gains,
         device: torch.device,
     ) -> None:
-        self.guide, self.appearance, self.faces, self.voice = guide, appearance, faces, voice
+        self.generator, self.appearance, self.faces, self.voice = generator, appearance, faces, voice
         self.gains, self.device = gains, device
 
     @classmethod
@@ -92,17 +92,17 @@ class PdFgc(PdFgcBase):
     declaration = PD_FGC
 
     def __init__(
-        self, guide: Generator, appearance: Appearance, faces: Motion, voice: AudioLip, head: MotionHead,
+        self, generator: Generator, appearance: Appearance, faces: Motion, voice: AudioLip, head: MotionHead,
         device: torch.device, gains: Gains = COMPACT,
     ) -> None:  # fmt: skip
-        super().__init__(guide, appearance, faces, voice, gains, device)
+        super().__init__(generator, appearance, faces, voice, gains, device)
         self.head = head
 
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The one photo."""
-        photo, analysis = self.guide.read(crops[0])
-        vector, _ = self.appearance(self.guide.image(face_view(crops[0].image[None], self.faces.config["side"])))  # type: ignore[arg-type]
+        photo, analysis = self.generator.read(crops[0])
+        vector, _ = self.appearance(self.generator.image(face_view(crops[0].image[None], self.faces.config["side"])))  # type: ignore[arg-type]
         own = self._codes(self._view(photo.image, photo.keypoints))
         state = {"photo": photo, "appearance": vector, "source": self.head(self._latent(vector, own))}
         return Identity(photo.image, own, state, own_factors(analysis))
@@ -110,7 +110,7 @@ class PdFgc(PdFgcBase):
     def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
         for part in in_batches(crops):
             keypoints = torch.from_numpy(np.stack([crop.keypoints for crop in part])).to(self.device)
-            yield self._view(self.guide.image(np.stack([crop.image for crop in part])), keypoints)
+            yield self._view(self.generator.image(np.stack([crop.image for crop in part])), keypoints)
 
     @staticmethod
     def _view(image: Tensor, keypoints: Tensor) -> Tensor:
@@ -126,10 +126,10 @@ class PdFgc(PdFgcBase):
         state, photo = identity.state, identity.state["photo"]
         target = self.head(self._latent(state["appearance"], codes))
         source = state["source"].expand(len(target.turn))
-        target = within_reach(source, target, photo.coefficients)
+        target = clamp_target(source, target, photo.coefficients)
         move = movement(source, target, photo.lid_scale.expand(len(target.turn), -1))
         if sliders and identity.measured is not None:
             wanted = {name: values.to(self.device).float() for name, values in sliders.items()}
-            move = move.and_then(unit_movement(self.guide.rig, photo, identity.measured, wanted))
-        out = self.guide.render(photo, move)
+            move = move.and_then(unit_movement(self.generator.rig, photo, identity.measured, wanted))
+        out = self.generator.render(photo, move)
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)

@@ -30,11 +30,11 @@ class PaperPdFgc(PdFgcBase):
     declaration = PD_FGC_PAPER
 
     def __init__(
-        self, guide: Generator, appearance: Appearance, faces: Motion, voice: AudioLip, generator: StyleGenerator,
-        device: torch.device, gains: Gains = RELEASED,
+        self, generator: Generator, appearance: Appearance, faces: Motion, voice: AudioLip,
+        style_generator: StyleGenerator, device: torch.device, gains: Gains = RELEASED,
     ) -> None:  # fmt: skip
-        super().__init__(guide, appearance, faces, voice, gains, device)
-        self.generator = generator
+        super().__init__(generator, appearance, faces, voice, gains, device)
+        self.style_generator = style_generator
 
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
@@ -42,10 +42,10 @@ class PaperPdFgc(PdFgcBase):
         crop = crops[0]
         points = _landmarks(crop)
         aligned, matrix = Aligner(points[None]).align(crop.image, points)
-        vector, start = self.appearance(self.guide.image(aligned[None]))
-        own = self._codes(self.guide.image(aligned[None]))
+        vector, start = self.appearance(self.generator.image(aligned[None]))
+        own = self._codes(self.generator.image(aligned[None]))
         state = {"appearance": vector, "start": start, "back": _inverse(matrix, crop.size)}
-        return Identity(self.guide.image(crop.image[None]), own, state)
+        return Identity(self.generator.image(crop.image[None]), own, state)
 
     def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
         """Aligned frames in batches [B 3 224 224]. Rotation and scale come from the first batch (deviation 13)."""
@@ -54,14 +54,14 @@ class PaperPdFgc(PdFgcBase):
             points = np.stack([_landmarks(crop) for crop in part])
             aligner = aligner or Aligner(points)
             images = [aligner.align(crop.image, p)[0] for crop, p in zip(part, points, strict=True)]
-            yield self.guide.image(np.stack(images))
+            yield self.generator.image(np.stack(images))
 
     @torch.inference_mode()
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
         """Frames [T 3 S S] and mask for latents [T D] of every factor. There are no sliders and no flow."""
         codes = {name: values.to(self.device).float() for name, values in window.items()}
         latent = self._latent(identity.state["appearance"], codes)
-        made = torch.tanh(self.generator(latent, identity.state["start"].expand(len(latent), -1, -1, -1)))
+        made = torch.tanh(self.style_generator(latent, identity.state["start"].expand(len(latent), -1, -1, -1)))
         where = identity.state["back"].to(made).expand(len(made), -1, -1)
         photo = identity.image.expand(len(made), -1, -1, -1)
         places = torch.nn.functional.affine_grid(where, list(photo.shape), align_corners=False)

@@ -39,19 +39,19 @@ class Rig(Method):
 
     declaration = RIG
 
-    def __init__(self, analyser: Analyser, audio: AudioToLip, generator: GuidedFlow, device: torch.device) -> None:
-        self.guide, self.audio, self.device = Generator(analyser, generator, device), audio, device
+    def __init__(self, analyser: Analyser, audio: AudioToLip, flow: GuidedFlow, device: torch.device) -> None:
+        self.generator, self.audio, self.device = Generator(analyser, flow, device), audio, device
 
     @classmethod
     def load(cls, networks: Networks) -> Self:
         """Verified weights. Raises WeightsError."""
-        analyser, audio, generator = (networks.get(name) for name in RIG.weights)
-        return cls(analyser, audio, generator, networks.device)  # type: ignore[arg-type]
+        analyser, audio, flow = (networks.get(name) for name in RIG.weights)
+        return cls(analyser, audio, flow, networks.device)  # type: ignore[arg-type]
 
     # ---- encode
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The one photo."""
-        photo, analysis = self.guide.read(crops[0])
+        photo, analysis = self.generator.read(crops[0])
         return Identity(photo.image, own_factors(analysis), {"photo": photo})
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
@@ -72,5 +72,5 @@ class Rig(Method):
         """Frames [T 3 S S], mask and flow for target factors, each [T D]."""
         photo = identity.state["photo"]
         target = {name: values.to(self.device).float() for name, values in window.items()}
-        out = self.guide.render(photo, unit_movement(self.guide.rig, photo, identity.own, target))
+        out = self.generator.render(photo, unit_movement(self.generator.rig, photo, identity.own, target))
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)

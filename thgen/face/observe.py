@@ -39,7 +39,12 @@ MAX_ZOOM = 0.25  # natural logarithm of the ratio of sides
 
 # Framings in which a candidate is analysed again: shift x, shift y (parts of the side), zoom, mirrored. Landmarks of a
 # real face stay at their places. For other objects they move with the framing, or do not mirror with the picture.
-CROSS_LOOKS = ((0.08, 0.05, 1.0, False), (-0.08, -0.05, 1.0, True), (0.0, 0.07, 1.13, True), (0.0, -0.07, 0.88, False))
+RECHECK_FRAMINGS = (
+    (0.08, 0.05, 1.0, False),
+    (-0.08, -0.05, 1.0, True),
+    (0.0, 0.07, 1.13, True),
+    (0.0, -0.07, 0.88, False),
+)
 # Mean shift of the landmarks between framings, as a part of their extent, that lowers the confidence to 1 / e.
 DOUBT = 0.06
 # Confidence of a face, at least. Real, drawn and painted people have 0.81 and more under all tested light, noise and
@@ -54,7 +59,7 @@ AROUND = tuple((x, y, z) for z in (-0.08, 0.0, 0.1) for x, y in ((0, 0), (0.05, 
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """One square of a photo and its analysis (batch size 1, CPU)."""
 
     square: Square
@@ -92,7 +97,7 @@ class Candidate:
     proportions of the face (`human.face_per_eyes`).
     """
 
-    look: Look
+    observation: Observation
     landmarks: np.ndarray
     score: float
     doubt: float
@@ -114,7 +119,7 @@ def take(analysis: Analysis, index: slice) -> Analysis:
     return type(analysis)(**{f.name: getattr(analysis, f.name)[index] for f in fields(analysis)})
 
 
-class Looker:
+class Observer:
     """Runs the analyser on squares of photos."""
 
     def __init__(self, analyser: nn.Module, device: torch.device) -> None:
@@ -128,7 +133,7 @@ class Looker:
         names = [f.name for f in fields(parts[0])]
         return type(parts[0])(**{n: torch.cat([getattr(p, n).float().cpu() for p in parts]) for n in names})
 
-    def looks(self, photo: np.ndarray, squares: Sequence[Square], mirrored: bool = False) -> list[Look]:
+    def observe(self, photo: np.ndarray, squares: Sequence[Square], mirrored: bool = False) -> list[Observation]:
         """Analyse each square of photo uint8 [H W 3], one batch at a time.
 
         mirrored: analyse mirrored crops; the analyses then refer to the mirrored crops.
@@ -141,45 +146,48 @@ class Looker:
                 crops = crops[:, :, ::-1]
             analysis = self.analyse(torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))))
             scores = analysis.face.reshape(-1).sigmoid().tolist()
-            out += [Look(s, take(analysis, slice(i, i + 1)), scores[i]) for i, s in enumerate(batch)]
+            out += [Observation(s, take(analysis, slice(i, i + 1)), scores[i]) for i, s in enumerate(batch)]
         return out
 
-    def average(self, photo: np.ndarray, square: Square) -> Look:
+    def average(self, photo: np.ndarray, square: Square) -> Observation:
         """The mean analysis over the framings AROUND `square`, which is more stable than a single one."""
         half = square.side / 2
         moved = [Square(square.x + half * x, square.y + half * y, square.side * (1 + z)) for x, y, z in AROUND]
-        looks = self.looks(photo, moved)
+        observations = self.observe(photo, moved)
+        kind = type(observations[0].analysis)
         mean = {
-            f.name: torch.cat([getattr(look.analysis, f.name) for look in looks]).mean(0, keepdim=True)
-            for f in fields(looks[0].analysis)
+            f.name: torch.cat([getattr(o.analysis, f.name) for o in observations]).mean(0, keepdim=True)
+            for f in fields(kind)
         }
-        keypoints = square.to_normalised(np.mean([look.keypoints for look in looks], axis=0)).astype(np.float32)
+        keypoints = square.to_normalised(np.mean([o.keypoints for o in observations], axis=0)).astype(np.float32)
         mean["keypoints"] = torch.from_numpy(keypoints)[None]
-        return Look(square, type(looks[0].analysis)(**mean), float(np.mean([look.score for look in looks])))
+        return Observation(square, kind(**mean), float(np.mean([o.score for o in observations])))
 
     def refine(self, photo: np.ndarray, squares: Sequence[Square]) -> list[Candidate]:
         """The proposed squares that show a human face, after two corrections of each by its landmarks."""
-        first = self.looks(photo, squares)
-        second = self.looks(photo, [o.next_square for o in first if sane(o, photo)])
-        third = self.looks(photo, [o.next_square for o in second if sane(o, photo)])
+        first = self.observe(photo, squares)
+        second = self.observe(photo, [o.next_square for o in first if sane(o, photo)])
+        third = self.observe(photo, [o.next_square for o in second if sane(o, photo)])
         likely = [o for o in third if o.score >= MIN_SCORE / 2 and o.settled() and sane(o, photo)]
-        sure = [c for c in self.cross_examine(photo, likely) if c.human]
+        sure = [c for c in self.recheck(photo, likely) if c.human]
         best = max((c.confidence for c in sure), default=0.0)
         return [c for c in sure if c.confidence >= RIVAL * best]
 
-    def cross_examine(self, photo: np.ndarray, looks: Sequence[Look]) -> list[Candidate]:
-        """Analyse each square again in the framings CROSS_LOOKS. Returns one candidate per given square."""
-        readings = [[(k.landmarks, k.score, face_per_eyes(k.analysis)[0])] for k in looks]
-        for dx, dy, zoom, mirrored in CROSS_LOOKS:
-            moved = [_moved(k.square, dx, dy, zoom) for k in looks]
-            for rows, again in zip(readings, self.looks(photo, moved, mirrored), strict=True):
+    def recheck(self, photo: np.ndarray, observations: Sequence[Observation]) -> list[Candidate]:
+        """Analyse each square again in the framings RECHECK_FRAMINGS. Returns one candidate per given square."""
+        readings = [[(k.landmarks, k.score, face_per_eyes(k.analysis)[0])] for k in observations]
+        for dx, dy, zoom, mirrored in RECHECK_FRAMINGS:
+            moved = [_moved(k.square, dx, dy, zoom) for k in observations]
+            for rows, again in zip(readings, self.observe(photo, moved, mirrored), strict=True):
                 points = mirrored_back(again) if mirrored else again.landmarks
                 rows.append((points, again.score, face_per_eyes(again.analysis)[0]))
         out = []
-        for look, rows in zip(looks, readings, strict=True):
+        for observation, rows in zip(observations, readings, strict=True):
             points, scores, per_eyes = (np.stack(column) for column in zip(*rows, strict=True))
             doubt = np.linalg.norm(points[1:] - points[0], axis=2).mean() / landmark_extent(points[0])
-            out.append(Candidate(look, points.mean(0), float(scores.mean()), float(doubt), float(per_eyes.mean())))
+            out.append(
+                Candidate(observation, points.mean(0), float(scores.mean()), float(doubt), float(per_eyes.mean()))
+            )
         return out
 
 
@@ -187,15 +195,15 @@ def _moved(square: Square, dx: float, dy: float, zoom: float) -> Square:
     return Square(square.x + dx * square.side, square.y + dy * square.side, square.side * zoom)
 
 
-def mirrored_back(look: Look) -> np.ndarray:
+def mirrored_back(observation: Observation) -> np.ndarray:
     """Landmarks float64 [68 2] in photo px from the analysis of a mirrored crop."""
-    mirrored = look.analysis.keypoints[0, MIRROR_68, :2].numpy() * [-1, 1]
-    return look.square.from_normalised(mirrored)
+    mirrored = observation.analysis.keypoints[0, MIRROR_68, :2].numpy() * [-1, 1]
+    return observation.square.from_normalised(mirrored)
 
 
-def sane(look: Look, photo: np.ndarray) -> bool:
+def sane(observation: Observation, photo: np.ndarray) -> bool:
     """Whether the next square has a plausible size and a centre inside the photo."""
     height, width = photo.shape[:2]
-    new = look.next_square
+    new = observation.next_square
     inside = 0 <= new.x <= width and 0 <= new.y + ANALYSER.lift * new.side <= height
     return inside and 8 <= new.side <= 4 * max(height, width)

@@ -104,7 +104,7 @@ EMOTIONS: dict[str, dict[int, float]] = {
 # (ears, scalp); "worn" is what is before or on it (hat, glasses, jewellery, a hand).
 SEGMENTS = ("background", "head", "hair", "face", "mouth", "eyes", "neck", "body", "worn")
 
-# What a driver or a slider may reach at most: lowest and highest value of each entry. A photo's own value may be beyond.
+# Limits that a driver or a slider can reach, lowest and highest of each entry. A photo's own value may be beyond them.
 _WEIGHTS = (0.0, 1.0)
 FACTORS: dict[str, Factor] = {
     f.name: f

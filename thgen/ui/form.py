@@ -54,7 +54,7 @@ class Form:
     factors: gr.Tabs
     method_tabs: dict[str, gr.Tab]
     factor_tabs: dict[str, gr.Tab]
-    open_factor: gr.State
+    open_factor: gr.Textbox
     folds: list[tuple[gr.Accordion, set[str]]]
 
     def fields(self, values: tuple[Any, ...]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def build_controls(session: Session, widgets: dict[str, Any]) -> Form:
             factor_tabs[name] = tab
     with gr.Accordion("More settings", open=False):
         widgets |= _plain_widgets(names, chosen)
-    opened = gr.State(chosen.factors[0].name)
+    opened = gr.Textbox(chosen.factors[0].name, visible=False)
     form = Form(widgets, methods, factors, method_tabs, factor_tabs, opened, folds)
     for name in form.varying:
         widgets[name].visible = name in fields_of(chosen)

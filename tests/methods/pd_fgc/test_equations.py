@@ -15,7 +15,7 @@ from thgen.methods.pd_fgc.equations import (
     lip_decorrelation,
     motion_reconstruction,
     nlse_c,
-    perceptual,
+    vgg,
     pose_regression,
     variance,
     video_to_audio,
@@ -133,8 +133,8 @@ def test_the_expression_is_the_average_of_its_window():
 # ---- eq. 7, 8
 def test_eq_7_sums_over_layers():
     a, b = [torch.zeros(1, 2, 2, 2), torch.zeros(1, 4, 1, 1)], [torch.ones(1, 2, 2, 2), 3 * torch.ones(1, 4, 1, 1)]
-    assert perceptual(a, b) == 4 and perceptual(a, a) == 0
-    assert has_gradient(lambda x, y: perceptual([x, y], b), *[m + 0.1 for m in a])
+    assert vgg(a, b) == 4 and vgg(a, a) == 0
+    assert has_gradient(lambda x, y: vgg([x, y], b), *[m + 0.1 for m in a])
 
 
 def test_eq_8_by_hand():

@@ -14,7 +14,7 @@ Deviations from the paper, with the reason. "Code" means the authors' released c
  2. G takes the latent directly. Its mapping network and learned constant are not used (code).
  3. The voice's window is 35 ms early (code). Every 40 ms gives one frame; the code loses the first two.
  4. Entries 0, 1, 4, 5 of the eye latent are blink, 2 and 3 are gaze (code; the paper does not split it). Our own
-    training learns the split from mirrored eyes (methods.pd_fgc.encoder_stages.Eye).
+    training learns the split from mirrored eyes (methods.pd_fgc.encoder_stages.EyeStage).
  5. The released weights need gains of 1.5, 1.2 and 1.2 for lip, expression and eye (code). Ours have 1, 1 and 1.2, and
     1.8 for lips of a voice: a voice explains a part of the lip motion only, so its amplitude is too small. These values
     are fitted on unseen renders (docs/measured.md).

@@ -11,6 +11,7 @@ from torch import Tensor
 from thgen.compact.keypoint_rig import Posed
 from thgen.losses.contrastive import cosine, info_nce
 from thgen.losses.correlation import MemoryBank, correlations
+from thgen.losses.reconstruction import perceptual
 from thgen.nn.geometry import euler_angles
 
 TEMPERATURE = 0.1  # of the contrastive losses (deviation 7)
@@ -93,9 +94,9 @@ def lip_decorrelation(expression: Tensor, lip: Tensor, bank: MemoryBank) -> Tens
     return correlations(*bank.joined(expression, lip.detach())).square().mean()
 
 
-def perceptual(made: list[Tensor], true: list[Tensor]) -> Tensor:
-    """Eq. 7, L_vgg: sum over layers of the mean | VGG_i(I_f) - VGG_i(I_g) |."""
-    return sum((a.float() - b.float().detach()).abs().mean() for a, b in zip(made, true, strict=True))  # type: ignore[return-value]
+def vgg(made: list[Tensor], true: list[Tensor]) -> Tensor:
+    """Eq. 7, L_vgg: sum over layers of the mean | VGG_i(I_f) - VGG_i(I_g) |: the usual perceptual loss."""
+    return perceptual(made, true)
 
 
 def consistency(lip_made: Tensor, voice: Tensor, gaze_made: Tensor, gaze_true: Tensor, motion: Tensor) -> Tensor:

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from thgen.audio.mel import mel_spectrogram, mel_windows
-from thgen.compact.flow.network import BASE
 from thgen.compact.generator import BATCH, Generator, clamp_target, in_batches, movement
-from thgen.compact.mosaic import frames_of, mosaic
+from thgen.compact.mosaic import encoder_view
 from thgen.compact.motion_head import MotionHead
 from thgen.compact.slider_motion import own_factors, unit_movement
 from thgen.face.crop import face_view
@@ -103,20 +102,14 @@ class PdFgc(PdFgcBase):
         """The one photo."""
         photo, analysis = self.generator.read(crops[0])
         vector, _ = self.appearance(self.generator.image(face_view(crops[0].image[None], self.faces.config["side"])))  # type: ignore[arg-type]
-        own = self._codes(self._view(photo.image, photo.keypoints))
+        own = self._codes(encoder_view(photo.image, photo.keypoints))
         state = {"photo": photo, "appearance": vector, "source": self.head(self._latent(vector, own))}
         return Identity(photo.image, own, state, own_factors(analysis))
 
     def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
         for part in in_batches(crops):
             keypoints = torch.from_numpy(np.stack([crop.keypoints for crop in part])).to(self.device)
-            yield self._view(self.generator.image(np.stack([crop.image for crop in part])), keypoints)
-
-    @staticmethod
-    def _view(image: Tensor, keypoints: Tensor) -> Tensor:
-        """Crops [B 3 S S] and their keypoints [B K 3] -> input of E_mot, [B 3 128 128]."""
-        small = torch.nn.functional.interpolate(image, size=(BASE, BASE), mode="area")
-        return mosaic(small, frames_of(keypoints[:, :68]))
+            yield encoder_view(self.generator.image(np.stack([crop.image for crop in part])), keypoints)
 
     @torch.inference_mode()
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:

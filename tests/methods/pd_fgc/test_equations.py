@@ -15,9 +15,9 @@ from thgen.methods.pd_fgc.equations import (
     lip_decorrelation,
     motion_reconstruction,
     nlse_c,
-    vgg,
     pose_regression,
     variance,
+    vgg,
     video_to_audio,
     window_average,
 )

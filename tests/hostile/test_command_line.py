@@ -31,7 +31,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def generate(*flags: str) -> int:
-    return main(["generate", "--photo", "p.png", "--audio", "a.wav", "--size", "128", *flags])
+    photo = [] if "--photo" in flags else ["--photo", "p.png"]
+    return main(["generate", *photo, "--audio", "a.wav", "--size", "128", *flags])
 
 
 REFUSED: dict[str, tuple[list[str], str]] = {
@@ -40,7 +41,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "no number": (["--set", "pose.yaw=nan"], "outside its range"),
     "infinite strength": (["--strength", "lip=inf"], "outside its range"),
     "400 digits as a seed": (["--seed", DIGITS], "whole number"),
-    "400 digits as a size": (["--size", DIGITS], "whole number"),
+    "400 digits as a size": (["--size", DIGITS], "multiple of 32"),
     "400 digits as a blend": (["--blend", f"expression={DIGITS}"], "outside its range"),
     "keyframes of rubbish": (["--blend", "expression=0:0:0,::,"], "keyframes"),
     "a long control": (["--set", f"{'x' * 10_000}=1"], "no control"),

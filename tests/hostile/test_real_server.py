@@ -228,7 +228,7 @@ VALUES: dict[str, object] = {
 }  # fmt: skip
 RAW = {"1e999": "1e999", "-1e999": "-1e999", "400 digits": "9" * 400, "NaN": "NaN"}
 ARGUMENTS = (
-    *("controls", "strength", "live", "blend", "motion", "others"),
+    *("controls", "strength", "idle", "live", "blend", "motion", "undriven", "others"),
     *("method", "seed", "face", "size", "paste_back", "max_side"),
 )
 
@@ -246,10 +246,10 @@ def test_any_value_of_any_argument(server, photo, argument, value):
         words(answer)
 
 
-@pytest.mark.parametrize("dictionary", ["controls", "strength", "live", "blend"])
+@pytest.mark.parametrize("dictionary", ["controls", "strength", "idle", "live", "blend"])
 @pytest.mark.parametrize("value", [*VALUES, *RAW])
 def test_any_value_inside_a_dictionary(server, photo, dictionary, value):
-    key = {"controls": "pose.yaw", "strength": "lip", "live": "gaze", "blend": "expression"}[dictionary]
+    key = {"controls": "pose.yaw", "strength": "lip", "idle": "gaze", "live": "gaze", "blend": "expression"}[dictionary]
     body = json.dumps({**quick(photo), dictionary: {key: VALUES.get(value, "RAW")}})
     if value in RAW:
         body = body.replace('"RAW"', RAW[value])

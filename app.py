@@ -27,11 +27,11 @@ from thgen import logs  # noqa: E402
 from thgen.request import Request  # noqa: E402
 from thgen.ui.engine import PipelineEngine  # noqa: E402
 from thgen.ui.layout import build_ui, launch_options  # noqa: E402
-from thgen.ui.session import Session, Update  # noqa: E402
+from thgen.ui.session import PageSession, Update  # noqa: E402
 
 logs.show(logs.level_of())
 engine = PipelineEngine(preview_device="cpu" if borrowed else None)
-session = Session(engine)
+session = PageSession(engine)
 if borrowed:  # each video runs in a forked process, which would otherwise load the weights again
     engine.preload()
 

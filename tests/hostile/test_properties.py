@@ -18,7 +18,7 @@ from thgen.schema import FACTORS, SLIDERS
 from thgen.settings import Controls, Settings, blend_path
 from thgen.ui.fields import read_fields
 from thgen.ui.links import read_query, write_query
-from thgen.ui.session import Session
+from thgen.ui.session import PageSession
 
 # JSON as Python reads it: also NaN, infinity, and integers of hundreds of digits.
 SCALARS = (
@@ -130,7 +130,7 @@ class NoEngine:
 @example({"rig": 1})
 def test_any_method(method):
     try:
-        request = Session(NoEngine()).request({"photo": "p.png", "audio": "a.wav", "method": method})
+        request = PageSession(NoEngine()).request({"photo": "p.png", "audio": "a.wav", "method": method})
     except ThgenError as error:
         assert sentence(error), error
     else:

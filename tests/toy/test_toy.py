@@ -147,9 +147,9 @@ def test_settings_refuse_a_choice_of_another_type():
 def url(toy):
     """The page with the real engine."""
     from thgen.ui.layout import build_ui, launch_options
-    from thgen.ui.session import Session
+    from thgen.ui.session import PageSession
 
-    session = Session()
+    session = PageSession()
     page = build_ui(session)
     _, url, _ = page.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(session)

@@ -22,7 +22,7 @@ from thgen.methods import METHODS
 from thgen.pipeline import Result
 from thgen.request import Request
 from thgen.schema import FACTORS, FPS, SLIDERS
-from thgen.ui.session import Session
+from thgen.ui.session import PageSession
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported, which happens later
 SIDE = 64
@@ -163,8 +163,8 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-def session(engine: FakeEngine, media: Path) -> Session:
-    return Session(engine, examples=media)
+def session(engine: FakeEngine, media: Path) -> PageSession:
+    return PageSession(engine, examples=media)
 
 
 @dataclass
@@ -183,7 +183,7 @@ def running(media: Path) -> Iterator[Server]:
 
     METHODS.update(MORE)  # a fixture of the session comes before those of a module
     engine = FakeEngine()
-    session = Session(engine, examples=media)
+    session = PageSession(engine, examples=media)
     page: gr.Blocks = build_ui(session)
     _, url, _ = page.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(session)

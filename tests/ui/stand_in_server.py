@@ -16,7 +16,7 @@ if __name__ == "__main__":
     from tests.ui.conftest import MORE, FakeEngine
     from thgen.methods import METHODS
     from thgen.ui.layout import build_ui, launch_options
-    from thgen.ui.session import Session
+    from thgen.ui.session import PageSession
 
     class Stubborn(FakeEngine):
         def render_video(self, request, out, progress, longest=None):
@@ -27,5 +27,5 @@ if __name__ == "__main__":
     METHODS.update(MORE)
     examples, pace = sys.argv[1:]
     engine = Stubborn() if pace == "stubborn" else FakeEngine(seconds_per_frame=float(pace))
-    session = Session(engine, examples=Path(examples))
+    session = PageSession(engine, examples=Path(examples))
     serve(build_ui(session), session, folder, launch_options(session))

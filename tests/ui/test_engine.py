@@ -17,7 +17,7 @@ from thgen.io.sound import read_audio
 from thgen.pipeline import available_methods
 from thgen.request import Request
 from thgen.ui.engine import PipelineEngine
-from thgen.ui.session import Session
+from thgen.ui.session import PageSession
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def real_path(monkeypatch, media):
     """The page's session with the real pipeline, a small method and a small face finder."""
     loaded = FakeSession()
     monkeypatch.setattr(pipeline.Session, "load", lambda method, device=None, networks=None: loaded)
-    return Session(PipelineEngine(), examples=media)
+    return PageSession(PipelineEngine(), examples=media)
 
 
 def slow_frames(monkeypatch) -> None:
@@ -143,7 +143,7 @@ def test_stills_of_the_true_pipeline_follow_a_slider(real_path):
 @pytest.mark.slow
 def test_the_bundled_weights_behind_the_page(media):
     """An example's portrait with the real engine and a short sound."""
-    session = Session()
+    session = PageSession()
     fields = {**session.example_rows()[0], "audio": str(media / "voice_1.wav"), "size": 128, "max_side": 256}
     *_, last = read_while_there(session, fields)
     _, header, info = last

@@ -14,7 +14,7 @@ from thgen.schema import FACTORS
 from thgen.ui import layout
 from thgen.ui.endpoints import api_fields
 from thgen.ui.form import build_controls, build_inputs
-from thgen.ui.session import Session, Update
+from thgen.ui.session import PageSession, Update
 from thgen.ui.tab_generate import error_html, progress_html, ran_line
 from thgen.weights import hub
 
@@ -61,7 +61,7 @@ def test_a_tab_per_method_the_absent_ones_with_what_to_do(session):
 
 
 def test_page_builds_with_no_examples(engine, tmp_path):
-    page = layout.build_ui(Session(engine, examples=tmp_path))
+    page = layout.build_ui(PageSession(engine, examples=tmp_path))
     assert not [b for b in page.blocks.values() if isinstance(b, gr.Dataset)]
 
 
@@ -123,7 +123,7 @@ def test_config_can_be_sent_to_a_browser(session):
 def test_page_builds_with_no_weights_at_all_and_says_so_when_asked(media, tmp_path, monkeypatch):
     monkeypatch.setattr(hub, "BUNDLED", tmp_path)
     monkeypatch.delenv("THGEN_HUB_REPO", raising=False)
-    session = Session(examples=media)  # the real engine
+    session = PageSession(examples=media)  # the real engine
     layout.build_ui(session)
     with pytest.raises(WeightsError):
         session.quick_preview({"photo": str(media / "portrait_1.png")})

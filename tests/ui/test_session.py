@@ -17,7 +17,7 @@ from thgen.recipe import Recipe
 from thgen.schema import FPS, SLIDERS
 from thgen.settings import Controls
 from thgen.ui.fields import read_fields, recipe_fields
-from thgen.ui.session import GPU_SECONDS, Session, Update
+from thgen.ui.session import GPU_SECONDS, PageSession, Update
 
 
 def fields_of(media: Path, **more) -> dict:
@@ -114,11 +114,11 @@ def test_example_rows_are_made_of_what_exists(session, media, tmp_path):
     rows = session.example_rows()
     assert [Path(r["photo"]).name for r in rows] == ["portrait_1.png", "portrait_2.png"]
     assert all(Path(r["audio"]).is_file() and session.request(r) for r in rows)
-    assert Session(session.engine, examples=tmp_path).example_rows() == []
+    assert PageSession(session.engine, examples=tmp_path).example_rows() == []
     for source in (media / "portrait_1.png", media / "voice_1.wav"):
         (tmp_path / source.name).write_bytes(source.read_bytes())
     (tmp_path / "driving.mp4").write_bytes(b"")
-    (row,) = Session(session.engine, examples=tmp_path).example_rows()
+    (row,) = PageSession(session.engine, examples=tmp_path).example_rows()
     assert Path(row["pose.clip"]).name == "driving.mp4"
 
 

@@ -7,11 +7,15 @@ from importlib import import_module
 from pathlib import Path
 
 from thgen.errors import WeightsError, shown
+from thgen.methods import METHODS
 from thgen.weights import hub
 from thgen.weights.manifest import BUNDLED, read_manifest
 
-# method -> module that knows the files that its authors released
-RELEASED = {"pd_fgc": "thgen.methods.pd_fgc.released"}
+
+def released() -> dict[str, str]:
+    """Name of a method, with or without its preset -> the module that knows the files that its authors released."""
+    known = [method for method in METHODS.values() if method.released]
+    return {name: m.released for m in known for name in (m.name, m.name.partition(".")[0])}
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -79,9 +83,10 @@ def _convert(names: list[str], folder: Path) -> None:
 
     if len(names) != 2:
         raise WeightsError("Say what to convert: python -m thgen weights convert pd_fgc FOLDER")
-    if names[0] not in RELEASED:
-        raise WeightsError(f"There is no converter for {shown(names[0])}; choose one of: {', '.join(RELEASED)}.")
-    files = import_module(RELEASED[names[0]]).FILES
+    modules = released()
+    if names[0] not in modules:
+        raise WeightsError(f"There is no converter for {shown(names[0])}; choose one of: {', '.join(modules)}.")
+    files = import_module(modules[names[0]]).FILES
     for name, entry in convert(names[0], files, Path(names[1]), folder).items():
         print(f"{name}: {folder / entry.file}, {entry.bytes / 1e6:.1f} MB, SHA-256 {entry.sha256[:12]}")
 

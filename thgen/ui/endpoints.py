@@ -17,7 +17,7 @@ from thgen.settings import Path as Keyframes
 from thgen.ui.fields import all_controls, check_known, is_file
 from thgen.ui.form import Form
 from thgen.ui.page import unprobed
-from thgen.ui.session import Session
+from thgen.ui.session import PageSession
 
 CONTROLS = "controls"  # the parameter with sliders, choices and switches by key
 
@@ -110,7 +110,7 @@ PREVIEW_DOC = """One still with the given settings. The arguments are those of /
 Returns the picture and {method, seed}."""
 
 
-def wire_api(session: Session, form: Form) -> None:
+def wire_api(session: PageSession, form: Form) -> None:
     """Add both endpoints to the page."""
     parameters = _parameters(form)
     names = list(parameters)

@@ -34,7 +34,7 @@ from thgen.settings import (
 from thgen.settings import Path as Keyframes
 from thgen.ui.fields import SIZES, all_controls, factor_fields, fields_of, is_file, page_specs
 from thgen.ui.page import unprobed, with_file_kind
-from thgen.ui.session import Session
+from thgen.ui.session import PageSession
 
 CLIP_TYPES = [".mp4", ".mov", ".webm", ".mkv", ".avi", ".jpg", ".jpeg", ".png", ".webp", ".heic"]
 PHOTO_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".heic"]
@@ -109,7 +109,7 @@ def build_inputs() -> dict[str, Any]:
     return widgets
 
 
-def build_controls(session: Session, widgets: dict[str, Any]) -> Form:
+def build_controls(session: PageSession, widgets: dict[str, Any]) -> Form:
     """All tabs and settings. widgets: those of `build_inputs`."""
     names = [*session.methods(), *session.absent()]
     chosen = METHODS[names[0]]
@@ -241,6 +241,6 @@ def _plain(name: str, spec: Spec, value: Any, methods: list[str], chosen: Declar
         return gr.Number(value, label=spec.label, info=spec.info, precision=0, minimum=spec.low, maximum=spec.high,
                          min_width=140, elem_id=_id(name))  # fmt: skip
     if isinstance(spec, Flag):
-        return gr.Checkbox(value, label=spec.label, min_width=140, elem_id=_id(name))
+        return gr.Checkbox(value, label=spec.label, min_width=300, elem_id=_id(name))
     assert isinstance(spec, OneOf)
     return gr.Radio(list(spec.options), value=value, label=spec.label, info=spec.info, min_width=200, elem_id=_id(name))

@@ -9,7 +9,7 @@ import gradio as gr
 
 from thgen.ui.guard import app_options
 from thgen.ui.page import Page
-from thgen.ui.session import EXAMPLE_FILES, Session
+from thgen.ui.session import EXAMPLE_FILES, PageSession
 from thgen.ui.tab_generate import build_generate_tab
 from thgen.ui.uploads import KEPT_SECONDS
 
@@ -31,7 +31,7 @@ MAX_FILE_SIZE = "50mb"
 QUEUE_LENGTH = 16
 
 
-def build_ui(session: Session) -> Page:
+def build_ui(session: PageSession) -> Page:
     """Build the page of a session. Weights are loaded later, for the first still or video."""
     with Page(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as page:
         gr.HTML(HEADER, elem_classes="header", padding=False)
@@ -41,13 +41,13 @@ def build_ui(session: Session) -> Page:
     return page
 
 
-def example_media(session: Session) -> list[str]:
+def example_media(session: PageSession) -> list[str]:
     """The pictures, voices and clips of the examples, without the scripts in the same folder."""
     folder = session.examples_folder
     return [str(path) for pattern in EXAMPLE_FILES for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
-def launch_options(session: Session) -> dict[str, Any]:
+def launch_options(session: PageSession) -> dict[str, Any]:
     """Keyword arguments of `Blocks.launch`: theme, limits, privacy and security."""
     return {
         "theme": gr.themes.Default(

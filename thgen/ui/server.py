@@ -40,7 +40,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP"
 
 
 class Closing(Protocol):
-    """The part of `thgen.ui.session.Session` that the shutdown needs."""
+    """The part of `thgen.ui.session.PageSession` that the shutdown needs."""
 
     def close(self, seconds: float) -> None:
         """Cancel all running work and wait at most `seconds` for it."""

@@ -69,7 +69,7 @@ class _CancelledError(Exception):
     """Raised in the pipeline's progress callback to end work that was cancelled."""
 
 
-class Session:
+class PageSession:
     """All functions that the page's handlers call. One per process; thread-safe.
 
     engine:   makes stills and videos; None = PipelineEngine

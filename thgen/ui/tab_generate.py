@@ -19,7 +19,7 @@ from thgen.ui.fields import all_controls, recipe_fields
 from thgen.ui.form import Form, build_controls, build_inputs
 from thgen.ui.links import read_query, write_query
 from thgen.ui.page import shown_error, unprobed
-from thgen.ui.session import Finished, Session, Update
+from thgen.ui.session import Finished, PageSession, Update
 
 # Options of events that only copy values: immediate, without a spinner, not part of the API.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -44,7 +44,7 @@ class Result:
     recipe: gr.JSON
 
 
-def build_generate_tab(session: Session, page: gr.Blocks) -> Form:
+def build_generate_tab(session: PageSession, page: gr.Blocks) -> Form:
     """Build the tab in the current context of `page`, with its events and API endpoints."""
     with gr.Row(elem_classes="workbench", equal_height=False):
         with gr.Column(elem_classes="inputs", min_width=280, scale=4):
@@ -68,7 +68,7 @@ def build_generate_tab(session: Session, page: gr.Blocks) -> Form:
     return form
 
 
-def _examples(session: Session) -> tuple[gr.Dataset, list[dict[str, Any]]] | None:
+def _examples(session: PageSession) -> tuple[gr.Dataset, list[dict[str, Any]]] | None:
     rows = session.example_rows()
     if not rows:
         return None
@@ -131,7 +131,7 @@ def ran_line(info: Mapping[str, Any]) -> str:
     return "\n\n".join([line, *(f"⚠️ {warning}" for warning in info["warnings"])])
 
 
-def _wire_preview(session: Session, form: Form, result: Result) -> None:
+def _wire_preview(session: PageSession, form: Form, result: Result) -> None:
     def still(*values: Any) -> tuple[Any, Any]:
         try:
             fields = form.fields(values)
@@ -176,7 +176,7 @@ def _show(result: Result, finished: Finished) -> dict[Any, Any]:
     }
 
 
-def _wire_generate(session: Session, form: Form, result: Result) -> None:
+def _wire_generate(session: PageSession, form: Form, result: Result) -> None:
     def wait() -> dict[Any, Any]:
         return {result.status: gr.HTML(WAITING, visible=True), **buttons(busy=True)}
 
@@ -229,7 +229,7 @@ def _wire_generate(session: Session, form: Form, result: Result) -> None:
 
 
 def _wire_form(
-    session: Session,
+    session: PageSession,
     page: gr.Blocks,
     form: Form,
     examples: tuple[gr.Dataset, list[dict[str, Any]]] | None,

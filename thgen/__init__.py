@@ -1,10 +1,10 @@
-"""thgen: a photo that talks, with lips, head pose, gaze, blink and expression each from its own source.
+"""thgen: a photo that talks. Lips, head pose, gaze, blink and expression each have their own source.
 
     import thgen
     for window in thgen.generate("me.jpg", "voice.wav", controls={"pose.yaw": 10}):
         window.frames  # uint8 RGB [n H W 3], 25 fps; at most 8 frames exist at a time
 
-Importing this imports no torch: the names below are resolved when they are first used.
+`import thgen` does not import torch. The names below are imported at their first use.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from thgen.api import generate, load
     from thgen.methods import METHODS
 
-# PyTorch's threads wait by spinning. Where another process wants a core as well (ffmpeg always does), that takes up to
-# ten times as long as sleeping. It is read when torch is loaded; a setting of your own wins.
+# Waiting threads of PyTorch keep their cores busy by default. If another process needs a core, and ffmpeg always
+# does, work takes up to ten times as long. Torch reads the variable when it is loaded. A value set by the user stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"

@@ -15,9 +15,9 @@ from thgen.settings import Controls
 
 
 def load(method: str = "rig", device: str | None = None) -> Session:
-    """A method and its face finder with verified weights, to be used for many videos.
+    """Load a method and a face finder with verified weights. The session can make many videos.
 
-    device: "cpu", "cuda", ... or None for the best there is. Raises MethodError, WeightsError.
+    device: "cpu", "cuda", ...; None: CUDA if available, else the CPU. Raises MethodError, WeightsError.
     """
     return Session.load(method, device)
 
@@ -37,13 +37,14 @@ def generate(
 ) -> Iterator[Window]:
     """Frames of a talking video, in windows of at most 8; see `Request` for the arguments.
 
-    photo:    one, or several of the same person (list or tuple), for methods that can use them
-    controls: Controls, or just the sliders, e.g. {"pose.yaw": 10}
-    method:   None takes the session's, or "rig"
-    session:  from `load`, to load nothing again
+    photo:    one photo, or a list or tuple of photos of one person for methods that can use several
+    controls: Controls, or only the values of sliders, e.g. {"pose.yaw": 10}
+    method:   None: the method of the session, or "rig" without a session
+    session:  from `load`; None: the weights are loaded for this call
     toward:   the old name of second_sources
     settings: every other setting of the video (`thgen.settings.Settings`): face, size, paste_back, max_side, ...
-    Inputs are read and checked at once. Closing the iterator stops the work. Raises any ThgenError.
+    The call reads and checks the inputs; the iteration decodes. Closing the iterator stops the work. Raises any
+    ThgenError.
     """
     if not isinstance(controls, Controls):
         controls = Controls(values=controls or {})

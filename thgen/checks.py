@@ -1,4 +1,4 @@
-"""Checks of values that somebody gave: a form, a flag, a recipe, a program. Each raises one sentence."""
+"""Checks of values from a form, a flag, a recipe or a program. The message of each error is one sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from thgen.errors import ControlError, shown
 
 
 def number(what: str, value: object, low: float, high: float) -> float:
-    """A number from low to high, perhaps given as text. Raises ControlError that begins with `what`."""
+    """A number from low to high; text is converted. Raises ControlError that begins with `what`."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -24,7 +24,7 @@ def number(what: str, value: object, low: float, high: float) -> float:
 
 
 def whole(what: str, value: object, low: int, high: int, multiple: int = 1) -> int:
-    """A whole number from low to high, perhaps given as text. Raises ControlError that names `what`.
+    """A whole number from low to high; text is converted. Raises ControlError that names `what`.
 
     multiple: the number must be a multiple of this.
     """

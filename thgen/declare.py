@@ -1,7 +1,7 @@
-"""What a method declares, as data: its factors, its controls, its photos and clips, its weights.
+"""Declarations: the factors, controls, photos, clips and weights of a method, as data.
 
-Page, command line, API, recipes, links and reports are built from declarations alone. They import no torch, so a list
-of methods costs nothing.
+Page, command line, API, recipes, links and reports derive from declarations alone. Declarations do not import torch, so
+a list of all methods is cheap.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 from thgen.checks import choice, flag, number
 from thgen.errors import ControlError, shown
 
-AUDIO, CLIP = "audio", "clip"  # what may drive a factor: a voice; a driving clip, or a still picture
+AUDIO, CLIP = "audio", "clip"  # kinds of drivers: a voice; a driving clip or a still picture
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One thing that can be driven by itself.
+    """One part of the motion that has its own driver, for example the gaze.
 
-    size:     entries of its value
-    unit:     of its entries; None = a latent of the method's own, whose numbers mean nothing outside of it
-    dims:     names of the entries, in order; () = they have none
-    sources:  what may drive it, of AUDIO and CLIP; without a source the photo's own value stays
-    limits:   lowest and highest value of each entry that a driver or slider may lead to; () = none
-    idle:     it moves by itself (seeded) when nothing drives it
-    blends:   it may lie between two sources
-    relative: a driver's *change* can be added to the photo's own value; otherwise its values are taken as they are
-    zero:     what its zero means, in words ("the canonical position"); "" = zero means nothing in particular
+    size:     number of entries of its value
+    unit:     of its entries; None = a latent, whose numbers have a meaning inside the method only
+    dims:     names of the entries, in order; () = no names
+    sources:  its possible drivers, of AUDIO and CLIP; without a driver the photo's own value stays
+    limits:   lowest and highest value of each entry, to which targets are clamped; () = no limits
+    idle:     it has idle motion (from the seed) when it has no driver
+    blends:   it can be blended between two sources
+    relative: a driver's change can be added to the photo's own value; False = the driver's values replace it
+    zero:     meaning of a value of 0, in words ("the canonical position"); "" = it has no special meaning
     """
 
     name: str
@@ -120,18 +120,18 @@ Control = Slider | Choice | Switch
 
 @dataclass(frozen=True)
 class Declaration:
-    """A method, as everything but its networks knows it.
+    """All that the rest of thgen knows about a method.
 
-    name:         as in `--method`; a preset stands behind a dot ("pd_fgc.paper")
-    label, about: for people: the name of its tab; one sentence, with the paper
+    name:         as in `--method`; the name of a preset follows a dot ("pd_fgc.paper")
+    label, about: texts for users: the name of its tab; one sentence, with the paper
     method:       import path of the class that implements `methods.base.Method`
     factors:      in the order in which they are shown
     controls:     sliders, choices and switches that it understands, in the order in which they are shown
-    weights:      names in weights/manifest.json of all networks that run; they are named in each result
-    weights_from: what to do where the weights are absent
-    max_photos:   how many photos of the person it can use
-    clip_size:    px of the square crops of driving clips that it gets
-    clip_fps:     frames per second at which it gets driving clips; thgen makes 25 of them afterwards
+    weights:      names in weights/manifest.json of its networks; each result lists them
+    weights_from: remedy if the weights are absent, for error messages
+    max_photos:   largest number of photos of the person that it can use
+    clip_size:    side of the crops of driving clips that it gets, px
+    clip_fps:     frames per second of driving clips that it gets; thgen resamples its result to 25
     released:     import path of the module whose FILES `weights convert` reads; "" = nobody released weights
     """
 

@@ -1,4 +1,4 @@
-"""Facial action units (FACS) and the coefficients of the head: one table, both directions.
+"""Facial action units (FACS) and the coefficients of the head: conversion in both directions.
 
 `schema.ACTION_UNITS` names the shapes of each unit. A unit of intensity 5 is a weight of 1 on all its shapes.
 """

@@ -69,16 +69,16 @@ class Result:
     seed: int
     weights: list[dict[str, Any]]  # each network that ran: name, sha256, ...
     warnings: list[str]
-    elapsed: float  # seconds of work
+    elapsed: float  # s: time that the work took
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photo, found, cropped and encoded: all that does not depend on time."""
+    """A photo after face search, crop and encoding: all inputs that do not depend on time."""
 
     crop: FaceCrop
     identity: Identity
-    paster: Paster | None  # None: the crop alone is wanted
+    paster: Paster | None  # None: the video shows the crop alone
     warnings: tuple[str, ...] = ()  # sentences for the visitor about the photo
 
     @property
@@ -89,24 +89,27 @@ class Prepared:
 
 
 class Session:
-    """A loaded method and face finder, and the last photos that they encoded. Safe to share between threads."""
+    """A loaded method, a face finder, and a cache of the last photos that they encoded. Thread-safe."""
 
     def __init__(self, method: Method, finder: FaceFinder) -> None:
         self.method = method
         self.finder = finder
         self._photos: OrderedDict[tuple, Prepared] = OrderedDict()
         self._busy: dict[tuple, threading.Lock] = {}  # photos that are being prepared
-        self._lock = threading.Lock()  # of the two dictionaries; held for no longer than a look into them
+        self._lock = threading.Lock()  # guards both dictionaries; held only while one is read or changed
 
     @classmethod
     def load(cls, method: str = "rig", device: str | None = None, landmarks: str = "analyser",
              networks: Networks | None = None) -> Session:  # fmt: skip
-        """device: "cpu", "cuda", ... or None for the best there is; networks: loaded ones, to share them with other
-        sessions; they decide the device. Raises MethodError, WeightsError."""
+        """Load a method and its weights. Raises MethodError, WeightsError.
+
+        device: "cpu", "cuda", ...; None: CUDA if available, else the CPU. networks: loaded networks that this session
+        shares with others; then their device counts and `device` is ignored.
+        """
         from thgen.face.finder import FaceFinder
         from thgen.weights import hub
 
-        kind = method_class(method)  # an unknown name, or absent weights, are told before any are loaded
+        kind = method_class(method)  # errors about the name or absent weights come before anything is loaded
         if why := why_absent(method):
             raise WeightsError(why)
         shared = networks or hub.Networks(device)
@@ -115,11 +118,10 @@ class Session:
         return cls(kind.load(shared), finder)
 
     def prepare(self, request: Request, tick: Tick = no_tick) -> Prepared:
-        """Read, find, crop and encode the request's photos, or take them from the last few.
+        """Read the request's photos, find and crop the faces and encode them, or return the cached result.
 
-        Raises PhotoError, FaceError; MethodError when the request asks for another method than this one.
-
-        Whoever asks for the same photos meanwhile waits for them; whoever asks for others does not.
+        A second call with the same photos waits for the first one. Calls with other photos do not wait. Raises
+        PhotoError, FaceError; MethodError if the request is for another method.
         """
         name = self.method.declaration.name
         if request.method != name:
@@ -160,7 +162,7 @@ class Session:
         return Prepared(crop, self.method.encode_photos([crop, *further]), paster, warnings)
 
     def _further(self, number: int, photo: PathLike | np.ndarray, request: Request, tick: Tick) -> FaceCrop:
-        """The largest face of another photo of the same person. Raises PhotoError, FaceError that name the photo."""
+        """The largest face of another photo of the same person. PhotoError and FaceError name the photo."""
         try:
             upright = self.finder.upright(read_photo(photo, tick))
             return self.finder.crop(upright.photo, 0, request.size, upright.faces)
@@ -168,7 +170,7 @@ class Session:
             raise type(error)(f"Photo {number}: {error}") from error
 
     def weights(self) -> list[dict[str, Any]]:
-        """What `hub.describe` says of every network that runs: the analyser's, and the method's own."""
+        """Facts (`hub.describe`) about the weights of every network that runs: the analyser and those of the method."""
         from thgen.weights import hub
 
         return [hub.describe(name) for name in dict.fromkeys(("analyser", *self.method.declaration.weights))]
@@ -181,7 +183,7 @@ def method_class(name: str) -> type[Method]:
 
 
 def why_absent(name: str) -> str | None:
-    """The sentence about a method whose weights are not here, with what to do; None where it can run.
+    """Error message, with the remedy, if weights of the method are missing; None if the method can run.
 
     Raises MethodError.
     """
@@ -196,12 +198,12 @@ def why_absent(name: str) -> str | None:
 
 
 def available_methods() -> list[str]:
-    """The methods whose weights are here, in the order of METHODS."""
+    """The methods whose weights are available, in the order of METHODS."""
     return [name for name in METHODS if why_absent(name) is None]
 
 
 def _photo_key(photo: PathLike | np.ndarray) -> tuple:
-    """What changes when the photo does; cheap, because a slider asks for it at every move."""
+    """A key that changes if the photo changes. It does not read a file: every step of a slider needs the key."""
     if isinstance(photo, np.ndarray):
         return photo.shape, hashlib.sha256(photo.tobytes()).hexdigest()
     try:
@@ -213,8 +215,12 @@ def _photo_key(photo: PathLike | np.ndarray) -> tuple:
 
 @dataclass(frozen=True)
 class Targets:
-    """What every frame shall show: factors of the method, each [frames D], and beside latents what common sliders and
-    idle motion make of the measured face (see `Identity.measured`)."""
+    """Target values of every frame.
+
+    factors: of the method, each [frames D]
+    sliders: for a method with latents: the measured face (`Identity.measured`) after common sliders and idle motion,
+             each [frames D] in the units of schema.FACTORS; else None
+    """
 
     factors: Factors
     sliders: Factors | None = None
@@ -231,9 +237,9 @@ class Targets:
 def targets(method: Method, identity: Identity, controls: Controls, seed: int = 0, frames: int = 1,
             driven: Mapping[str, torch.Tensor] | None = None, voiced: tuple[str, ...] = (),
             second: Mapping[str, torch.Tensor] | None = None) -> Targets:  # fmt: skip
-    """Target values of a whole video: drivers, controls, the method's own steering, and what it makes of the track.
+    """Target values of a whole video: `controls.targets`, then the method's own `steer` and `finish`.
 
-    driven, second: factor -> [N D], see `controls.targets`; without them, those of a person who is driven by nothing.
+    driven, second: factor -> [N D], see `controls.targets`; None: no factor has a driver.
     """
     driven = dict(driven or {})
     track = factor_controls.targets(method.declaration.factors, identity.own, driven, controls, seed, frames,
@@ -244,13 +250,13 @@ def targets(method: Method, identity: Identity, controls: Controls, seed: int = 
     track = method.finish(identity, track)
     if identity.measured is None:
         return Targets(track)
-    # What is driven does not move by itself beside its driver.
+    # A factor with a driver has no idle motion.
     still = controls.model_copy(update={"idle": {**controls.idle, **dict.fromkeys(driven, False)}})
     return Targets(track, factor_controls.targets(tuple(FACTORS.values()), identity.measured, {}, still, seed, frames))
 
 
 def frames_of(plan: Plan, request: Request, session: Session) -> Iterator[Window]:
-    """Decode a plan window by window. Only the target factors exist for the whole video."""
+    """Decode a plan window by window. Only the target values are in memory for the whole video."""
     identity = plan.prepared.identity
     target = targets(session.method, identity, request.controls, request.seed, plan.frames, plan.driven, plan.voiced,
                      plan.second)  # fmt: skip
@@ -259,7 +265,7 @@ def frames_of(plan: Plan, request: Request, session: Session) -> Iterator[Window
 
 
 def _render(prepared: Prepared, target: Targets, method: Method) -> np.ndarray:
-    """Targets of n frames -> uint8 RGB [n H W 3], pasted back if so prepared."""
+    """Targets of n frames -> uint8 RGB [n H W 3], pasted into the photo if there is a `paster`."""
     count = len(target)
     step = CPU_CHUNK if prepared.identity.image.device.type == "cpu" else count
     parts = [_decode(prepared, target.part(i, i + step), method) for i in range(0, count, step)]
@@ -280,7 +286,7 @@ def _decode(prepared: Prepared, target: Targets, method: Method) -> tuple[np.nda
 
 
 def generate(request: Request, session: Session | None = None, progress: Progress | None = None) -> Iterator[Window]:
-    """The frames of a video, in windows. Inputs are read and checked at once; decoding happens while iterated.
+    """The frames of a video, in windows. The call reads and checks the inputs; the iteration decodes.
 
     Closing the iterator stops the work. Raises any ThgenError.
     """
@@ -289,7 +295,7 @@ def generate(request: Request, session: Session | None = None, progress: Progres
 
 
 def preview(request: Request, session: Session) -> np.ndarray:
-    """One still, uint8 RGB [H W 3]: the photo with the sliders applied; voice and clips are not looked at."""
+    """One still, uint8 RGB [H W 3]: the photo with the sliders applied, without voice and clips."""
     prepared = session.prepare(request)
     target = targets(session.method, prepared.identity, request.controls, request.seed)
     return _render(prepared, target, session.method)[0]
@@ -297,10 +303,10 @@ def preview(request: Request, session: Session) -> np.ndarray:
 
 def render_video(request: Request, out: PathLike, progress: Progress | None = None, session: Session | None = None,
                  longest: float | None = None) -> Result:  # fmt: skip
-    """Make the mp4. It appears under its name only when whole; an error or interruption leaves nothing behind.
+    """Make the mp4. The file gets its name only when it is complete; an error or interruption leaves no file.
 
-    longest: seconds of video, more are refused. Raises any ThgenError; OutputError before the work starts when `out`
-    cannot be written, or would replace one of the inputs.
+    longest: longest allowed video, s; None: any length. Raises any ThgenError. Raises OutputError, before the work
+    starts, if `out` cannot be written or would replace one of the inputs.
     """
     begin = time.monotonic()
     report = Reporter(progress)
@@ -325,6 +331,6 @@ def render_video(request: Request, out: PathLike, progress: Progress | None = No
 
 
 def _comment(method: str, seed: int, weights: list[dict[str, Any]]) -> str:
-    """What the mp4 says about itself: that it is synthetic, by what, and with which weights."""
+    """Metadata of the mp4: that it is synthetic, and its method, seed and weights."""
     names = ", ".join(f"{w.get('name')} {str(w.get('sha256', ''))[:12]}".strip() for w in weights)
     return f"Synthetic video made by thgen; method {method}; seed {seed}; weights {names}"

@@ -1,13 +1,13 @@
-"""Everything that makes a video again, as one small JSON file.
+"""A recipe: one small JSON file with all settings and file names that are needed to make a video again.
 
     {"thgen": 2, "method": "rig", "seed": 0, "face": 0, "size": 512, "paste_back": true, "max_side": 1080,
      "controls": {"values": {"pose.yaw": 10}, "strength": {"lip": 1.2}, "idle": {"gaze": false}, "motion": "relative"},
      "files": {"photo": {"path": "me.jpg", "sha256": "..."}, "audio": {...}, "pose": {...}}}
 
-A recipe holds no picture and no sound. The page writes it without `files`; the command line with them, so that
-`generate --recipe in.json --out again.mp4` needs nothing else while the files lie where they lay.
+A recipe contains no picture and no sound. The page writes it without `files`, the command line with them. Then
+`generate --recipe in.json --out again.mp4` needs no other flag, as long as the files have not moved.
 
-Version 1 had other names (`settings.OLD_NAMES`); it is read as well.
+Version 1 had other names (`settings.OLD_NAMES`); thgen reads it, too.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from thgen.settings import Model, Settings, Whole, all_factors, plain
 VERSION = 2
 READS = (1, VERSION)
 MAX_BYTES = 1 << 20
-SECOND = "_to"  # after the name of a factor: its second source
+SECOND = "_to"  # suffix of a factor's name in `files`: the factor's second source
 
 
 class SourceFile(Model):
-    """A file that went into a video: where it lay, and the SHA-256 of its bytes."""
+    """An input file of a video: its path, and the SHA-256 of its bytes."""
 
     path: str
     sha256: str
@@ -42,19 +42,19 @@ class SourceFile(Model):
             return cls(path=str(path), sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
     def there(self) -> bool:
-        """Whether a plain file lies there; a name that the system cannot take is none."""
+        """Whether the path is a regular file. False also for a path that the system does not allow."""
         try:
             return Path(self.path).is_file()
         except (OSError, ValueError):
             return False
 
     def unchanged(self) -> bool:
-        """Whether a file with the recorded content still lies there."""
+        """Whether the file still exists with the recorded content."""
         return self.there() and self.of(self.path).sha256 == self.sha256
 
 
 def roles(photos: int = 1) -> tuple[str, ...]:
-    """What a file may be in a video: photo, photo_2 ... of so many, audio, a factor, <factor>_to."""
+    """Possible keys of `files`: photo, photo_2 to photo_<photos>, audio, <factor>, <factor>_to."""
     factors = all_factors()
     more = tuple(f"photo_{n}" for n in range(2, photos + 1))
     return ("photo", *more, "audio", *factors, *(name + SECOND for name, f in factors.items() if f.blends))
@@ -77,11 +77,11 @@ class Recipe(Settings):
 
     @classmethod
     def of(cls, settings: Settings) -> Recipe:
-        """Of settings alone, without the names of any file."""
+        """A recipe from settings alone, without files."""
         return cls(**{name: getattr(settings, name) for name in Settings.model_fields})
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON holds; `from_dict` reads it back to an equal recipe."""
+        """The content of the JSON file; `from_dict` is the inverse."""
         return {"thgen": VERSION, **self.model_dump(mode="json", exclude=None if self.files else {"files"})}
 
     @classmethod
@@ -92,7 +92,7 @@ class Recipe(Settings):
         if version not in READS:
             raise ControlError(f"The recipe is of version {shown(version)}; this thgen reads version {VERSION} and 1.")
         given["controls"] = dict(_mapping(given.get("controls", {}), "recipe's controls"))
-        for name, (model, spec) in plain().items():  # JSON has types: a seed "7" was written by nobody
+        for name, (model, spec) in plain().items():  # JSON has types, so a seed "7" (text) is an error
             value = (given if issubclass(Settings, model) else given["controls"]).get(name, 0)
             if isinstance(spec, Whole) and (not isinstance(value, int) or isinstance(value, bool)):
                 raise ControlError(f"In the recipe {name!r} must be a whole number, not {shown(value)}.")

@@ -1,4 +1,4 @@
-"""What one video is made of: files and settings, checked when they are put together."""
+"""The inputs of one video, files and settings. A `Request` is checked when it is created."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Photo = PathLike | np.ndarray
 
 
 class Request(Settings):
-    """The settings of a video, and its files. Raises MethodError, ControlError when something is unknown, outside its
+    """The settings of a video, and its files. Raises MethodError or ControlError if a value is unknown, is outside its
     range, or would be ignored by the method.
 
     photo:          path, or uint8 RGB [H W 3]
     more_photos:    further photos of the same person, for methods that can use several
-    audio:          path (sound, or a video with sound), float32 [L] at 16 kHz, or None: as long as the longest driver
+    audio:          path (sound, or a video with sound), float32 [L] at 16 kHz; None: as long as the longest driver
     drivers:        factor -> path of a driving clip, or of a still picture
-    second_sources: factor that may lie between two sources -> path of the second one, see `Controls.blend`
+    second_sources: factor -> path of its second source, see `Controls.blend`; not all factors can have one
     """
 
     photo: Any

@@ -1,4 +1,4 @@
-"""Names, ranges, units and sign conventions, stated once: sliders, CLI, API, renderer, training, report derive from it.
+"""Names, ranges, units and signs. Sliders, command line, API, renderer, training and reports derive from this file.
 
 Axis letters: B batch, T video frames, C channels, H rows, W columns, K keypoints, L samples, M mel bins, D latent.
 Images inside networks: RGB in [-1, 1], [B C H W]; outside: uint8 RGB, [H W 3].
@@ -42,7 +42,7 @@ def _owned(*stems: str) -> tuple[str, ...]:
     return tuple(c for c in COEFFICIENTS if c.removesuffix("_L").removesuffix("_R") in stems)
 
 
-# Which factor owns which coefficient. Every coefficient but the pupils' belongs to exactly one factor.
+# Each coefficient belongs to exactly one factor, except those of the pupils, which belong to none.
 LIP_COEFFICIENTS = _owned(
     "jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose", "mouthFunnel", "mouthLeft", "mouthLowerDown",
     "mouthPress", "mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
@@ -55,10 +55,10 @@ EXPRESSION_COEFFICIENTS = _owned(
 GAZE_COEFFICIENTS = _owned("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp")
 BLINK_COEFFICIENTS = _owned("eyeBlink")
 
-# Degrees of eyeball rotation that a lid-following eyeLook shape of weight 1 stands for.
+# Rotation of the eyeball, in degrees, at which the eyeLook shapes, which move the lids with it, have weight 1.
 GAZE_FULL = {"eyeLookIn": 35.0, "eyeLookOut": 35.0, "eyeLookUp": 28.0, "eyeLookDown": 28.0}
 
-# FACS by FaceKit's own table: action unit -> (name, shapes without side). Intensity 5 = shape weight 1.
+# FACS as in FaceKit's own table: action unit -> (name, shapes without side). Intensity 5 = shape weight 1.
 ACTION_UNITS: dict[int, tuple[str, tuple[str, ...]]] = {
     1: ("Inner brow raiser", ("browInnerUp",)),
     2: ("Outer brow raiser", ("browOuterUp",)),
@@ -86,8 +86,8 @@ ACTION_UNITS: dict[int, tuple[str, tuple[str, ...]]] = {
 }
 AU_MAX = 5.0
 
-# The 8 MEAD classes as recipes of action units at full intensity. Only units that the expression factor owns, so that
-# an emotion never moves the lips' own coefficients and speech goes on beneath it.
+# The 8 classes of MEAD as action units at full intensity. All these units belong to the factor expression. So an
+# emotion does not change the coefficients of the lips, and speech remains.
 EMOTIONS: dict[str, dict[int, float]] = {
     "neutral": {},
     "angry": {4: 5, 5: 2, 7: 3.5, 9: 1.5, 15: 1},
@@ -100,11 +100,11 @@ EMOTIONS: dict[str, dict[int, float]] = {
 }
 
 
-# Classes of the analyser's segmentation, in the order of its logits. "head" is what shows of it beside the others
-# (ears, scalp); "worn" is what is before or on it (hat, glasses, jewellery, a hand).
+# Classes of the analyser's segmentation, in the order of its logits. "head" is the rest of the head (ears,
+# scalp); "worn" are things on or in front of the head (hat, glasses, jewellery, a hand).
 SEGMENTS = ("background", "head", "hair", "face", "mouth", "eyes", "neck", "body", "worn")
 
-# Limits that a driver or a slider can reach, lowest and highest of each entry. A photo's own value may be beyond them.
+# Lowest and highest target of each entry, with drivers and sliders. A photo's own value may lie outside.
 _WEIGHTS = (0.0, 1.0)
 FACTORS: dict[str, Factor] = {
     f.name: f
@@ -148,5 +148,6 @@ def _sliders() -> dict[str, Slider]:
     return {s.key: s for s in out}
 
 
-# The common sliders: they move the face that a photo shows, in its own units, and every compact method has them.
+# The common sliders, which every compact method has. They change the face of the photo: pose and gaze in degrees,
+# lids in %, action units by FACS intensity, emotions from 0 to 1.
 SLIDERS: dict[str, Slider] = _sliders()

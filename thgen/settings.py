@@ -1,4 +1,4 @@
-"""The settings of a video: one model, from which request, recipe, command line, page, link and API are made.
+"""The settings of a video. Request, recipe, command line, page, link and API all derive from this one model.
 
 A new setting is one line of `Settings` (of the whole video), or of `Controls` (one value per factor). The line gives
 its default, range, label and sentence of explanation. Flags, widgets, link parameters and API arguments follow from it.
@@ -20,15 +20,15 @@ from thgen.errors import ControlError, shown
 from thgen.methods import METHODS, declaration_of
 
 KEYFRAMES_MAX, KEYFRAME_SECONDS = 100, 600.0
-BLEND_RANGE, BLEND = (0.0, 1.0), 0.5  # from the first source to the second; where nobody says
-BlendPath = tuple[tuple[float, float], ...]  # (second, t) in the order of time
+BLEND_RANGE, BLEND = (0.0, 1.0), 0.5  # weight of the second source: its range and its default
+BlendPath = tuple[tuple[float, float], ...]  # keyframes (time in s, weight of the second source), in order of time
 
 # Names that recipes, links, flags and programs of version 1 use -> names of today. Both are understood.
 OLD_NAMES = {"live": "idle", "others": "undriven", "toward": "second_sources"}
 
 
 class Spec:
-    """What one setting is: how a value is checked, and what people are told about it. Base of the kinds below."""
+    """Description of one setting: check of its values, label and explanation. Base of the kinds below."""
 
     label: str
     info: str
@@ -38,7 +38,7 @@ class Spec:
         raise NotImplementedError
 
     def read(self, text: str) -> Any:
-        """The value that a link or a flag gives as text. Raises ControlError."""
+        """The value from the text of a link or a flag. Raises ControlError."""
         return self.checked(text)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -54,7 +54,7 @@ class Whole(Spec):
     high: int
     info: str = ""
     multiple: int = 1
-    name: str = ""  # in messages, where the label would read badly
+    name: str = ""  # replaces the label in messages; "" = the label
 
     def checked(self, value: object) -> int:
         return whole(self.name or self.label.lower(), value, self.low, self.high, self.multiple)
@@ -80,7 +80,7 @@ class Flag(Spec):
 
     label: str
     info: str = ""
-    name: str = ""  # in messages
+    name: str = ""  # replaces the label in messages; "" = the label
 
     def checked(self, value: object) -> bool:
         return flag(self.name or self.label, value)
@@ -104,7 +104,7 @@ class OneOf(Spec):
 
 @dataclass(frozen=True)
 class MethodName(Spec):
-    """The name of a method. Whether it exists is checked with what it declares."""
+    """The name of a method. `Settings` checks whether the method exists, because it needs the declaration."""
 
     label: str = "Method"
     info: str = "how to animate"
@@ -116,8 +116,8 @@ class MethodName(Spec):
 
 
 @dataclass(frozen=True)
-class Path(Spec):
-    """How far between its two sources a factor lies: a number, or keyframes; see `blend_path`."""
+class Keyframes(Spec):
+    """Weight of a factor's second source: a number, or keyframes; see `blend_path`."""
 
     label: str
     info: str = ""
@@ -128,15 +128,15 @@ class Path(Spec):
 
 @dataclass(frozen=True)
 class PerFactor(Spec):
-    """One value for each factor of which `needs` (a field of `Factor`) is true; those left out have `neutral`.
+    """One value per factor. A factor without a value has `neutral`.
 
-    needs:  "" = every factor
-    cannot: the sentence about a factor that has none, with {factor} and {label}
+    needs:  name of a field of `Factor` that must be true; "" = all factors can have the setting
+    cannot: error message for a factor that cannot have the setting, with {factor} and {label}
     """
 
     name: str
     label: str
-    value: Number | Flag | Path
+    value: Number | Flag | Keyframes
     neutral: Any
     needs: str = ""
     cannot: str = ""
@@ -145,13 +145,13 @@ class PerFactor(Spec):
     def applies(self, factor: Factor) -> bool:
         return not self.needs or bool(getattr(factor, self.needs))
 
-    def spec(self, factor: str) -> Number | Flag | Path:
-        """Of one factor: messages name it."""
+    def spec(self, factor: str) -> Number | Flag | Keyframes:
+        """The setting for one factor, whose name messages contain."""
         if isinstance(self.value, Number):
             return Number(f"The {self.name} of {factor}", self.value.low, self.value.high, self.value.step)
         if isinstance(self.value, Flag):
             return Flag(f"{self.name}.{factor}")
-        return Path(factor)
+        return Keyframes(factor)
 
     def checked(self, value: object) -> dict[str, Any]:
         return {factor: self.spec(factor).checked(v) for factor, v in table(self.name, value).items()}
@@ -166,7 +166,7 @@ class PerFactor(Spec):
 
 @dataclass(frozen=True)
 class Values(Spec):
-    """Control key -> value. What a control takes is the method's to say."""
+    """Control key -> value. The declaration of the method gives the possible values."""
 
     label: str = "controls' values"
     info: str = "sliders, choices and switches by name"
@@ -179,7 +179,7 @@ M = TypeVar("M", bound="Model")
 
 
 class Model(BaseModel):
-    """Base of the models below: immutable; what is wrong is told as a ControlError."""
+    """Base of the models below. They are immutable. Invalid data raise ControlError."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -197,18 +197,18 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _today(cls, data: Any) -> Any:
-        """Old names become those of today."""
+        """Replace old names of settings by today's."""
         if not isinstance(data, Mapping):
             raise ControlError(f"The {cls.__name__.lower()} must be a dictionary, not {shown(data)}.")
         return {new_name(key, cls.model_fields): value for key, value in data.items()}
 
     def but(self: M, **changes: Any) -> M:
-        """The same with some settings changed, checked."""
+        """A copy with some settings changed. It is checked."""
         return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
 
 def new_name(key: str, known: Any) -> str:
-    """Today's name of a setting that had another one, if `known` has it."""
+    """Today's name for an old name `key`, if `known` contains it; else `key` itself."""
     new = OLD_NAMES.get(key, key)
     return new if new in known and key not in known else key
 
@@ -221,11 +221,11 @@ class Controls(Model):
     """What sliders and drivers do.
 
     values:   control key -> value in the control's unit (missing = neutral)
-    strength: factor -> gain on what drives it, 0 (as in the photo) to 2; missing = 1
+    strength: factor -> gain on its driver or idle motion, 0 (as in the photo) to 2; missing = 1
     idle:     factor -> whether it moves by itself when nothing drives it; missing = yes
-    blend:    factor -> how far it lies between its two sources, see `blend_path`; missing = BLEND
+    blend:    factor -> weight of its second source over time, see `blend_path`; missing = BLEND
     motion:   "relative" (a driver's change is added to the photo's own) or "absolute" (the driver's own values)
-    undriven: what stands where nothing drives: "stay" (the photo's own) or "zero" (the method's canonical position)
+    undriven: value of a factor without a driver: "stay" (the photo's own) or "zero" (the method's canonical position)
     """
 
     values: Annotated[Mapping[str, Any], Values()] = {}
@@ -236,7 +236,8 @@ class Controls(Model):
         Mapping[str, bool], PerFactor("idle", "Idle motion", Flag("Moves by itself without a clip"), True, "idle", IDLE)
     ] = {}
     blend: Annotated[
-        Mapping[str, Any], PerFactor("blend", "Between two sources", Path("Blend"), ((0.0, BLEND),), "blends", BLENDS)
+        Mapping[str, Any],
+        PerFactor("blend", "Between two sources", Keyframes("Blend"), ((0.0, BLEND),), "blends", BLENDS),
     ] = {}
     motion: Annotated[
         str, OneOf("Motion", ("relative", "absolute"), "relative keeps the photo's own pose and expression as the zero")
@@ -249,7 +250,7 @@ class Controls(Model):
         return float(self.strength.get(factor, 1.0))
 
     def path(self, factor: str) -> BlendPath:
-        """Keyframes of how far the factor lies between its two sources."""
+        """Keyframes of the weight of the factor's second source."""
         return self.blend.get(factor, ((0.0, BLEND),))  # type: ignore[no-any-return]
 
     def is_idle(self, factor: Factor) -> bool:
@@ -257,7 +258,7 @@ class Controls(Model):
         return factor.idle and bool(self.idle.get(factor.name, True))
 
     def check(self, declaration: Declaration) -> Controls:
-        """These controls, with values in their own types. Raises ControlError for what the method would ignore."""
+        """A copy with values in their own types. Raises ControlError for settings that the method would ignore."""
         values = {key: declaration.control(key).checked(value) for key, value in self.values.items()}
         for name, spec in per_factor().items():
             spec.check(getattr(self, name), declaration)
@@ -278,7 +279,7 @@ SEED_MAX = 2**63 - 1
 
 
 class Settings(Model):
-    """Everything but files. Checked with what the method declares. Raises MethodError, ControlError."""
+    """All inputs of a video except files, checked against the declaration. Raises MethodError, ControlError."""
 
     method: Annotated[str, MethodName()] = "rig"
     seed: Annotated[int, Whole("Seed", 0, SEED_MAX, "of blinks, glances and idle motion")] = 0
@@ -303,12 +304,12 @@ class Settings(Model):
         return declaration_of(self.method)
 
     def value(self, key: str) -> Any:
-        """Of a control; the neutral one where nothing is set."""
+        """The value of a control; its neutral value if it is not set."""
         return self.controls.values.get(key, self.declaration.control(key).neutral)
 
 
 def specs(model: type[Model]) -> dict[str, Spec]:
-    """Name of a setting -> what it is, in order."""
+    """Name of a setting -> its description, in order."""
     found = {n: next((m for m in f.metadata if isinstance(m, Spec)), None) for n, f in model.model_fields.items()}
     return {name: spec for name, spec in found.items() if spec is not None}
 
@@ -318,12 +319,12 @@ def default(model: type[Model], name: str) -> Any:
 
 
 def per_factor() -> dict[str, PerFactor]:
-    """The settings of which each factor has its own value."""
+    """The settings with a value per factor."""
     return {name: spec for name, spec in specs(Controls).items() if isinstance(spec, PerFactor)}
 
 
 def plain() -> dict[str, tuple[type[Model], Spec]]:
-    """The settings with one value: name -> the model that holds it, and what it is."""
+    """The settings with one value: name -> the model that has it, and its description."""
     found: dict[str, tuple[type[Model], Spec]] = {}
     for model in (Settings, Controls):
         found |= {n: (model, s) for n, s in specs(model).items() if not isinstance(s, PerFactor | Values)}
@@ -331,7 +332,7 @@ def plain() -> dict[str, tuple[type[Model], Spec]]:
 
 
 def all_factors() -> dict[str, Factor]:
-    """Every factor of any method, by name; of several methods' the first one that declares it."""
+    """The factors of all methods by name. If several methods declare a name, the first declaration counts."""
     found: dict[str, Factor] = {}
     for declaration in METHODS.values():
         for factor in declaration.factors:
@@ -340,9 +341,9 @@ def all_factors() -> dict[str, Factor]:
 
 
 def blend_path(factor: str, value: object) -> BlendPath:
-    """How far between its two sources a factor lies: a number, keyframes [[second, t], ...], or their text "0:0, 2:1".
+    """Weight t of the second source, 0 to 1: a number, keyframes [[second, t], ...], or their text "0:0, 2:1".
 
-    Between keyframes t runs straight, before the first and after the last it stays. Raises ControlError.
+    t is linear between keyframes and constant before the first and after the last one. Raises ControlError.
     """
     example = f"Between two sources, {factor} takes a number from 0 to 1 or keyframes like 0:0, 2:1 (second:t)"
     keys: Any = value
@@ -364,5 +365,5 @@ def blend_path(factor: str, value: object) -> BlendPath:
 
 
 def path_text(path: BlendPath) -> str:
-    """Keyframes as `blend_path` reads them."""
+    """Keyframes as text. `blend_path` is the inverse."""
     return ", ".join(f"{second:g}:{t:g}" for second, t in path)

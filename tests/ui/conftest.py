@@ -172,6 +172,7 @@ class Server:
     url: str
     engine: FakeEngine
     media: Path
+    page: Any  # gr.Blocks
 
 
 @pytest.fixture(scope="session")
@@ -188,7 +189,7 @@ def running(media: Path) -> Iterator[Server]:
     _, url, _ = page.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(session)
     )  # fmt: skip
-    yield Server(url.rstrip("/"), engine, media)
+    yield Server(url.rstrip("/"), engine, media, page)
     page.close()
 
 

@@ -133,12 +133,7 @@ def test_the_examples_media_are_taken_and_served_and_nothing_else_of_their_folde
 
 def test_the_page_knows_every_component_that_takes_a_file(running):
     """A new component that is missing in FILES would not be checked."""
-    import gradio as gr
-
-    page = next(
-        blocks for blocks in gr.Blocks.instances if blocks.local_url and blocks.local_url.startswith(running.url)
-    )
-    inputs = {component for fn in page.fns.values() for component in fn.inputs}
+    inputs = {component for fn in running.page.fns.values() for component in fn.inputs}
 
     def holds_files(model) -> bool:
         fields = getattr(model, "model_fields", {})

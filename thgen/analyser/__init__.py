@@ -1,0 +1,1 @@
+"""The network that reads a face, and its training."""

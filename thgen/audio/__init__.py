@@ -1,0 +1,1 @@
+"""Features of sound: mel spectrograms, voice activity."""

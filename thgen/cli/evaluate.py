@@ -1,4 +1,4 @@
-"""`python -m thgen evaluate WHAT`: measure, print the table, keep it as JSON and markdown."""
+"""`python -m thgen evaluate WHAT`: measure, print the table, and save it as JSON and markdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVALUATIONS: dict[str, tuple[str, str]] = {
 }
 # Names of version 0.1 -> names of today. Both are understood.
 OLD_NAMES = {"rig": "reenact"}
-WHERE = ("out", "docs", "sheet")  # arguments that say where files go; a page does not repeat them
+WHERE = ("out", "docs", "sheet")  # arguments with output paths; the command on a report's page omits them
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     for name, (module, about) in EVALUATIONS.items():
         kind = kinds.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
         _add_arguments(kind, module)
-    for old, name in OLD_NAMES.items():  # without help they are not listed
+    for old, name in OLD_NAMES.items():  # no help text, so `--help` does not list them
         _add_arguments(kinds.add_parser(old, description=f"Old name of {name}."), EVALUATIONS[name][0])
     return parser
 
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def command_line(what: str, arguments: Sequence[argparse.Action], args: argparse.Namespace) -> str:
-    """The command that measures the same again: what differs from the defaults, without where the files went."""
+    """The command that repeats the measurement: arguments that differ from their defaults, without output paths."""
     words: list[str] = []
     positional: list[str] = []
     for action in arguments:

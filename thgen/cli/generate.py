@@ -18,9 +18,9 @@ from thgen.request import Request
 from thgen.settings import (
     Controls,
     Flag,
+    Keyframes,
     MethodName,
     OneOf,
-    Path,
     PerFactor,
     Settings,
     Whole,
@@ -33,7 +33,7 @@ from thgen.settings import (
 if TYPE_CHECKING:
     from thgen.pipeline import Result
 
-OLD_FLAGS = {"--no-idle": "--no-live", "--undriven": "--others"}  # today's flag -> the one that it was before
+OLD_FLAGS = {"--no-idle": "--no-live", "--undriven": "--others"}  # today's flag -> its old name, which still works
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -72,7 +72,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
 
 
 def _controls_of(name: str) -> str:
-    """What --set takes with a method; methods with the same controls as the first one say so."""
+    """Help on the controls of a method for --set. It refers to the first method if the controls are the same."""
     method, first = METHODS[name], next(iter(METHODS.values()))
     if method.controls == first.controls and method is not first:
         return f"With {name}: the same."
@@ -91,7 +91,7 @@ def _add_per_factor(parser: argparse.ArgumentParser, name: str, each: PerFactor)
     if isinstance(each.value, Flag):
         parser.add_argument(*_names(f"--no-{name}"), dest=name, action="append", default=[], choices=able,
                             metavar="FACTOR", help=f"keep still when nothing drives it: {', '.join(able)}")  # fmt: skip
-    elif isinstance(each.value, Path):
+    elif isinstance(each.value, Keyframes):
         parser.add_argument(f"--{name}", action="append", default=[], metavar="FACTOR=T", help="how far between two "
                             "sources, 0 to 1, or keyframes second:t, e.g. --blend expression=0:0,2:1 (default: "
                             f"{each.neutral[0][1]:g})")  # fmt: skip
@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         if path:
             check_output(path, suffix, inputs=files.values())
     request = _request(recipe, files)
-    from thgen import pipeline  # seconds: torch comes with it
+    from thgen import pipeline  # late, because it imports torch, which takes seconds
 
     session = pipeline.Session.load(request.method, args.device, args.landmarks)
     if args.still:
@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def merged(args: argparse.Namespace) -> tuple[Recipe, dict[str, str]]:
-    """Recipe and flags, flags winning: the settings, and role -> path of every file. Raises ControlError."""
+    """Settings, and role -> path of every file. Flags override the recipe. Raises ControlError."""
     base = recipes.load(args.recipe) if args.recipe else Recipe()
     given = {name: value for name in plain() if (value := getattr(args, name)) is not None}
     controls: dict[str, Any] = {

@@ -19,7 +19,7 @@ from thgen.synth.voice import sets as voice_sets
 @dataclass(frozen=True)
 class RenderJob:
     """What to render. motion: "random" (independent states), "pairs" (each with its neighbour in time) or "track"
-    (25 fps motion with speech); voices: one of voice_sets.VOICE_SETS, who speaks in tracks."""
+    (25 fps motion with speech); voices: one of voice_sets.VOICE_SETS, from which the voices of tracks are drawn."""
 
     out: str
     identities: int = 100
@@ -45,7 +45,7 @@ class RenderJob:
 
 
 def render_shard(job: RenderJob, number: int) -> int:
-    """Write shard `number`; returns how many clips it holds. A finished shard is left as it is."""
+    """Write shard `number`, unless it is complete. Returns its number of clips."""
     import cv2
     import webdataset as wds
 
@@ -97,8 +97,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _settings(config: Path) -> dict:
-    """What render.json says of the clips beside it. A file from before there were sets of voices names none: silent
-    clips can go on, but of clips that speak nobody knows from which set their voices were drawn."""
+    """The settings in a render.json. An old file has no entry `voices`.
+
+    For silent clips the default is added, so that the rendering can continue. For clips with speech the set of voices
+    is unknown, so the entry stays absent and the settings count as different.
+    """
     found = json.loads(config.read_text())
     return found if found.get("motion") == "track" else {"voices": "espeak", **found}
 
@@ -110,7 +113,7 @@ def run(args: argparse.Namespace) -> None:
     from thgen.synth.clip import head_mesh
     from thgen.synth.voice import speech
 
-    # What is missing is told before any process starts.
+    # Errors about a missing head or voice come before any process starts.
     head_mesh(args.head)
     if args.motion == "track":
         speech.require(args.voices)
@@ -129,7 +132,7 @@ def run(args: argparse.Namespace) -> None:
     except OSError as error:
         raise OutputError(f"Cannot write to {out} ({error.strerror}): choose another --out.") from error
     with (
-        # Not forked: a fork copies the locks of threads (OpenCV's, numba's) that are not there to open them again.
+        # No fork: it copies locks held by threads of OpenCV and numba, but not these threads, so they stay locked.
         ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn")) as pool,
         tqdm(total=job.identities * job.clips_per_identity, unit="clip") as bar,
     ):

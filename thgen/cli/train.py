@@ -13,7 +13,7 @@ from thgen.training.config import StageConfig, load_stage, preset_of, read_stage
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add `train`; `run` is what its arguments are for."""
+    """Add the command `train`."""
     p = subparsers.add_parser("train", help="train the networks of a method, stage by stage")
     p.add_argument("method", help="name of a folder of thgen/methods that has a config, e.g. rig")
     p.add_argument("--preset", default="", help="sizes of a published method: compact (default) or paper")
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         if args.threads < 1:
             raise TrainingError(f"--threads must be 1 or more, not {args.threads}.")
         torch.set_num_threads(args.threads)
-    for config in configs:  # what the last stage lacks is told before the first one trains
+    for config in configs:  # errors about any stage come before the first one trains
         checked_class(config)
     options = RunOptions(
         runs=args.runs,

@@ -13,13 +13,13 @@ from thgen.weights.manifest import BUNDLED, read_manifest
 
 
 def released() -> dict[str, str]:
-    """Name of a method, with or without its preset -> the module that knows the files that its authors released."""
+    """Name of a method, with or without its preset -> the module that lists the files of its authors."""
     known = [method for method in METHODS.values() if method.released]
     return {name: m.released for m in known for name in (m.name, m.name.partition(".")[0])}
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add `weights`; `run` is what its arguments are for."""
+    """Add the command `weights`."""
     p = subparsers.add_parser("weights", help="list, fetch, verify, publish, convert or bundle weights")
     p.add_argument("action", choices=("list", "fetch", "verify", "push", "convert", "bundle"))
     p.add_argument(

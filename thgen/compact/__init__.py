@@ -1,0 +1,1 @@
+"""What the compact presets of all methods share."""

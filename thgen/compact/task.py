@@ -69,7 +69,7 @@ class CompactTask(ClipTask):
         return jittered(rng, views) if augmented else views
 
     def pairs(self, moments: list[Moments], pictures: int) -> Batch:
-        """As of ClipTask. Raises TrainingError for clips of another head than the generator's."""
+        """As `ClipTask.pairs`. Raises TrainingError if the clips have another head than the generator."""
         self.frozen.check(moments[0].keypoints.shape[1])
         return super().pairs(moments, pictures)
 

@@ -1,0 +1,1 @@
+"""Measures of methods: what is measured on, tables, pictures."""

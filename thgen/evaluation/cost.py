@@ -104,7 +104,7 @@ def _row(size: int, seconds: float, done: Run) -> dict[str, Value]:
 
 
 def _slopes(rows: list[dict[str, Value]]) -> list[dict[str, Value]]:
-    """Per size, the cost of a further second of video between the shortest and the longest run."""
+    """Per size, cost of an additional second of video, from the difference between the shortest and the longest run."""
     out: list[dict[str, Value]] = []
     for size in dict.fromkeys(row["size"] for row in rows):
         mine = sorted((r for r in rows if r["size"] == size), key=lambda r: float(r["video s"] or 0))

@@ -1,4 +1,4 @@
-"""One form of report for all evaluations: a table of numbers and how they were measured, as JSON and as markdown."""
+"""The report of every evaluation: a table of numbers and the way of measurement, as JSON and as markdown."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Value = float | int | str | None
 
 @dataclass(frozen=True)
 class Report:
-    """A table and how it came about.
+    """A table and the way in which it was measured.
 
-    name:     of the files, for example "talk"; different settings that are compared have different names
+    name:     of its files, for example "talk"; reports with different settings need different names
     title:    heading of the table
-    rows:     they share their keys, which are the columns and name the unit; None or NaN: not measured
-    protocol: what was measured on how many of what, in a few sentences
+    rows:     all with the same keys, which are the columns and contain the unit; None or NaN: not measured
+    protocol: what was measured, on which data and how many, in a few sentences
     settings: name -> value, printed below the table
     weights:  names in the manifest of the networks that were measured
     parts:    further tables of the same command
-    details:  further numbers, which only the JSON holds
+    details:  further numbers, in the JSON only
     """
 
     name: str
@@ -85,7 +85,7 @@ class Report:
 
 
 def machine() -> str:
-    """What the numbers were measured on, in words."""
+    """The machine of the measurement, in words."""
     import torch
 
     device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""

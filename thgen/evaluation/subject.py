@@ -1,4 +1,4 @@
-"""A method under test: its inputs are cropped as the front end crops them, its targets come from `thgen.pipeline`."""
+"""A method under test: its inputs are cropped as in `thgen.face`, its targets come from `thgen.pipeline`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from thgen.pipeline import Session, Targets, targets
 from thgen.settings import Controls
 
 CHUNK = 4  # frames that are decoded at once
-REST = 10  # frames of rest per driven frame, see `Subject.reenact`: the 10th and 90th percentiles are then the rest
+REST = 10  # frames at rest per driven frame: so many that the 10th and 90th percentiles show the rest
 
 
 def without_idle(
@@ -29,9 +29,9 @@ def without_idle(
     strength: Mapping[str, float] | None = None,
     blend: Mapping[str, Any] | None = None,
 ) -> Controls:
-    """Controls with which nothing moves by itself. Raises ControlError for what the method lacks.
+    """Controls without idle motion. Raises ControlError for controls that the method lacks.
 
-    "absolute" motion may be asked of every method: those without relative motion have no other.
+    motion: "absolute" is possible for every method. A method without relative motion always moves so.
     """
     idle = {factor.name: False for factor in method.factors if factor.idle}
     motion = motion if method.relative else "relative"
@@ -42,7 +42,7 @@ def without_idle(
 
 
 def networks_of(method: Declaration) -> tuple[str, ...]:
-    """Names of all networks that take part when the method is measured, the analyser first."""
+    """Names of all networks that a measurement of the method runs, the analyser first."""
     return tuple(dict.fromkeys(("analyser", *method.weights)))
 
 
@@ -66,21 +66,21 @@ class Subject:
         return self.method.encode_photos([photo_crop(self.observer, image)])
 
     def clip(self, frames: np.ndarray) -> Factors:
-        """Every factor that a clip drives, of rendered frames uint8 [T S S 3], each [T D]."""
+        """Every factor that a clip can drive, each [T D], from rendered frames uint8 [T S S 3]."""
         size = self.method.declaration.clip_size
         return self.method.encode_clip(clip_crops(self.observer, frames, size))
 
     def states(self, frames: np.ndarray) -> Factors:
-        """As `clip`, of frames that do not follow one another: each is a clip of its own, so nothing is smoothed."""
+        """As `clip`, for independent frames. Each frame is encoded as a clip of one frame, so there is no smoothing."""
         size = self.method.declaration.clip_size
         parts = [self.method.encode_clip([clip_crop(self.observer, frame, size)]) for frame in frames]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def reenact(self, identity: Identity, states: Factors, motion: str) -> Targets:
-        """Targets of T frames, driven by independent states [1 + T, D] of which the first is the driver at rest.
+        """Targets of T frames, driven by independent states [1 + T, D]. The first state is the driver at rest.
 
-        `controls` finds a driver's rest in its first frames and in percentiles of the whole clip. Here the driver rests
-        for REST times as many frames as it moves, so its rest is the first state in every way of counting.
+        `controls` finds a driver's rest in its first frames and in percentiles of the whole clip. Here the
+        first state is repeated for REST times T frames, so both methods find this state.
         """
         count = len(next(iter(states.values()))) - 1
         rest = REST * count
@@ -95,14 +95,14 @@ class Subject:
     def pictures_and_flow(self, identity: Identity, target: Targets, size: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Frames uint8 [T S S 3], and their flow to the photo, float32 [T size size 2] in crop half-widths.
 
-        The flow is None where the method has none, see `Decoded`.
+        The flow is None for a method without flow, see `Decoded`.
         """
         parts = list(self._decoded(identity, target))
         flows = [_resized(part.flow, size) for part in parts if part.flow is not None]
         return np.concatenate([part.images() for part in parts]), np.concatenate(flows) if flows else None
 
     def _decoded(self, identity: Identity, target: Targets) -> Iterator[Decoded]:
-        """The targets, CHUNK frames at a time."""
+        """The decoded targets, CHUNK frames at a time."""
         for start in range(0, len(target), CHUNK):
             window = target.part(start, start + CHUNK)
             with torch.inference_mode():

@@ -1,0 +1,1 @@
+"""The face front end: find, observe, track, crop and paste faces."""

@@ -1,12 +1,11 @@
-"""The contract between a method and everything else: a seventh method implements this and needs no UI code.
+"""The contract between a method and everything else: a new method implements it and needs no UI code.
 
-What a method *is* (factors, controls, photos, clips, weights) stands in its `Declaration`. What it *does* stands here,
-in the order of the path:
+The `Declaration` describes a method (factors, controls, photos, clips, weights). A `Method` computes, in this order:
 
     photos --encode_photos--> Identity
     voice  --encode_audio---> Factors;   clip --encode_clip--> Factors      at 25 fps and at `clip_fps`
     target Factors of the whole video (thgen.controls), plus the offsets of `steer`
-           --finish--> Factors           what looks at neighbouring frames
+           --finish--> Factors           steps that need neighbouring frames
            --decode--> frames            window by window
 """
 
@@ -36,9 +35,9 @@ class Identity:
     image:    [1 3 S S] in [-1, 1], the crop of the first photo at full output resolution
     own:      the photo's own values of the method's factors, each [1 D]
     state:    belongs to the method
-    measured: where factors are latents: what the analyser measures in the photo, each [1 D] in the units of
-              schema.FACTORS. Common sliders and idle motion start from it. None = the method has neither of them, or
-              its factors have these units themselves
+    measured: for methods with latents: the analyser's measurement of the photo, each [1 D] in the units of
+              schema.FACTORS. Common sliders and idle motion start from it. None = the method has no common sliders and
+              no idle motion, or its own factors have these units
     """
 
     image: torch.Tensor
@@ -49,7 +48,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Frames of the crop, and where they differ from the photo's crop (1 = generated, 0 = photo)."""
+    """Frames of the crop, and the mask of the generated pixels (1 = generated, 0 = as in the photo)."""
 
     frames: torch.Tensor  # [T 3 S S] in [-1, 1]
     mask: torch.Tensor  # [T 1 S S] in [0, 1]
@@ -62,7 +61,7 @@ class Decoded:
 
 
 class Networks(Protocol):
-    """Loaded networks by their name in the manifest; each is loaded once and shared by all who ask."""
+    """Networks by their name in the manifest. Each is loaded once and shared by all methods."""
 
     @property
     def device(self) -> torch.device: ...
@@ -97,14 +96,14 @@ class Method(ABC):
         drive, each [frames D], smoothed."""
 
     def steer(self, identity: Identity, values: Mapping[str, Any]) -> Factors:
-        """Values of controls that are the method's own, by key; missing = neutral -> offsets [1 D] of its factors.
+        """Values of the method's own controls by key (missing = neutral) -> offsets [1 D] of its factors.
 
-        A factor that nothing moves may be left out. The default knows no own controls.
+        Factors without an offset may be left out. The default is for methods without own controls: no offsets.
         """
         return {}
 
     def finish(self, identity: Identity, track: Factors) -> Factors:
-        """Target factors of the whole video, each [frames D] -> the same, after what looks at neighbouring frames (a
+        """Target factors of the whole video, each [frames D] -> the same after steps that need neighbouring frames (a
         temporal convolution). The default changes nothing."""
         return track
 
@@ -112,5 +111,5 @@ class Method(ABC):
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
         """Target factors of T frames, each [T D] -> the frames.
 
-        sliders: where `identity.measured` is given, what common sliders and idle motion make of it, each [T D].
+        sliders: `identity.measured` after common sliders and idle motion, each [T D]; None without `measured`.
         """

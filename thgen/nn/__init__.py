@@ -1,0 +1,1 @@
+"""Backbones and layers that several papers cite. They know no paper."""

@@ -1,0 +1,1 @@
+"""The renderer of heads with known truth."""

@@ -74,15 +74,14 @@ class Journal:
 
 
 def hardware(device: torch.device, processes: int) -> str:
-    """Number and names of the processors of a training, for the manifest."""
+    """Number and name of the processors that train, for the manifest."""
     if device.type == "cuda":
         return f"{processes} x {torch.cuda.get_device_name(device)}"
     return f"{processes} x {torch.get_num_threads()} CPU threads ({cpu_name()})"
 
 
 def cpu_name(file: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name from Linux' list of processors, or the architecture where there is none (ARM, other
-    systems)."""
+    """The processor's name in Linux's /proc/cpuinfo; the architecture if the file has no name (ARM) or is absent."""
     lines: list[str] = []
     with contextlib.suppress(OSError):
         lines = file.read_text(encoding="utf-8").splitlines()

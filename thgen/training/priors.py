@@ -1,8 +1,8 @@
-"""Pretrained networks whose features losses compare ("priors"), by name.
+"""Pretrained networks ("priors") by name. Losses compare their features of two pictures.
 
-The analyser is bundled. Priors of others come from the Hub, pinned to a commit and a SHA-256, as safetensors only, and
-are never bundled. A loss whose prior is not available is off; the log and the manifest say so. `auto` is the first one
-of PREFERRED that is available.
+The analyser is bundled. Priors of other authors come from the Hub, pinned to a commit and a SHA-256, as safetensors
+only, and are never bundled. A loss whose prior is not available is off; the log and the manifest say so. `auto` is the
+first one of PREFERRED that is available.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PREFERRED = ("vgg19", "analyser")
 
 @dataclass(frozen=True)
 class Pin:
-    """Weights of others.
+    """Pretrained weights of other authors.
 
     repo:  on the Hub
     entry: file, revision, hash and licence
@@ -109,7 +109,7 @@ class MotionPrior(nn.Module):
 
 
 def _which(name: str, weights_dir: Path | None) -> str:
-    """Source and hash of weights of ours, for the manifest."""
+    """Source and hash of our own weights, for the manifest."""
     about = hub.describe(name, weights_dir)
     own = weights_dir is not None and weights_dir.resolve() != BUNDLED and about["source"] == "bundled"
     return f"{'of this run' if own else about['source']}, {about['sha256']}"

@@ -12,8 +12,7 @@ import gradio as gr
 import numpy as np
 
 from thgen.errors import ControlError, shown
-from thgen.settings import OLD_NAMES, Flag, PerFactor, per_factor, plain
-from thgen.settings import Path as Keyframes
+from thgen.settings import OLD_NAMES, Flag, Keyframes, PerFactor, per_factor, plain
 from thgen.ui.fields import all_controls, check_known, is_file
 from thgen.ui.form import Form
 from thgen.ui.page import unprobed

@@ -26,6 +26,7 @@ from thgen.settings import (
     BLEND,
     OLD_NAMES,
     Controls,
+    Keyframes,
     Settings,
     Spec,
     Whole,
@@ -35,7 +36,6 @@ from thgen.settings import (
     per_factor,
     plain,
 )
-from thgen.settings import Path as Keyframes
 
 SIZES = (256, 512)  # sides of the generated crop that the page offers, px
 # Limits of the page. They are tighter than those of the command line, because visitors share the server.

@@ -20,6 +20,7 @@ from thgen.settings import (
     BLEND,
     BLEND_RANGE,
     Flag,
+    Keyframes,
     MethodName,
     Number,
     OneOf,
@@ -31,7 +32,6 @@ from thgen.settings import (
     per_factor,
     plain,
 )
-from thgen.settings import Path as Keyframes
 from thgen.ui.fields import SIZES, all_controls, factor_fields, fields_of, is_file, page_specs
 from thgen.ui.page import unprobed, with_file_kind
 from thgen.ui.session import PageSession

@@ -12,8 +12,7 @@ from urllib.parse import urlencode
 
 from thgen.declare import Slider
 from thgen.errors import ControlError
-from thgen.settings import BLEND_RANGE, MethodName, Number, Spec, Whole, all_factors, path_text, per_factor
-from thgen.settings import Path as Keyframes
+from thgen.settings import BLEND_RANGE, Keyframes, MethodName, Number, Spec, Whole, all_factors, path_text, per_factor
 from thgen.ui.fields import SIZES, all_controls, factor_fields, of_today, page_specs
 
 

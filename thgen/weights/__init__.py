@@ -1,0 +1,1 @@
+"""Weight files: manifest, Hub, conversion, bundling."""

@@ -31,7 +31,7 @@ class PhotoLayers:
     lids [B 3 S S]: the photo with skin in the place of the eyes; eyes [B 1 H W]: where that skin is.
     bite: how the drawn teeth look, for a photo that shows none.
     drift [B 2 H W], doubt [B 1 H W]: error of the network on this photo, measured without motion. drift is the flow
-    that it then outputs (it should be 0); doubt is what its logit of trust in the photo's pixels then lacks.
+    that it then outputs (it should be 0); doubt is what must be added to its logit of trust in the photo.
     """
 
     moving: Tensor

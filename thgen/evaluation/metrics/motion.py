@@ -15,8 +15,8 @@ from thgen.facs import intensities_of
 
 MOUTH = slice(48, 68)  # of the 68 landmarks
 EYE_CORNERS = (36, 45)  # landmarks at the outer corners of the eyes
-OPEN_EYE = 30.0  # % of the open eye: the iris of an eye that is further closed is hidden, so its gaze is not judged
-INNER_UPPER_LIP, INNER_LOWER_LIP = (61, 62, 63), (67, 66, 65)  # landmarks; each stands opposite the one below it
+OPEN_EYE = 30.0  # % of the open eye: below it the iris is hidden, so the gaze is not scored
+INNER_UPPER_LIP, INNER_LOWER_LIP = (61, 62, 63), (67, 66, 65)  # opposite landmarks in the same order
 
 
 def inter_ocular(landmarks: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ def landmark_distance(predicted: np.ndarray, true: np.ndarray, points: slice = s
 def mouth_distance(predicted: np.ndarray, true: np.ndarray) -> float:
     """LMD of the mouth: as `landmark_distance`, over the mouth's 20 landmarks, both mouths moved to one centre.
 
-    It measures the shape of the mouth; its place depends on the pose, which has a measure of its own.
+    It measures the shape of the mouth only. The position depends on the pose, which `pose_error` measures.
     """
     _same(predicted, true)
     a, b = predicted[:, MOUTH, :2], true[:, MOUTH, :2]

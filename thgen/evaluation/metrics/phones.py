@@ -1,4 +1,4 @@
-"""Lips of a real recording against its phones and its silences. Real recordings have no true lips.
+"""Scores of lips on a real recording, by its phones and silences, because it has no true lip motion to compare.
 
 The phones come from pocketsphinx's English acoustic model, so scores of other languages are rough.
 """

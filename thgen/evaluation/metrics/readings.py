@@ -1,4 +1,4 @@
-"""What the analyser reads in a result, at a place that is known beforehand.
+"""Measurements of a result by the analyser, in a square that is known beforehand.
 
 The analyser does not search: it gets the square where the true face is. A result whose face is elsewhere therefore
 scores as wrong.

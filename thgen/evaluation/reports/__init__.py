@@ -1,0 +1,1 @@
+"""One table per file, as `python -m thgen evaluate NAME` writes it."""

@@ -1,4 +1,4 @@
-"""What each part of Rig's generator contributes: the same people, driven alike, with one part switched off at a time.
+"""Contribution of each part of Rig's generator: errors on the same people with one part switched off at a time.
 
 Parts are switched off at inference only. The rest of the network was trained together with the missing part.
 """
@@ -82,7 +82,7 @@ def variants(rig: Rig) -> dict[str, Rig]:
 
 
 def measure(subject: Subject, identities: int, frames: int, size: int, mesh: HeadMesh | None = None) -> Report:
-    """Each person's own frames drive, by their values, as the self-driven row of `evaluate reenact`."""
+    """Each person's own frames drive it with absolute motion, as in the self-driven row of `evaluate reenact`."""
     rig, observer = subject.method, subject.observer
     assert isinstance(rig, Rig)
     ablated = variants(rig)

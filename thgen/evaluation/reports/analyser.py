@@ -19,9 +19,9 @@ from thgen.face.observe import Observation, Observer
 from thgen.schema import ACTION_UNITS
 from thgen.synth.head.facekit import HeadMesh
 
-YAWS = (0, 15, 30)  # degrees; landmark errors are also given by how far the head is turned
+YAWS = (0, 15, 30)  # degrees: limits of the groups by yaw, for which landmark errors are also reported
 SIZE = 320  # px of the renders; the analyser's own crop of them has about 250
-OBSERVATIONS = 3  # each in the square that the landmarks of the previous one give
+OBSERVATIONS = 3  # number of passes; each uses the square around the landmarks of the pass before
 PLACE_SPREAD, SIZE_SPREAD = 0.08, 0.12  # of the first square: standard deviations, of its side and as a logarithm
 PARTS = {
     "jaw": slice(0, 17),
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Report:
 
 
 def measure(observer: Observer, identities: int, frames: int, mesh: HeadMesh | None = None) -> Report:
-    """Reads each render as a photo is read: from a rough square, in OBSERVATIONS steps of which the last counts."""
+    """Analyse each render like a photo: start with a rough square, make OBSERVATIONS passes, and score the last one."""
     rng = np.random.default_rng(0)
     names = ("keypoints", "pose", "gaze", "openness", "coefficients")
     read: dict[str, list[np.ndarray]] = {name: [] for name in (*names, "face")}
@@ -111,7 +111,7 @@ def _landmark_rows(read: Arrays, true: Arrays, spoilt: dict[str, list[float]]) -
 
 
 def _pose_rows(read: Arrays, true: Arrays) -> list[dict[str, Value]]:
-    """Pose, gaze and lids; gaze and lids beside the best constant answer."""
+    """Rows of pose, gaze and lids. For gaze and lids also the error of a constant estimate."""
     pose = motion.pose_error(read["pose"], true["pose"][:, :3])
     rows = [_row(name, float(error), ANGLE) for name, error in zip(("yaw", "pitch", "roll"), pose, strict=True)]
     opened = true["openness"] > motion.OPEN_EYE

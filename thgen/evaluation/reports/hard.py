@@ -1,5 +1,8 @@
-"""Which clips of a training set the analyser reads worst. The errors are kept beside the shards: `data.hard` of the
-analyser's training draws bad clips more often."""
+"""The analyser's error on each clip of a training set.
+
+The errors are saved beside the shards. With `data.hard`, the analyser's training draws clips with large errors more
+often.
+"""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def held_out(
 
 
 def real_voice(model: AudioToLip, path: Path, out: Path | None = None) -> dict[str, Any]:
-    """Scores of one recording (wav, any rate): silence, speaking range, phones. Draws a plot into the folder `out`.
+    """Scores of one recording (wav, any rate): silence, speaking range, phones. Saves a plot in the folder `out`.
 
     Raises AudioError if the file cannot be read, AssetError without pocketsphinx.
     """

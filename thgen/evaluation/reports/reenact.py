@@ -1,8 +1,8 @@
 """A method on unseen rendered people, driven by themselves and by others, between a lower and an upper bound.
 
 copy       lower bound: the photo, unchanged
-true flow  upper bound: the photo warped by the true flow, which is perfect motion without painting what is hidden
-true       the true frames: the errors of the analyser, which are part of every row
+true flow  upper bound: the photo warped by the true flow, which is perfect motion without painting of hidden regions
+true       the true frames: only the errors of the analyser, which every row contains
 """
 
 from __future__ import annotations

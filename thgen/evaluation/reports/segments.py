@@ -1,4 +1,4 @@
-"""How well the analyser segments hair, face, neck, body and the rest: against renders, and drawn over portraits."""
+"""Accuracy of the analyser's segmentation on renders, and a picture of the segmentation of portraits."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""How far a face moves when a slider asks for it, as the analyser reads it, beside renders that moved exactly so far.
+"""Motion of a face for each slider value, measured by the analyser, beside renders with exactly the requested motion.
 
-The readings of the renders are the analyser's own scale. What a result lacks of them is an error of the method.
+The analyser itself has errors, and the renders show them. The difference between result and render is the error of the
+method.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from thgen.schema import BLINK_COEFFICIENTS, FACTORS, SLIDERS
 from thgen.synth.head.facekit import HeadMesh
 from thgen.synth.head.performer import BLINK_CLOSED, State
 
-# Slider -> values that a visitor would try.
+# Slider -> values that users probably try.
 ASKED: dict[str, tuple[float, ...]] = {
     "pose.yaw": (-20, 20), "pose.pitch": (-12, 12), "pose.roll": (-12, 12),
     "gaze.yaw": (-20, -10, 10, 20), "gaze.pitch": (-12, 12), "blink.openness": (50, 0),
@@ -31,7 +32,7 @@ ASKED: dict[str, tuple[float, ...]] = {
 
 
 def moved_state(slider: str, value: float) -> State:
-    """A face at rest that moved by what a slider asks for."""
+    """A state at rest except for the motion that a slider value asks for."""
     factor, _, axis = slider.partition(".")
     rest = State.neutral()
     if factor == "blink":

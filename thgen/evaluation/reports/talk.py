@@ -1,6 +1,7 @@
-"""Unseen people who speak, driven by themselves: the voice drives what it can, the clip all else. Methods side by side.
+"""Unseen people who speak, driven by their own clips. The voice drives its factors, the clip all others.
 
-The first frame is the photo. Rows: the photo, unchanged; each method; the true frames (the errors of the measures).
+The table compares the methods. The first frame is the photo. Rows: the photo, unchanged; each method; the true
+frames (the errors of the measures).
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ from thgen.synth.head.facekit import HeadMesh
 from thgen.synth.voice import sets as voice_sets
 from thgen.synth.voice import speech
 
-EVERY = 3  # one frame of so many is measured
+EVERY = 3  # every third frame is measured
 COPY, TRUE = "copy the source", "the true frames"
 
 
 def self_driven(subject: Subject, talk: Talk, held: tuple[str, ...] = ()) -> np.ndarray:
-    """Every EVERY-th frame as the method makes it, uint8 [N S S 3].
+    """Every EVERY-th frame of the method's result, uint8 [N S S 3].
 
-    held: factors that stay as in the first frame. The paper's test of PD-FGC holds the expression: what a method has
-    separated from the lips must not be needed for them.
+    held: factors that keep their value of the first frame. PD-FGC's paper holds the expression: if it is separate from
+    the lips, the lips stay correct without it.
     """
     frames = len(talk.clip.frames)
     identity = subject.photo(talk.clip.frames[0])
@@ -78,7 +79,7 @@ class Row:
 
     def means(self, name: str, true: Row) -> dict[str, Value]:
         """The row of the table. true: the row of the true frames, from whose features FD counts."""
-        # The photo's lips do not move. What varies there is only the square at which the analyser looks.
+        # The photo's lips do not move. Its readings vary only because the analyser's square moves.
         together = [correlation(a, b) for a, b in self.lip_gaps] if name != COPY else []
         features, wanted = (np.concatenate(row.features) for row in (self, true))
         lips = finite_mean(together)

@@ -1,8 +1,8 @@
-"""How far each factor moves when one factor is driven: PD-FGC's table VI (eq. I), for any method, beside the truth.
+"""Motion of each factor while one factor is driven: PD-FGC's table VI (eq. I), for any method, beside the truth.
 
 Unseen rendered people are driven by the performances of others, one factor at a time. The same people are also
-*rendered* with this one factor taken from the performance. Whatever the analyser reads there in the other factors is an
-error of the analyser.
+*rendered* with this one factor taken from the performance. Motion that the analyser measures there in other factors is
+its own error.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from thgen.synth.head.facekit import HeadMesh
 from thgen.synth.voice import sets as voice_sets
 from thgen.synth.voice import speech
 
-# Factor -> what the analyser reads of it, and the unit.
+# Factor -> name and unit of the analyser's measurement.
 READ = {"lip": "mouth", "pose": "head pose, °", "blink": "lids, %", "gaze": "gaze, °", "expression": "expression"}
-EVERY = 4  # one frame of so many is measured
+EVERY = 4  # every fourth frame is measured
 METHOD, RENDERS = "method", "renders"  # kinds of frames
 Readings = dict[tuple[str, str, str], list[np.ndarray]]  # kind, factor that is read, factor driven -> per person [T D]
 

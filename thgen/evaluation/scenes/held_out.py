@@ -12,11 +12,11 @@ from thgen.synth.clip import ClipSource, ClipTruth
 from thgen.synth.head.facekit import HeadMesh, load_facekit
 from thgen.synth.motion import random_states
 
-# Number of the first person: `thgen render --seed S` numbers its person i by S * 1000003 + i, and nobody takes such a
-# seed that this number would be reached.
+# Number of the first person: `thgen render --seed S` gives its person i the number S * 1000003 + i, which is
+# smaller for every S below 1,899.
 FIRST_IDENTITY = 1_900_000_000
 FLOW_SIZE = 128  # px of the true flow
-PARTNER = 50_000_000  # people: distance of a person's number to that of the person who drives it
+PARTNER = 50_000_000  # the number of a person's driver is the person's number plus this
 
 
 @dataclass(frozen=True)

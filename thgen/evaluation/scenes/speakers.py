@@ -21,7 +21,7 @@ from thgen.synth.head.performer import State
 from thgen.synth.motion import track_states
 from thgen.synth.voice.speech import Speech
 
-STATE_FACTORS = ("lip", "pose", "blink", "gaze", "expression")  # what a state can take over from another state
+STATE_FACTORS = ("lip", "pose", "blink", "gaze", "expression")  # factors that `with_factor` can copy from another state
 OWNED = {"lip": LIP_COEFFICIENTS, "blink": BLINK_COEFFICIENTS, "expression": EXPRESSION_COEFFICIENTS}
 
 

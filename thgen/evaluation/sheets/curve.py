@@ -11,8 +11,8 @@ from thgen.errors import AssetError, OutputError
 from thgen.evaluation.report import Report, Value
 
 PAUSE = 900.0  # s: a longer gap between two records is a pause, not training
-FURTHER = (2.0, 5.0, 10.0)  # the forecast is made for so many times the training time
-LEAST_POINTS = 4  # validations: with fewer no curve is fitted
+FURTHER = (2.0, 5.0, 10.0)  # the forecast is for the training time multiplied by these
+LEAST_POINTS = 4  # validations, at least, for a fit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
-"""A sheet of stills to look at: each factor driven alone by a clip, and an expression between two.
+"""A sheet of stills: each factor driven alone by a clip, and blends of two expressions.
 
-Of each factor the frame is taken in which it is furthest from its median. The first row shows these frames of the clip,
-unless the person in it may not be shown.
+The still of a factor shows the frame in which the factor is furthest from its median. The first row shows these frames
+of the clip, unless the person in the clip must not be shown.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Still:
-    """One column. driven, second: sources of one frame or more; the still is frame `frame` of the video that they make.
+    """One column.
 
-    shown: frame of the driving clip that stands above it; None where no single frame does
+    driven, second: first and second sources, each of one frame or more; the still is frame `frame` of their video
+    shown: frame of the driving clip in the first row; None if no single frame drives the still
     """
 
     label: str
@@ -102,7 +103,7 @@ def most_different(track: torch.Tensor) -> tuple[int, int]:
 
 
 def columns_of(driven: Factors, method: Method) -> list[Still]:
-    """Each factor alone, all of them at the pose's frame, and what can lie between two sources at STEPS."""
+    """Each factor alone, all factors at the frame of the pose, and blends at STEPS of factors with two sources."""
     moments = {name: furthest(track) for name, track in driven.items()}
     out = [Still(name, {name: track}, moments[name], moments[name]) for name, track in driven.items()]
     together = moments.get("pose", 0)

@@ -29,7 +29,7 @@ NEGATIVES = 8  # K of eq. 2 and 3
 OTHERS = ("third", "fourth", "fifth")  # further frames of the clip, with other eyes than the anchor's
 # Of eq. 4: v_1, v_2, OTHERS, v_a with the eyes of v_1 in the face of v_2, and the same with mirrored eyes.
 VIEWS = ("first", "second", *OTHERS, "anchor", "mirrored")
-COLOURS = Augmentation("colours", turn=4.0, warp=None)  # no warp: of pixels that must stay where they are
+COLOURS = Augmentation("colours", turn=4.0, warp=None)  # no warp: it would move eyes and head
 
 
 class EncoderStage(PdFgcStage):
@@ -49,7 +49,7 @@ class EncoderStage(PdFgcStage):
 
 # ---- 2a
 class LipStage(EncoderStage):
-    """Stage 2a: E_lip and E_aud find each other among K + 1 moments of a clip. Losses: a2v (eq. 2), v2a (eq. 3)."""
+    """Stage 2a: E_lip and E_aud learn to match lips and voice of K + 1 moments. Losses: a2v (eq. 2), v2a (eq. 3)."""
 
     trains, updates = ("motion", "audio"), ("lip", "audio")
     data_type = LipData
@@ -110,7 +110,7 @@ class EyeStage(EncoderStage):
         gaze  eq. 4 on the entries of gaze: v_1 with all other frames and the mirrored eyes as negatives, which alone
               would teach left and right only; anchor: the eyes of v_1 in the face of v_2
         eye_decorrelation  eq. 6 between the two kinds of entries
-    All anchors have the face of v_2: in the face of v_1 the mouth, too, would tell them.
+    All anchors have the face of v_2. With the face of v_1 the encoder could compare the mouth and not the eyes.
     A cosine compares directions, which are one number of the two of gaze. Therefore lids and gaze get a third entry,
     always 1, with which their lengths count.
     """

@@ -58,7 +58,7 @@ class PictureStage(PdFgcStage):
         return self.decode(self.modules[self.painter], self.codes(batch), batch)
 
     def compared(self, made: Tensor, true: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Also motion (eq. 1)."""
+        """As in ClipTask, and "motion" (eq. 1)."""
         terms = super().compared(made, true, batch)
         if "motion" in self.config.losses:
             terms["motion"] = self.motion_loss(made, true, batch)
@@ -254,8 +254,8 @@ class Expression(CompactStage, ExpressionStage):
         return pose_difference(posed, state) + eye_difference(looking, state)
 
     def validate(self) -> dict[str, float]:
-        """Also errors with lips of the voice alone: mouth and brows, and held, that of the mouth with the expression of
-        the photo. An expression that is independent of the lips can be held without harm to them (tables 4 and 5)."""
+        """Also errors of mouth and brows if all lip latents come from the voice, and "held": the error of the mouth
+        with the photo's expression. It stays small if the lips do not depend on the expression (tables 4 and 5)."""
         scores = []
         for number in range(HELD_BATCHES):
             batch = self.validation_batch(number)

@@ -1,0 +1,1 @@
+"""The head: meshes, performers, keypoints."""

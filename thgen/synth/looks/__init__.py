@@ -1,0 +1,1 @@
+"""How a performer looks: skin, hair, clothes, background."""

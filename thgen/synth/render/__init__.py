@@ -1,0 +1,1 @@
+"""Rasterisers, light and camera."""

@@ -1,0 +1,1 @@
+"""Synthesised and recorded voices, and the lips that belong to them."""

@@ -1,0 +1,1 @@
+"""Rendered clips as training data: access, batches, cached features."""

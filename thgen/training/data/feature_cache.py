@@ -14,7 +14,8 @@ from thgen.training.data.samples import LABELS, Clip, Moments
 
 BATCH = 128  # views that the network gets at a time
 PLAIN = "motion"  # name of the features of frames without augmentation
-# What `view` made when a file was written: part of the name of its folder. 2: resampled as at inference.
+# Version of the views. It is part of the folder's name, so that features of older views are not
+# read. 2: views are resampled as at inference.
 VIEWS = b"2"
 
 Encode = Callable[[Tensor], Tensor]  # views [n 3 side side] -> features [n F]
@@ -39,7 +40,7 @@ class FeatureCache:
     def rows(
         self, name: str, clip: Clip, version: int, make: Callable[[], Tensor], encode: Encode | None = None
     ) -> Tensor:
-        """Features [n F] under this name and version of a clip. Where there are none yet, those of the views
+        """Features [n F] under this name and version of a clip. If the cache has none, they are computed from the views
         [n 3 side side] that `make` returns. encode: in the place of the cache's own. Values have the precision of
         float16."""
         key = (name, str(clip.store.folder), clip.number, version)
@@ -55,7 +56,7 @@ class FeatureCache:
         return self._features[key].float()
 
     def _file(self, name: str, clip: Clip, version: int) -> Path | None:
-        """Where the features of a clip are stored: by the weights of the networks, and by the clip's own place."""
+        """File with the features of a clip. Its path depends on the networks' weights and on the clip's file."""
         if not self.folder:
             return None
         if self._subfolder is None:
@@ -89,7 +90,7 @@ class FeatureCache:
 
 
 def _write(file: Path, values: np.ndarray) -> None:
-    """Whole or not at all, because another process may write the same file."""
+    """Write the file and then rename it, because another process may write the same file."""
     draft = file.with_name(f"{file.stem}.{id(values)}.part.npy")
     np.save(draft, values)
     draft.replace(file)

@@ -43,7 +43,7 @@ class Augmentation:
 
     name: of the cached features of frames that are augmented in this way
     turn: degrees, at most, by which the tiles of `compact.mosaic` turn
-    warp: what happens to the pixels of a frame where a method has no mosaic; None = nothing
+    warp: change of the pixels of a whole frame, for methods without a mosaic; None = no change
     """
 
     name: str

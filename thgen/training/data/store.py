@@ -20,7 +20,7 @@ from thgen.errors import TrainingError
 from thgen.synth.clip import decode_truth, shard_paths
 
 HARD_FILE = "hard.json"  # beside the shards: clip -> the analyser's error, written by thgen.evaluation.reports.hard
-HARDEST = 95  # percentile of the errors: a clip beyond it is drawn as often as one there
+HARDEST = 95  # percentile at which the errors are clamped, so that a few extreme clips are not drawn all the time
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from thgen.errors import FaceError
 from thgen.face.crop import Square, sample_square
 from thgen.face.finder import Face, FaceCrop, Upright
 from thgen.methods import METHODS
-from thgen.methods.base import Decoded, Factors, Identity, Method, Networks
+from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.pipeline import Session
 from thgen.schema import FACTORS, LIP_COEFFICIENTS, SAMPLES_PER_FRAME
+from thgen.weights.hub import Networks
 
 JAW = LIP_COEFFICIENTS.index("jawOpen")
 

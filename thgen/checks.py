@@ -47,6 +47,11 @@ def flag(what: str, value: object) -> bool:
     return value
 
 
+def flag_of_text(text: str) -> bool | str:
+    """True or False for the text of a link or a command line ("1", "true", "0", "false"); other text unchanged."""
+    return {"1": True, "true": True, "0": False, "false": False}.get(text.lower(), text)
+
+
 def choice(what: str, value: object, options: Collection[str]) -> str:
     """One of the options, by name. Raises ControlError."""
     if not isinstance(value, str) or value not in options:

@@ -63,10 +63,9 @@ def targets(factors: Sequence[Factor], own: Factors, driven: Factors, controls: 
     if unknown := [name for track in (driven, second) for name in track if name not in names]:
         raise ControlError(f"This method has no factor {unknown[0]!r}; it has {', '.join(own)}.")
     span = _Span(start, frames, seed)
-    make = {True: _latent_target, False: _unit_target}
     return {
-        f.name: make[f.latent](f, own[f.name].float(), driven.get(f.name), second.get(f.name), controls, span,
-                               f.name in voiced)
+        f.name: (_latent_target if f.latent else _unit_target)(
+            f, own[f.name].float(), driven.get(f.name), second.get(f.name), controls, span, f.name in voiced)
         for f in known
     }  # fmt: skip
 

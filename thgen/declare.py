@@ -7,9 +7,8 @@ a list of all methods is cheap.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from thgen.checks import choice, flag, number
+from thgen.checks import choice, flag, flag_of_text, number
 from thgen.errors import ControlError, shown
 
 AUDIO, CLIP = "audio", "clip"  # kinds of drivers: a voice; a driving clip or a still picture
@@ -106,8 +105,7 @@ class Switch:
 
     def checked(self, value: object) -> bool:
         """Raises ControlError. Links and flags give "1", "true", "0", "false"."""
-        known = {"1": True, "true": True, "0": False, "false": False}
-        return flag(f"The control {self.key}", known.get(value.lower(), value) if isinstance(value, str) else value)
+        return flag(f"The control {self.key}", flag_of_text(value) if isinstance(value, str) else value)
 
     @property
     def range(self) -> str:
@@ -186,8 +184,3 @@ class Declaration:
     def zero(self) -> str:
         """What zero means, in words; "" where it means nothing."""
         return next((f.zero for f in self.factors if f.zero), "")
-
-
-def neutral_values(declaration: Declaration) -> dict[str, Any]:
-    """Control key -> the value that changes nothing."""
-    return {c.key: c.neutral for c in declaration.controls}

@@ -33,7 +33,7 @@ from thgen.io.mp4 import Mp4Writer
 from thgen.io.photo import read_photo
 from thgen.io.process import TICK_SECONDS, Tick, no_tick
 from thgen.methods import METHODS, declaration_of
-from thgen.methods.base import Factors, Identity, Method, Networks
+from thgen.methods.base import Factors, Identity, Method
 from thgen.plan import Plan, Progress, Reporter, plan
 from thgen.request import Request
 from thgen.schema import FACTORS, FPS, SLIDERS
@@ -41,6 +41,7 @@ from thgen.settings import Controls
 
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop, FaceFinder
+    from thgen.weights.hub import Networks
 
 LOG = logging.getLogger(__name__)
 WINDOW = 8  # frames that exist at once; 16 take twice the memory and are no faster

@@ -14,14 +14,16 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from thgen.checks import choice, flag, number, table, whole
+from thgen.checks import choice, flag, flag_of_text, number, table, whole
 from thgen.declare import Declaration, Factor
 from thgen.errors import ControlError, shown
 from thgen.methods import METHODS, declaration_of
 
 KEYFRAMES_MAX, KEYFRAME_SECONDS = 100, 600.0
 BLEND_RANGE, BLEND = (0.0, 1.0), 0.5  # weight of the second source: its range and its default
+STRENGTH = 1.0  # gain of a driver where nobody says
 BlendPath = tuple[tuple[float, float], ...]  # keyframes (time in s, weight of the second source), in order of time
+BLEND_PATH: BlendPath = ((0.0, BLEND),)  # where nobody says
 
 # Names that recipes, links, flags and programs of version 1 use -> names of today. Both are understood.
 OLD_NAMES = {"live": "idle", "others": "undriven", "toward": "second_sources"}
@@ -86,8 +88,7 @@ class Flag(Spec):
         return flag(self.name or self.label, value)
 
     def read(self, text: str) -> bool:
-        known = {"1": True, "true": True, "0": False, "false": False}
-        return self.checked(known.get(text.lower(), text))
+        return self.checked(flag_of_text(text))
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,12 @@ class PerFactor(Spec):
     def check(self, given: Mapping[str, Any], declaration: Declaration) -> None:
         """Raises ControlError for a factor that the method lacks, or that cannot have such a value."""
         for name in given:
-            factor = declaration.factor(name)
-            if not self.applies(factor):
-                raise ControlError(self.cannot.format(factor=repr(name), label=factor.label))
+            self.check_factor(declaration.factor(name))
+
+    def check_factor(self, factor: Factor) -> None:
+        """Raises ControlError for a factor that cannot have such a value."""
+        if not self.applies(factor):
+            raise ControlError(self.cannot.format(factor=repr(factor.name), label=factor.label))
 
 
 @dataclass(frozen=True)
@@ -230,14 +234,14 @@ class Controls(Model):
 
     values: Annotated[Mapping[str, Any], Values()] = {}
     strength: Annotated[
-        Mapping[str, float], PerFactor("strength", "Strength", Number("Strength (×)", 0.0, 2.0, 0.05), 1.0)
+        Mapping[str, float], PerFactor("strength", "Strength", Number("Strength (×)", 0.0, 2.0, 0.05), STRENGTH)
     ] = {}
     idle: Annotated[
         Mapping[str, bool], PerFactor("idle", "Idle motion", Flag("Moves by itself without a clip"), True, "idle", IDLE)
     ] = {}
     blend: Annotated[
         Mapping[str, Any],
-        PerFactor("blend", "Between two sources", Keyframes("Blend"), ((0.0, BLEND),), "blends", BLENDS),
+        PerFactor("blend", "Between two sources", Keyframes("Blend"), BLEND_PATH, "blends", BLENDS),
     ] = {}
     motion: Annotated[
         str, OneOf("Motion", ("relative", "absolute"), "relative keeps the photo's own pose and expression as the zero")
@@ -247,11 +251,11 @@ class Controls(Model):
     ] = "stay"
 
     def gain(self, factor: str) -> float:
-        return float(self.strength.get(factor, 1.0))
+        return float(self.strength.get(factor, STRENGTH))
 
     def path(self, factor: str) -> BlendPath:
         """Keyframes of the weight of the factor's second source."""
-        return self.blend.get(factor, ((0.0, BLEND),))  # type: ignore[no-any-return]
+        return self.blend.get(factor, BLEND_PATH)  # type: ignore[no-any-return]
 
     def is_idle(self, factor: Factor) -> bool:
         """Whether the factor moves by itself when nothing drives it."""
@@ -302,10 +306,6 @@ class Settings(Model):
     @property
     def declaration(self) -> Declaration:
         return declaration_of(self.method)
-
-    def value(self, key: str) -> Any:
-        """The value of a control; its neutral value if it is not set."""
-        return self.controls.values.get(key, self.declaration.control(key).neutral)
 
 
 def specs(model: type[Model]) -> dict[str, Spec]:

@@ -10,8 +10,9 @@ import torch
 
 from tests.toy.declaration import GLOW, TINT, TOY
 from thgen.face.finder import FaceCrop
-from thgen.methods.base import Decoded, Factors, Identity, Method, Networks
+from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.schema import SAMPLES_PER_FRAME
+from thgen.weights.hub import Networks
 
 MOODS = {"warm": (0.3, 0.0, -0.3), "cold": (-0.3, 0.0, 0.3)}
 REACH = 2  # frames to either side that the temporal layer averages

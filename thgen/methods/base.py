@@ -14,16 +14,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import nn
 
 from thgen.declare import Declaration
 
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop
+    from thgen.weights.hub import Networks
 
 Factors = dict[str, torch.Tensor]  # factor name -> float32 [T, D], D and units as the method declares them
 
@@ -58,16 +58,6 @@ class Decoded:
         """The frames as pictures, uint8 RGB [T S S 3]."""
         levels = ((self.frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
-
-
-class Networks(Protocol):
-    """Networks by their name in the manifest. Each is loaded once and shared by all methods."""
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def get(self, name: str) -> nn.Module:
-        """Raises WeightsError."""
 
 
 class Method(ABC):

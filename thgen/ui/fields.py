@@ -13,7 +13,7 @@ The fields of a method follow from its declaration. This module does not import 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,11 @@ def page_specs() -> dict[str, Spec]:
     return specs
 
 
-def all_controls(methods: Iterable[str] | None = None) -> dict[str, Control]:
-    """Sliders, choices and switches of the methods (None: all) by key. If methods share a key, the first counts."""
+def all_controls() -> dict[str, Control]:
+    """Sliders, choices and switches of all methods by key. If methods share a key, the first counts."""
     controls: dict[str, Control] = {}
-    for name in METHODS if methods is None else methods:
-        for control in METHODS[name].controls:
+    for method in METHODS.values():
+        for control in method.controls:
             controls.setdefault(control.key, control)
     return controls
 
@@ -110,15 +110,14 @@ def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str
         request["more_photos"] = tuple(Path(path) for path in fields["more_photos"])
     request["audio"] = Path(fields["audio"]) if fields.get("audio") else None
     controls: dict[str, Any] = {"values": {}, **{name: {} for name in per_factor()}}
-    limits = page_specs()
+    limits, models, known, factors = page_specs(), plain(), all_controls(), all_factors()
     for key, value in fields.items():
         if key in FILES or value is None:
             continue
         if key in limits:
-            model = plain()[key][0]
-            (controls if model is Controls else request)[key] = limits[key].checked(value)
-        elif not _read_factor(key, value, request, controls):
-            control = all_controls().get(key)
+            (controls if models[key][0] is Controls else request)[key] = limits[key].checked(value)
+        elif key.rpartition(".")[0] not in factors or not _read_factor(key, value, request, controls):
+            control = known.get(key)
             if control is None or value != control.neutral:
                 controls["values"][key] = value
     _read_blends(fields, controls)
@@ -128,10 +127,8 @@ def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str
 
 
 def _read_factor(key: str, value: Any, request: dict[str, Any], controls: dict[str, Any]) -> bool:
-    """Write a factor's field into `request` or `controls`. Returns False if the field is not a factor's."""
+    """Write a factor's field into `request` or `controls`. Returns False if it is no field, but perhaps a control."""
     factor, _, what = key.rpartition(".")
-    if factor not in all_factors():
-        return False
     if what in SOURCES:
         if value:
             request["drivers" if what == "clip" else "second_sources"][factor] = Path(value)
@@ -199,5 +196,4 @@ def check_known(name: str, values: Mapping[str, Any]) -> None:
     for key in values:
         if key not in factors:
             raise ControlError(f"There is no factor {shown(key)}; choose one of: {', '.join(factors)}.")
-        if not spec.applies(factors[key]):
-            raise ControlError(spec.cannot.format(factor=repr(key), label=factors[key].label))
+        spec.check_factor(factors[key])

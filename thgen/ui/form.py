@@ -61,7 +61,8 @@ class Form:
         """Values of an event in the order of the widgets -> the fields of the chosen method."""
         given = dict(zip(self.widgets, values, strict=True))
         method = METHODS.get(str(given["method"]))
-        return given if method is None else {k: v for k, v in given.items() if k in fields_of(method)}
+        known = given if method is None else fields_of(method)
+        return {name: value for name, value in given.items() if name in known}
 
     @property
     def settings(self) -> dict[str, Any]:

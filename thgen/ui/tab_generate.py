@@ -141,7 +141,8 @@ def _wire_preview(session: PageSession, form: Form, result: Result) -> None:
             return None, gr.HTML(error_html(shown_error(error).message), visible=True)
 
     # Clips and the voice have no effect on the still, so they do not trigger it.
-    names = [k for k in form.widgets if k in ("photo", "more_photos", "method", "face") or k in all_controls()]
+    moving = {"photo", "more_photos", "method", "face", *all_controls()}
+    names = [name for name in form.widgets if name in moving]
     gr.on(
         [form.widgets[name].change for name in names],  # type: ignore[attr-defined]
         still,

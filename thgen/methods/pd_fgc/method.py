@@ -16,10 +16,11 @@ from thgen.compact.mosaic import encoder_view
 from thgen.compact.motion_head import MotionHead
 from thgen.compact.slider_motion import own_factors, unit_movement
 from thgen.face.crop import face_view
-from thgen.methods.base import Decoded, Factors, Identity, Method, Networks
+from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.methods.pd_fgc.declaration import PD_FGC
 from thgen.methods.pd_fgc.latents import BLINK, COMPACT, GAZE, Gains, Latents, eye_of, smooth_lips, smooth_pose
 from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
+from thgen.weights.hub import Networks
 
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop

@@ -22,10 +22,11 @@ from thgen.compact.flow.network import GuidedFlow
 from thgen.compact.generator import Generator
 from thgen.compact.slider_motion import own_factors, unit_movement
 from thgen.face.track import smooth
-from thgen.methods.base import Decoded, Factors, Identity, Method, Networks
+from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.methods.rig.audio_network import AudioToLip
 from thgen.methods.rig.declaration import RIG
 from thgen.methods.rig.voice import encode_lips
+from thgen.weights.hub import Networks
 
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop

@@ -5,7 +5,8 @@ import pytest
 
 from thgen.facs import intensities_of
 from thgen.schema import ACTION_UNITS, COEFFICIENT_INDEX, SAMPLE_RATE
-from thgen.synth.motion import POSE_LIMIT, _nods, _saccade_blinks, random_state
+from thgen.synth.head.performer import BLINK_CLOSED
+from thgen.synth.motion import GAZE_LIMIT, POSE_LIMIT, _nods, _saccade_blinks, random_state
 from thgen.synth.voice.speech import Speech
 
 
@@ -28,6 +29,45 @@ def test_some_smiles_are_one_sided(states):
     smiles = both[both.max(1) > 0.3]
     lopsided = (smiles.min(1) < 0.55 * smiles.max(1)).mean()
     assert 0.02 < lopsided < 0.35
+
+
+def weights(states, *names):
+    """Shape weights [states names]."""
+    return np.stack([s.coefficients[[COEFFICIENT_INDEX[n] for n in names]] for s in states])
+
+
+def test_mouths_open_wide_with_stretched_puckered_and_smiling_lips(states):
+    jaw, stretch, funnel, smile, pucker = weights(
+        states, "jawOpen", "mouthStretch_L", "mouthFunnel", "mouthSmile_L", "mouthPucker"
+    ).T
+    assert 0.05 < (jaw > 0.7).mean() < 0.25
+    for lips in (stretch, funnel, smile):
+        assert ((jaw > 0.4) & (lips > 0.5)).mean() > 0.012
+    assert ((jaw < 0.15) & (smile > 0.7)).mean() > 0.02 and (pucker > 0.7).mean() > 0.03
+    assert (jaw < 0.05).mean() > 0.2, "and many mouths stay closed"
+
+
+def test_one_side_of_mouth_brows_and_lids_moves_alone(states):
+    for stem, share in (("mouthSmile", 0.015), ("browOuterUp", 0.02), ("eyeBlink", 0.04)):
+        left, right = weights(states, f"{stem}_L", f"{stem}_R").T
+        assert ((left > 0.5) & (right < 0.5 * left)).mean() > share / 2, stem
+        assert ((right > 0.5) & (left < 0.5 * right)).mean() > share / 2, stem
+
+
+def test_eyes_are_shut_squinted_widened_and_apart(states):
+    blink = weights(states, "eyeBlink_L", "eyeBlink_R")
+    assert 0.06 < (blink.min(1) > 0.9 * BLINK_CLOSED).mean() < 0.25
+    for name in ("eyeSquint_L", "eyeWide_L"):
+        assert (weights(states, name) > 0.7).mean() > 0.03, name
+    gaze = np.stack([s.gaze for s in states])
+    apart = np.abs(gaze[:, 0] - gaze[:, 1])
+    assert 0.01 < (apart[:, 0] > 8).mean() < 0.06 and (apart[:, 1] > 0).mean() < 0.06
+    assert (np.abs(gaze) <= GAZE_LIMIT + 3).all()
+
+
+def test_weights_stay_within_their_range(states):
+    every = np.stack([s.coefficients for s in states])
+    assert every.min() >= 0 and every.max() <= 1.2
 
 
 def test_poses_reach_the_limits_and_do_not_exceed_them(states):

@@ -28,6 +28,38 @@ COMBINATIONS: tuple[tuple[tuple[int, ...], float], ...] = (
     ((20,), 0.5), ((12, 14), 0.5),
 )  # fmt: skip
 ONE_SIDED = 0.12  # share of expressions that are much weaker on one side of the face
+# Grimaces: ranges of shape weights, by name without side, and their weight in the draw. Random lips and action units
+# reach such mouths and eyes too rarely: an analyser trained without them read real openings a third too small.
+Ranges = dict[str, tuple[float, float]]
+GRIMACES_MOUTH: tuple[tuple[Ranges, float], ...] = (
+    ({"jawOpen": (0.7, 1.2), "mouthUpperUp": (0, 0.9), "mouthLowerDown": (0, 1.0),
+      "mouthStretch": (0, 0.5)}, 3.0),  # shout
+    ({"jawOpen": (0.3, 0.9), "mouthSmile": (0.6, 1.1), "mouthUpperUp": (0.1, 0.9), "mouthLowerDown": (0, 0.6),
+      "cheekSquint": (0.2, 1.0)}, 3.0),  # laugh
+    ({"jawOpen": (0.9, 1.2), "mouthFunnel": (0, 0.5), "eyeSquint": (0.3, 1.0)}, 1.5),  # yawn
+    ({"jawOpen": (0.4, 1.1), "mouthStretch": (0.6, 1.0), "mouthLowerDown": (0, 0.8)}, 1.5),
+    ({"jawOpen": (0.4, 1.1), "mouthFunnel": (0.4, 1.0), "mouthPucker": (0.1, 1.0)}, 1.5),
+    ({"jawOpen": (0, 0.12), "mouthSmile": (0.6, 1.1), "mouthUpperUp": (0.2, 0.8),
+      "mouthLowerDown": (0.1, 0.8)}, 2.0),  # grin
+    ({"mouthSmile": (0.7, 1.1), "mouthPress": (0, 0.4), "cheekSquint": (0, 1.0)}, 2.0),  # closed smile
+    ({"mouthPucker": (0.7, 1.1), "mouthFunnel": (0, 0.4)}, 1.5),  # kiss
+    ({"jawOpen": (0, 0.15), "mouthUpperUp": (0.5, 1.0), "mouthLowerDown": (0.5, 1.0), "mouthStretch": (0.2, 0.9),
+      "noseSneer": (0, 1.0)}, 1.0),  # bared teeth
+    ({"mouthPress": (0.5, 1.0), "mouthRollLower": (0.2, 1.0), "mouthRollUpper": (0.2, 1.0)}, 1.0),
+    ({"cheekPuff": (0.5, 1.0), "mouthPress": (0.2, 0.8)}, 0.7),
+    ({"mouthFrown": (0.6, 1.1), "mouthShrugLower": (0.3, 1.0)}, 1.0),
+)  # fmt: skip
+GRIMACES_EYES: tuple[tuple[Ranges, float], ...] = (
+    ({"eyeSquint": (0.5, 1.1), "cheekSquint": (0, 1.0), "browDown": (0, 0.8)}, 2.0),
+    ({"eyeWide": (0.5, 1.1)}, 1.5),
+    ({"eyeWide": (0.4, 1.1), "browInnerUp": (0.4, 1.1), "browOuterUp": (0.4, 1.1)}, 1.5),
+    ({"browInnerUp": (0.5, 1.1), "browOuterUp": (0.5, 1.1)}, 1.5),
+    ({"browDown": (0.5, 1.1), "eyeSquint": (0, 0.5)}, 1.5),
+)
+GRIMACING = 0.3  # share of states with a grimace of the mouth, and, independently, of the eyes
+LOPSIDED = 0.25  # share of grimaces that one side of the face makes weakly or not at all
+BROW_LIFTED, WINKING, SHUT = 0.05, 0.05, 0.05  # shares of states with one lifted brow, a wink, both eyes shut
+SQUINTING, SQUINT_SPREAD = 0.04, np.array([10.0, 3.0])  # share of states with crossed or diverged eyes; degrees per eye
 NOD_CELL = 1.2  # s: in each interval of this length, the loudest syllable may come with a nod
 BLINK_WITH_SACCADE = 8.0  # degrees: a gaze shift of this size often comes with a blink
 POSE_SPREAD = np.array([19.0, 11.0, 9.0, 0.5, 0.4, 1.2])  # yaw, pitch, roll in degrees; x, y, z in cm
@@ -67,10 +99,72 @@ def _fill(out: np.ndarray, names: tuple[str, ...], values: dict[str, float], rng
             out[COEFFICIENT_INDEX[name]] = np.clip(values[stem] * side, 0, 1.2)
 
 
+def _grimace(rng: np.random.Generator, kinds: tuple[tuple[Ranges, float], ...]) -> np.ndarray:
+    """Coefficients [57] of one of the kinds, drawn by their weights. Some are LOPSIDED."""
+    out = np.zeros(len(COEFFICIENTS), np.float32)
+    weight = np.array([w for _, w in kinds])
+    chosen = kinds[rng.choice(len(kinds), p=weight / weight.sum())][0]
+    _fill(out, COEFFICIENTS, {stem: rng.uniform(*span) for stem, span in chosen.items()}, rng)
+    if rng.random() < LOPSIDED:
+        out[_one_side(rng)] *= rng.uniform(0, 0.4)
+        if "mouth" in "".join(chosen):
+            out[COEFFICIENT_INDEX[str(rng.choice(["mouthLeft", "mouthRight"]))]] = rng.uniform(0, 0.7)
+    return out
+
+
+def _one_side(rng: np.random.Generator) -> list[int]:
+    """Numbers of the coefficients of the left or the right side of the face."""
+    side = str(rng.choice(["_L", "_R"]))
+    return [i for i, name in enumerate(COEFFICIENTS) if name.endswith(side)]
+
+
+def _one_brow(rng: np.random.Generator) -> np.ndarray:
+    """Coefficients [57] of one lifted brow. The other stays or is lowered."""
+    out = np.zeros(len(COEFFICIENTS), np.float32)
+    lifted, other = rng.permutation(["L", "R"])
+    out[COEFFICIENT_INDEX[f"browOuterUp_{lifted}"]] = rng.uniform(0.5, 1.1)
+    out[COEFFICIENT_INDEX[f"browInnerUp_{lifted}"]] = rng.uniform(0, 0.8)
+    out[COEFFICIENT_INDEX[f"browDown_{other}"]] = rng.uniform(0, 0.7)
+    return out
+
+
+def _close_lids(out: np.ndarray, rng: np.random.Generator) -> None:
+    """Draw the blink weights of the coefficients `out` [57], in place. A wink squeezes its side of the face."""
+    draw = rng.random()
+    blink = rng.beta(1, 0.8) * BLINK_CLOSED if draw < 0.3 else rng.uniform(0, 0.25) if draw < 0.6 else 0.0
+    if rng.random() < SHUT:
+        blink = BLINK_CLOSED * rng.uniform(0.95, 1.05)
+    for name in BLINK_COEFFICIENTS:
+        wink = rng.random() < 0.08
+        out[COEFFICIENT_INDEX[name]] = rng.random() * BLINK_CLOSED if wink else blink
+    if rng.random() < WINKING:
+        shut, other = rng.permutation(["L", "R"])
+        out[COEFFICIENT_INDEX[f"eyeBlink_{shut}"]] = BLINK_CLOSED * rng.uniform(0.85, 1.05)
+        out[COEFFICIENT_INDEX[f"eyeBlink_{other}"]] = rng.uniform(0, 0.3)
+        for stem in ("eyeSquint", "cheekSquint", "mouthSmile"):
+            out[COEFFICIENT_INDEX[f"{stem}_{shut}"]] += rng.uniform(0, 0.7)
+
+
+def _random_gaze(rng: np.random.Generator) -> np.ndarray:
+    """Gaze [2 2] in degrees: both eyes look at one near or far point, but for a few that are SQUINTING."""
+    gaze = np.clip(rng.standard_normal(2) * GAZE_SPREAD, -GAZE_LIMIT, GAZE_LIMIT)
+    vergence = np.array([[-1.0, 0], [1.0, 0]]) * rng.uniform(0, 3)  # to converge, the left eye turns towards -x
+    if rng.random() < SQUINTING:
+        vergence = rng.standard_normal((2, 2)) * SQUINT_SPREAD
+    return np.clip(gaze + vergence, -GAZE_LIMIT - 3, GAZE_LIMIT + 3).astype(np.float32)
+
+
 def random_state(rng: np.random.Generator, intensity: float = 1.0) -> State:
     """A random state: pose, gaze, blink, expression and lips. intensity, 0 to 1: scale of pose, expression and lips."""
     out = np.zeros(len(COEFFICIENTS), np.float32)
-    _fill(out, LIP_COEFFICIENTS, _random_lips(rng), rng)
+    if rng.random() < GRIMACING:
+        out += _grimace(rng, GRIMACES_MOUTH)
+    else:
+        _fill(out, LIP_COEFFICIENTS, _random_lips(rng), rng)
+    if rng.random() < GRIMACING:
+        out += _grimace(rng, GRIMACES_EYES)
+    if rng.random() < BROW_LIFTED:
+        out += _one_brow(rng)
     units: dict[int, float] = {}
     if rng.random() < 0.4:
         emotion = list(EMOTIONS)[rng.integers(len(EMOTIONS))]
@@ -82,23 +176,16 @@ def random_state(rng: np.random.Generator, intensity: float = 1.0) -> State:
             units[unit] = float(np.clip(strength * rng.uniform(0.6, 1.3), 0, AU_MAX))
     expression = coefficients_of(units)
     if units and rng.random() < ONE_SIDED:
-        weak = str(rng.choice(["_L", "_R"]))
-        expression[[i for i, n in enumerate(COEFFICIENTS) if n.endswith(weak)]] *= rng.uniform(0, 0.5)
+        expression[_one_side(rng)] *= rng.uniform(0, 0.5)
     for name in EXPRESSION_COEFFICIENTS:
         expression[COEFFICIENT_INDEX[name]] *= 1 + 0.15 * rng.standard_normal()
     stems = {n.removesuffix("_L").removesuffix("_R") for n in EXPRESSION_COEFFICIENTS}
     extra = {s: rng.beta(1.2, 1.6) for s in sorted(stems) if rng.random() < 0.1}
     _fill(expression, EXPRESSION_COEFFICIENTS, extra, rng)
     out = np.clip(out + expression, 0, 1.2) * intensity
-    draw = rng.random()
-    blink = rng.beta(1, 0.8) * BLINK_CLOSED if draw < 0.3 else rng.uniform(0, 0.25) if draw < 0.6 else 0.0
-    for name in BLINK_COEFFICIENTS:
-        wink = rng.random() < 0.08
-        out[COEFFICIENT_INDEX[name]] = rng.random() * BLINK_CLOSED if wink else blink
+    _close_lids(out, rng)
     pose = np.clip(rng.standard_normal(6) * POSE_SPREAD, -POSE_LIMIT, POSE_LIMIT) * intensity
-    gaze = np.clip(rng.standard_normal(2) * GAZE_SPREAD, -GAZE_LIMIT, GAZE_LIMIT)
-    vergence = np.array([[-1.0, 0], [1.0, 0]]) * rng.uniform(0, 3)  # to converge, the left eye turns towards -x
-    return State(out, pose.astype(np.float32), (gaze + vergence).astype(np.float32))
+    return State(np.clip(out, 0, 1.2), pose.astype(np.float32), _random_gaze(rng))
 
 
 def blend(a: State, b: State, t: float) -> State:

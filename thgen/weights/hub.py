@@ -37,6 +37,7 @@ HEAD_SECONDS = 10.0  # time limit of the request for a file's size
 # class key -> import path. A weights file names a key of this table and can never name a class.
 NETWORKS: dict[str, str] = {
     "analyser": "thgen.analyser.network:Analyser",
+    "face_encoder": "thgen.encoder.network:FaceEncoder",
     "audio": "thgen.methods.rig.audio_network:AudioToLip",
     "rig_generator": "thgen.compact.flow.network:GuidedFlow",
     "pd_fgc_appearance": "thgen.methods.pd_fgc.networks:Appearance",

@@ -16,6 +16,7 @@ from thgen.synth.head import facekit as fk
 from thgen.synth.head.proportions import sample_proportions
 from thgen.synth.looks.appearance import Look, sample_look
 from thgen.synth.looks.hair import Piece, grid_faces, sample_hair
+from thgen.synth.looks.mouth import sample_mouth
 from thgen.synth.looks.props import sample_props
 from thgen.synth.looks.wear import sample_wear
 from thgen.synth.render.raster import vertex_normals
@@ -24,7 +25,6 @@ PIVOT = np.array([0.0, -5.0, -2.0], np.float32)  # cm: top of the neck, the cent
 UNDER_JAW = 0.4  # cm: the neck begins this far below the line of the jaw
 BARE = 0.25  # share of performers with bare shoulders
 SHIRT_FOLLOWS = 0.2  # motion of the shirt, as a share of the motion of the skin below it
-TEETH_LOWER = 0.45  # cm: largest random shift of the upper teeth down, since the mesh shows little of them
 LID_CONTACT = 0.10  # cm: distance of the lid landmarks when the lids touch
 BLINK_CLOSED = 1.12  # weight of the blink shapes at which the lids of every performer touch
 
@@ -105,7 +105,8 @@ class Performer:
         self.look: Look = sample_look(rng, mesh.landmark_uv)
         # Separate generators: their draws do not change the rest of this performer.
         collar, cloth, teeth = rng.spawn(3)
-        self.plain[mesh.upper_teeth, 1] -= teeth.uniform(0, TEETH_LOWER)
+        self._mouth = sample_mouth(teeth, self.look.teeth)
+        self._mouth.move(self.plain, mesh)
         self._eye_centre = np.stack([self._ball(label).mean(0) for label in (fk.EYE_L, fk.EYE_R)])
         self.proportions = sample_proportions(rng)
         self.head = self._proportioned(self.plain)
@@ -215,15 +216,8 @@ class Performer:
         part = mesh.part
         # The texture is relative to the skin colour, so that no edge shows between face and neck.
         colour[:n][np.isin(part, (fk.FACE, fk.SKIN))] = look.skin
-        # The mouth gets darker with the distance behind the lips, since less light enters.
-        inner = np.isin(part, (fk.MOUTH, fk.GUMS, fk.TEETH))
-        lip_depth = self.head[mesh.landmarks[60:68], 2].mean()
-        dim = np.clip(1.05 - 0.28 * np.maximum(0, lip_depth - self.head[:, 2]), 0.12, 1)[:, None]
-        tone = {fk.MOUTH: np.array([0.32, 0.09, 0.08]), fk.GUMS: np.array([0.58, 0.24, 0.23]), fk.TEETH: look.teeth}
-        for label, c in tone.items():
-            colour[:n][part == label] = c
-        colour[:n][inner] *= (0.85 * dim)[inner]
-        gloss[:n][inner] *= 0.6
+        self._mouth.paint(colour[:n], part, self.head[mesh.landmarks[60:68], 2].mean() - self.head[:, 2])
+        gloss[:n][np.isin(part, (fk.MOUTH, fk.GUMS, fk.TEETH))] *= 0.6
         colour[:n][part == fk.SOCKET] = look.skin * np.array([0.7, 0.5, 0.5])
         for label in (fk.EYE_L, fk.EYE_R):
             colour[:n][part == label] = self._eye_colours(rng, part == label)

@@ -123,7 +123,7 @@ def paint_face(rng: np.random.Generator, luv: np.ndarray, skin: np.ndarray, hair
     lips = np.clip(skin * rosy + 0.04 * rng.standard_normal(3), 0.03, 1)
     if rng.random() < 0.2:
         lips = np.array([rng.uniform(0.35, 0.75), rng.uniform(0.03, 0.2), rng.uniform(0.05, 0.25)])
-    image = _mix(image, _polygon(luv[48:60], 1.8) * rng.uniform(0.4, 1.0), lips)
+    image = _mix(image, _polygon(luv[48:60], 1.8) * rng.uniform(0.2, 1.0), lips)
     image *= 1 - rng.uniform(0.1, 0.5) * _contour(luv[[48, 60, 61, 62, 63, 64, 54]], 3, 1.2)[..., None]
 
     if rng.random() < 0.35:  # beard or stubble

@@ -1,0 +1,1 @@
+"""The face encoder: one network that reads enlarged tiles of a face for every compact method."""

@@ -1,9 +1,8 @@
-"""Layers of a photo: lost hair, the background behind the head, skin for lids, light on teeth."""
+"""Layers of a photo: lost hair, the background behind the head, light on teeth."""
 
-import cv2
 import numpy as np
 
-from thgen.compact.photo_layers import PLATE, behind, grow_head, teeth_light, without_eyes
+from thgen.compact.photo_layers import PLATE, behind, grow_head, teeth_light
 
 
 def test_the_head_is_replaced_by_the_background_around_it():
@@ -62,43 +61,6 @@ def test_nothing_is_added_on_the_body_or_without_a_head():
     assert grow_head(crop, moving, held)[:, 44:].max() < 0.1
     assert (grow_head(crop, np.zeros((64, 64), np.float32), held) == 0).all()
     assert (grow_head(crop, np.ones((64, 64), np.float32), held) == 1).all()
-
-
-def drawn_face() -> tuple[np.ndarray, np.ndarray]:
-    """A face of one colour with white eyes, dark lashes and brows, in front of a green wall; and its landmarks."""
-    points = np.zeros((68, 2))
-    for start, x in ((36, 90), (42, 166)):
-        angle = np.pi - np.arange(6) * np.pi / 3
-        points[start : start + 6] = np.stack([x + 20 * np.cos(angle), 120 - 9 * np.sin(angle)], 1)
-    for start, x in ((17, 90), (22, 166)):
-        points[start : start + 5] = np.stack([np.linspace(x - 22, x + 22, 5), np.full(5, 96)], 1)
-    crop = np.full((256, 256, 3), (20, 160, 40), np.uint8)
-    cv2.ellipse(crop, (128, 130), (80, 100), 0, 0, 360, (220, 170, 140), -1)
-    for x in (90, 166):
-        cv2.ellipse(crop, (x, 120), (20, 9), 0, 0, 360, (30, 20, 20), 5)
-        cv2.ellipse(crop, (x, 120), (20, 9), 0, 0, 360, (250, 250, 250), -1)
-        cv2.line(crop, (x - 22, 96), (x + 22, 96), (40, 25, 20), 5)
-    return crop, points / 128 - 1
-
-
-def test_skin_replaces_eyes_and_lashes_but_not_brows():
-    crop, points = drawn_face()
-    face = np.zeros((64, 64), np.float32)
-    cv2.ellipse(face, (32, 32), (20, 25), 0, 0, 360, 1, -1)
-    skin, where = without_eyes(crop, points, face)
-    for x in (90, 166):
-        around = skin[108:132, x - 22 : x + 23].astype(int)
-        assert np.abs(around - (220, 170, 140)).max() <= 12, "it has no part of eye, lash, wall or brow"
-        assert where[120, x] > 0.95
-        assert (skin[94:99, x] == crop[94:99, x]).all(), "the brow stays"
-    assert np.abs(skin[where == 0].astype(int) - crop[where == 0]).max() == 0
-    assert where[:60].max() == 0 and where[180:].max() == 0
-
-
-def test_without_facial_skin_nothing_is_replaced():
-    crop, points = drawn_face()
-    skin, where = without_eyes(crop, points, np.zeros((64, 64), np.float32))
-    assert where.max() == 0 and (skin == crop).all()
 
 
 def test_teeth_are_as_bright_as_skin_or_the_white_of_the_eyes():

@@ -15,6 +15,7 @@ EVALUATIONS: dict[str, tuple[str, str]] = {
     "talk": ("thgen.evaluation.reports.talk", "people who speak, driven by themselves: methods side by side"),
     "variance": ("thgen.evaluation.reports.variance", "how far each factor moves when one of them is driven"),
     "sliders": ("thgen.evaluation.reports.sliders", "how far a face moves when a slider asks for it"),
+    "lids": ("thgen.evaluation.reports.lids", "eyes closed by parts, beside renders with truly closed eyes"),
     "ablation": ("thgen.evaluation.reports.ablation", "Rig's generator with one part switched off at a time"),
     "lips": ("thgen.evaluation.reports.lips", "lips against held-out voices, and on recordings"),
     "analyser": ("thgen.evaluation.reports.analyser", "landmarks, pose, gaze, lids and action units on unseen renders"),

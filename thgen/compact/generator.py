@@ -6,25 +6,27 @@ through a motion head.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.analyser.network import INPUT_SIZE, Analyser, Analysis
+from thgen.compact.eye_patch import Seen
 from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
+from thgen.compact.flow.lids import EyeLayers
 from thgen.compact.flow.network import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code
 from thgen.compact.flow.openings import open_share, polygon_distance
 from thgen.compact.keypoint_rig import KeypointRig, Posed
+from thgen.compact.lid_layers import cut_eyes
 from thgen.compact.motion_head import FaceState
-from thgen.compact.photo_layers import behind, grow_head, teeth_light, without_eyes
+from thgen.compact.photo_layers import behind, grow_head, teeth_light
 from thgen.nn.coefficients import pick, place
 from thgen.nn.geometry import euler_angles, rotation_matrix
 from thgen.nn.sampling import smoothstep
@@ -38,11 +40,6 @@ T = TypeVar("T")
 # Gamma values under which the photo is segmented; the results are averaged. 0.5 separates dark hair from a dark wall.
 GAMMAS = (1.0, 0.5)
 BATCH = 32  # frames of a clip per pass of an encoder
-# Upward shift of the upper lid's edge, in heights of the open eye: the lashes hide the true edge in photos.
-LASHES = 0.4
-# Distance above the lashes from which the skin of a fully closed lid is copied, in heights of the open eye. A smaller
-# value copies lashes, a larger one the brow.
-CREASE = 0.3
 MIN_OPENING = 0.25  # opening of the photo's eyes, parts of the canonical eye, at least: limits the factor of a blink
 # Weight of a blink coefficient, at most. 1 closes the lid; much more would push the lids through each other.
 MAX_CLOSURE = 1.1
@@ -154,21 +151,21 @@ def render(generator: GuidedFlow, photo: EncodedPhoto, move: Movement) -> Genera
     count, rig = len(move.change), generator.rig
     source, eyes = (x.expand(count, *x.shape[1:]) for x in (photo.coefficients, photo.gaze))
     rotation = photo.posed.rotation.expand(count, -1, -1)
-    target = (source + move.coefficient_change).clamp(-0.2, 1.4)
+    conditions = move.coefficient_change if photo.layers is None else _with_open_lids(move.coefficient_change)
+    target = (source + conditions).clamp(-0.2, 1.4)
     motion = motion_code(source, target, rotation, move.turn, eyes, eyes + move.gaze)
-    drawn = targets(rig, photo, replace(move, gaze=IRIS * move.gaze))
+    layers = None if photo.layers is None else photo.layers.expand(count)
+    change = move.change if layers is None else _with_open_lids(move.change)
+    drawn = targets(rig, photo, replace(move, change=change, gaze=IRIS * move.gaze))
     return generator(
-        photo.small.expand(count, -1, -1, -1), lid_skin(rig, photo, move.shut), drawn, motion,
-        photo.image.expand(count, -1, -1, -1), layers=None if photo.layers is None else photo.layers.expand(count),
+        photo.small.expand(count, -1, -1, -1), photo.keypoints.expand(count, -1, -1), drawn, motion,
+        photo.image.expand(count, -1, -1, -1), layers=layers, shut=move.shut,
     )  # fmt: skip
 
 
-def lid_skin(rig: KeypointRig, photo: EncodedPhoto, shut: Tensor) -> Tensor:
-    """The photo's keypoints [T K 3] with raised upper lids, so that the skin of a closing lid is copied from there."""
-    count = len(shut)
-    raised = place(-CREASE * shut * photo.lid_scale, BLINK_COEFFICIENTS)
-    still = shut.new_zeros(count, 3)
-    return rig.targets(_repeat(photo.posed, count), raised, shut.new_zeros(count, 2, 2), still, still)
+def _with_open_lids(change: Tensor) -> Tensor:
+    """A change of coefficients [T 57] that closes no lid: the layers of the photo close them."""
+    return change - place(pick(change, BLINK_COEFFICIENTS).clamp_min(0), BLINK_COEFFICIENTS)
 
 
 class Generator:
@@ -189,9 +186,13 @@ class Generator:
     def read(self, crop: FaceCrop) -> tuple[EncodedPhoto, Analysis]:
         """Encode a crop. Returns the photo and its analysis on the device."""
         image, analysis = self.image(crop.image[None]), crop.analysis.to(self.device)
-        keypoints = self._lift_lids(torch.from_numpy(crop.keypoints)[None].to(self.device))
+        segments = self._segments(image)
+        seen = Seen.of(crop.size, segments("hair", "background"), segments("worn"), segments("eyes"))
+        eyes, lift = cut_eyes(crop.image, crop.keypoints[:68], seen)
+        keypoints = self._lift_lids(torch.from_numpy(crop.keypoints)[None].to(self.device), lift)
         photo = photo_of(self.rig, image, keypoints, analysis.coefficients, analysis.gaze)
-        return self.with_rest_error(replace(photo, layers=self._layers(crop.image, photo))), analysis
+        layers = self._layers(crop.image, photo, segments, eyes.to(self.device))
+        return self.with_rest_error(replace(photo, layers=layers)), analysis
 
     @torch.inference_mode()
     def with_rest_error(self, photo: EncodedPhoto) -> EncodedPhoto:
@@ -208,16 +209,15 @@ class Generator:
         """T frames of the crop at its own resolution."""
         return render(self.flow, photo, move)
 
-    def _lift_lids(self, keypoints: Tensor) -> Tensor:
-        """Keypoints [1 K 3] with the upper lids' edge above the lashes. Renders, unlike photos, have no lashes."""
+    def _lift_lids(self, keypoints: Tensor, lift: np.ndarray) -> Tensor:
+        """Keypoints [1 K 3] whose upper lids are raised to the margins that the photo shows. lift: see `cut_eyes`."""
         posed = self.rig.unpose(keypoints)
         still = keypoints.new_zeros(1, 3)
-        lift = place(-LASHES * self.rig.lid_scale(posed), BLINK_COEFFICIENTS)
-        return self.rig.targets(posed, lift, keypoints.new_zeros(1, 2, 2), still, still)
+        height = torch.from_numpy(lift)[None].to(keypoints) * self.rig.lid_scale(posed)
+        return self.rig.targets(posed, place(-height, BLINK_COEFFICIENTS), still.new_zeros(1, 2, 2), still, still)
 
-    def _layers(self, crop: np.ndarray, photo: EncodedPhoto) -> PhotoLayers:
-        """Masks of head, hair and mouth of the photo, the background behind them, lid skin and teeth."""
-        image, keypoints = photo.image, photo.keypoints
+    def _segments(self, image: Tensor) -> Callable[..., np.ndarray]:
+        """A function: names of segments -> probability [H W] of any of them in the photo [1 3 S S]."""
         small = F.interpolate(image, size=(INPUT_SIZE, INPUT_SIZE), mode="area")
         views = [((small + 1) / 2).clamp(0, 1) ** gamma * 2 - 1 for gamma in GAMMAS]
         segments = self.analyser.segment(torch.cat([*views, *(view.flip(3) for view in views)])).softmax(1)
@@ -227,6 +227,13 @@ class Generator:
         def probability(*names: str) -> np.ndarray:
             return mean[[SEGMENTS.index(name) for name in names]].sum(0).float().cpu().numpy()
 
+        return probability
+
+    def _layers(
+        self, crop: np.ndarray, photo: EncodedPhoto, probability: Callable[..., np.ndarray], eyes: EyeLayers
+    ) -> PhotoLayers:
+        """Masks of head, hair and mouth of the photo, the background behind them, eyes and teeth."""
+        image, keypoints = photo.image, photo.keypoints
         head = 1 - probability("background", "body")
         moving = grow_head(crop, head, probability("neck", "body"))
         hair = np.maximum(probability("hair", "worn"), moving - head)
@@ -244,10 +251,7 @@ class Generator:
         bite = Bite(light, lift, 1 - parted, gap)
 
         plate = F.interpolate(self.image(behind(crop, moving)[None]), size=image.shape[-2:], mode="bilinear")
-        skin, eyes = without_eyes(crop, keypoints[0, :68].float().cpu().numpy(), probability("face", "eyes"))
-        eyes = cv2.resize(eyes, (BASE, BASE), interpolation=cv2.INTER_AREA)
-        lids = self.image(skin[None])
-        return PhotoLayers(tensor(moving), tensor(hair), mouth, plate, lids, tensor(eyes), bite, *_unknown(image))
+        return PhotoLayers(tensor(moving), tensor(hair), mouth, plate, eyes, bite, *_unknown(image))
 
 
 def _unknown(image: Tensor) -> tuple[Tensor, Tensor]:

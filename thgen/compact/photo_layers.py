@@ -1,4 +1,4 @@
-"""Layers of a photo: the head with all of its hair, the background behind it, skin for closed lids, light on teeth."""
+"""Layers of a photo: the head with all of its hair, the background behind it, light on teeth."""
 
 from __future__ import annotations
 
@@ -14,10 +14,6 @@ ROUNDS = 3  # iterations of GrabCut
 STRAY = 0.05  # of the crop's side: the background replaces this margin around the head too, because of stray hair
 INPAINT_RADIUS = 9.0  # px: neighbourhood of the inpainting
 
-EYES, BROWS = (range(36, 42), range(42, 48)), (range(17, 22), range(22, 27))  # landmarks
-LASHES = 0.26  # of an eye's width: lashes and creases reach this far beyond the eye
-BROW_HAIR = 0.14  # of an eye's width: hair reaches this far beyond the landmarks of a brow
-SKIN_NEAR, SKIN_FAR = 0.22, 0.8  # of an eye's width: widths of the two blurs that fill the eye with skin
 BRIGHT, WHITE = 75, 85  # percentiles of brightness: lit skin, and the white of the eyes
 TINT = 0.8  # share of the skin's hue in the colour of teeth
 BRIGHTNESS = 1.05  # brightness of teeth, relative to lit skin or the white of the eyes
@@ -62,44 +58,6 @@ def behind(crop: np.ndarray, moving: np.ndarray) -> np.ndarray:
     if hole.all():  # no background is left to fill from
         return small
     return cv2.inpaint(small, hole, INPAINT_RADIUS, cv2.INPAINT_TELEA)
-
-
-def without_eyes(crop: np.ndarray, landmarks: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The crop with skin in the place of eyes, lashes and creases. It gives the skin of closed lids.
-
-    A photo of open eyes shows no closed lids, but it shows the skin around the eyes. Each replaced pixel is a mean of
-    that skin in which nearer skin has more weight. Brows do not count as skin.
-    crop: uint8 RGB [S S 3]. landmarks: [68 2+] in crop coordinates. face: [H W] in [0, 1], probability of facial skin.
-    Returns the image, uint8 [S S 3], and where it is replaced, float32 [S S] in [0, 1].
-    """
-    size = crop.shape[0]
-    points = (np.asarray(landmarks, np.float64)[:, :2] + 1) / 2 * size
-    width = float(np.mean([np.linalg.norm(points[eye[3]] - points[eye[0]]) for eye in EYES]))
-    eyes, hair = (
-        _region(points, groups, reach * width, size) for groups, reach in ((EYES, LASHES), (BROWS, BROW_HAIR))
-    )
-    facial = cv2.resize(face.astype(np.float32), (size, size))
-    skin = ((eyes == 0) & (hair == 0) & (facial > HEAD)).astype(np.float32)
-    colours = np.concatenate([crop * skin[..., None], skin[..., None]], 2).astype(np.float32)
-    filled = np.zeros_like(crop, np.float32)
-    for reach in (SKIN_FAR, SKIN_NEAR):
-        around = cv2.GaussianBlur(colours, (0, 0), max(reach * width, 0.5))
-        share = around[..., 3:]
-        near = around[..., :3] / np.maximum(share, 1e-4)
-        filled += (1 if reach == SKIN_FAR else np.minimum(share * 8, 1)) * (near - filled)
-    soft = cv2.GaussianBlur(np.stack([eyes, 1 - hair], 2).astype(np.float32), (0, 0), max(0.06 * width, 0.5))
-    where = (soft.prod(2) * np.clip(2 * facial, 0, 1)).astype(np.float32)
-    out = crop + where[..., None] * (filled - crop)
-    return np.rint(out).clip(0, 255).astype(np.uint8), where
-
-
-def _region(points: np.ndarray, groups: tuple[range, ...], reach: float, size: int) -> np.ndarray:
-    """Mask uint8 [size size]: 1 inside the convex hulls of groups of points [68 2] and `reach` px around them."""
-    mask = np.zeros((size, size), np.uint8)
-    for group in groups:
-        cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points[list(group)]).astype(np.int32)), 1)
-    step = max(1, round(reach))
-    return cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * step + 1, 2 * step + 1)))
 
 
 def teeth_light(crop: np.ndarray, face: np.ndarray, eyes: np.ndarray) -> np.ndarray:

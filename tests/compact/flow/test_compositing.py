@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from tests.compact.drawn_face import drawn_eyes
 from thgen.compact.flow.compositing import PhotoLayers, move_layers
 from thgen.compact.flow.dentition import Bite
 
@@ -19,7 +20,7 @@ def scene():
     none = torch.zeros(1, 1, 64, 64)
     plate = torch.full((1, 3, SIZE, SIZE), -1.0)
     bite = Bite(torch.ones(1, 3, 1, 1), torch.zeros(1, 2), torch.zeros(1), torch.zeros(1))
-    return PhotoLayers(moving, none, none, plate, plate, none, bite, torch.zeros(1, 2, 64, 64), none), photo
+    return PhotoLayers(moving, none, none, plate, drawn_eyes(), bite, torch.zeros(1, 2, 64, 64), none), photo
 
 
 def composite(parts, rigid, inner, photo, flow):

@@ -4,15 +4,19 @@ import copy
 import doctest
 import math
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
+from tests.compact.drawn_face import drawn_eyes, nothing_seen
 from thgen.compact.flow import openings
 from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
 from thgen.compact.flow.network import BASE, FLOW_SIZE, MOTION, GuidedFlow
 from thgen.compact.flow.openings import FAR, open_share, polygon_distance
 from thgen.compact.flow.teeth import ARC, TEETH_LAYER
+from thgen.compact.lid_layers import cut_eyes
 from thgen.nn.geometry import to_head_axes
 from thgen.schema import COEFFICIENT_INDEX, COEFFICIENTS
 
@@ -148,7 +152,7 @@ def test_teeth_in_the_photo_stay_and_the_rest_of_the_mouth_is_painted(generator,
     assert inside.sum() > 50
     photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
     for mouth, expected in ((shows, 0.8), (torch.zeros_like(shows), -1.0)):
-        layers = PhotoLayers(maps + 1, maps, mouth, photo, photo, maps, NO_TEETH, torch.zeros(1, 2, 64, 64), maps)
+        layers = PhotoLayers(maps + 1, maps, mouth, photo, drawn_eyes(), NO_TEETH, torch.zeros(1, 2, 64, 64), maps)
         out = net(photo, opened, opened, torch.zeros(1, MOTION), photo, layers=layers).image.clamp(-1, 1)
         assert (out[:, :1][inside] - expected).abs().max() < 0.05
         assert out[0, 0, BASE // 4, BASE // 2] == -1, "a cheek is painted in both cases"
@@ -177,23 +181,25 @@ def test_beyond_the_crop_lies_its_mirror_image():
     assert torch.allclose(picture[0, 0, :10, 5], full[0, 0, :10, 5].flip(0), atol=1e-4)
 
 
-def test_a_closing_lid_shows_skin_and_an_open_eye_does_not(generator, keypoints):
+def test_an_eye_that_is_shut_shows_skin_and_an_open_one_does_not(generator, keypoints):
     net = copy.deepcopy(generator).eval()
-    rest = torch.zeros(1, 2, 2), torch.zeros(1, 3)
-    shut = torch.zeros(1, len(COEFFICIENTS))
-    shut[:, [COEFFICIENT_INDEX[f"eyeBlink_{side}"] for side in "LR"]] = 1.0
-    closed = net.rig.targets(net.rig.unpose(keypoints), shut, rest[0], rest[1], rest[1])
-    photo, maps = torch.full((1, 3, BASE, BASE), 0.8), torch.zeros(1, 1, 64, 64)
-    layers = PhotoLayers(maps + 1, maps, maps, photo, -photo, maps + 1, NO_TEETH, torch.zeros(1, 2, 64, 64), maps + 20)
-    x, y = ((keypoints[0, 36:42, :2].mean(0) + 1) / 2 * BASE).long().tolist()
-    above = y - round(float(keypoints[0, 40, 1] - keypoints[0, 37, 1]) / 4 * BASE) - 2
-    blinked, still = (
-        net(photo, keypoints, target, torch.zeros(1, MOTION), photo, layers=layers).image
-        for target in (closed, keypoints)
-    )
-    assert (blinked[0, :, above : y - 1, x] < -0.5).any(), "skin"
-    assert (still[0] > 0.5).all(), "the eyes are open"
-    assert (blinked[0, :, 5, 5] > 0.5).all(), "the corner of the crop has no lids"
+    picture = np.full((BASE, BASE, 3), 230, np.uint8)
+    points = ((keypoints[0, :68, :2] + 1) / 2 * BASE).numpy()
+    for eye in (range(36, 42), range(42, 48)):
+        cv2.fillConvexPoly(picture, np.rint(points[list(eye)]).astype(np.int32), (10, 10, 10))
+    eyes, _ = cut_eyes(picture, keypoints[0, :68].numpy(), nothing_seen())
+    photo, maps = torch.from_numpy(picture).permute(2, 0, 1)[None] / 127.5 - 1, torch.zeros(1, 1, 64, 64)
+    layers = PhotoLayers(maps + 1, maps, maps, photo, eyes, NO_TEETH, torch.zeros(1, 2, 64, 64), maps + 20)
+    left, right = ((keypoints[0, ring, :2].mean(0) + 1) / 2 * BASE for ring in (slice(42, 48), slice(36, 42)))
+
+    def image(shut):
+        moved = net(photo, keypoints, keypoints, torch.zeros(1, MOTION), photo, layers=layers, shut=shut)
+        return [moved.image[0, :, int(y), int(x)].mean() for x, y in (left, right)]
+
+    assert max(image(None)) < -0.5 and max(image(torch.zeros(1, 2))) < -0.5, "open"
+    assert min(image(torch.ones(1, 2))) > 0.3, "skin"
+    wink = image(torch.tensor([[0.0, 1.0]]))
+    assert wink[0] < -0.5 and wink[1] > 0.3
 
 
 def with_teeth(generator, keypoints):
@@ -230,7 +236,7 @@ def test_an_opening_mouth_shows_drawn_teeth_if_the_photo_shows_none(generator, k
 
     def image_of(target, hidden):
         bite = Bite(light, lift, torch.full((1,), hidden), net.rig.lip_gap(posed.shape))
-        layers = PhotoLayers(maps + 1, maps, maps, photo, photo, maps, bite, torch.zeros(1, 2, 64, 64), maps)
+        layers = PhotoLayers(maps + 1, maps, maps, photo, drawn_eyes(), bite, torch.zeros(1, 2, 64, 64), maps)
         return net(photo, keypoints, target, torch.zeros(1, MOTION), photo, layers=layers).image
 
     bare, shown = image_of(opened, 0.0), image_of(opened, 1.0)

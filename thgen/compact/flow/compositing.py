@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.compact.flow.dentition import Bite
+from thgen.compact.flow.lids import EyeLayers
 from thgen.nn.sampling import resize, smoothstep, warp
 
 STRAY = 3  # pixels of a 64 x 64 map: stray hair reaches this far beyond the head
@@ -28,7 +29,7 @@ class PhotoLayers:
     hair [B 1 H W]: probability that it is hair or something worn.
     mouth [B 1 H W]: how open the mouth of the photo is there, 1 inside the parted lips.
     plate [B 3 S S]: the background behind the head, at the size of the crop.
-    lids [B 3 S S]: the photo with skin in the place of the eyes; eyes [B 1 H W]: where that skin is.
+    eyes: patches of both eyes, from which closed lids are made.
     bite: how the drawn teeth look, for a photo that shows none.
     drift [B 2 H W], doubt [B 1 H W]: error of the network on this photo, measured without motion. drift is the flow
     that it then outputs (it should be 0); doubt is what must be added to its logit of trust in the photo.
@@ -38,16 +39,16 @@ class PhotoLayers:
     hair: Tensor
     mouth: Tensor
     plate: Tensor
-    lids: Tensor
-    eyes: Tensor
+    eyes: EyeLayers
     bite: Bite
     drift: Tensor
     doubt: Tensor
 
     def expand(self, count: int) -> PhotoLayers:
         """The same layers for `count` frames."""
-        maps = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "bite"}
-        return PhotoLayers(**{n: m.expand(count, -1, -1, -1) for n, m in maps.items()}, bite=self.bite.expand(count))
+        maps = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("bite", "eyes")}
+        shown = {name: x.expand(count, -1, -1, -1) for name, x in maps.items()}
+        return PhotoLayers(**shown, eyes=self.eyes.expand(count), bite=self.bite.expand(count))
 
 
 @dataclass(frozen=True)

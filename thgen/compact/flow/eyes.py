@@ -1,23 +1,18 @@
-"""Eyes: how the iris moves behind the lids, where uncovered white comes from, and skin on lids that close."""
+"""Eyes: how the iris moves behind the lids, and where uncovered white comes from."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.openings import MARGIN, polygon_distance
 from thgen.compact.keypoint_rig import EYE_LAYERS, EYE_RINGS, KeypointRig
-from thgen.nn.sampling import gaussians, resize, smoothstep, spread, warp
+from thgen.nn.sampling import gaussians, resize, spread, warp
 
 KERNEL = 0.03  # half-widths: kernel width at the iris; so narrow that the centre of the iris moves more than its rim
 RIM = 0.008  # half-widths: the target's rim of lids may be sampled from a rim of this width in the photo
 STEPS = 3  # Newton steps that move a sampling position between the photo's lids
 DAMPING = 0.3  # of these steps: limits them where the lid runs along the eye, so that the slope is near 0
-LASH = 0.012  # half-widths: length of lashes along the edge of a lid
-LID_RANGE = (0.06, 0.2)  # closing, as a share of the eye's opening: from here lid skin begins to show, and shows fully
 
 
 def ball_flow(rig: KeypointRig, source: Tensor, target: Tensor, eye: int, size: int) -> Tensor:
@@ -59,28 +54,6 @@ def sample_between_lids(rig: KeypointRig, source: Tensor, target: Tensor, flow: 
             led = led + share * step * gain * short
     eyes = (resize(distance, flow.shape[-1]) > 0).any(1, keepdim=True)
     return flow + eyes * resize(led - small, flow.shape[-1])
-
-
-@dataclass(frozen=True)
-class LidSkin:
-    """Skin on closing lids. skin [B 3 S S]: the photo without eyes; flow [B 2 H W]: rigid motion of the head;
-    weight [B 1 s s]: opacity, 0 to 1."""
-
-    skin: Tensor
-    flow: Tensor
-    weight: Tensor
-
-
-def lid_skin(layers: PhotoLayers, rigid: Tensor, closing: Tensor, distance: Tensor, below: Tensor) -> LidSkin:
-    """Skin for lids that come down over the eyes: a photo with open eyes has none. The lashes of the photo stay.
-
-    rigid [B 2 H W]: flow of the head as a rigid body. closing [B 1 s s]: how far lids have come down, 0 where an eye is
-    open. distance [B 2 H' W']: signed distance to the lids. below [B 1 s s]: 1 below the edges of the lower lids.
-    """
-    size = closing.shape[-1]
-    down = smoothstep(closing, *LID_RANGE)
-    lashes = torch.exp(-((resize(distance, size).amax(1, keepdim=True) / LASH) ** 2))
-    return LidSkin(layers.lids, rigid, down * (1 - lashes * (1 - below)) * warp(layers.eyes, resize(rigid, size)))
 
 
 def _ball_and_corners(rig: KeypointRig, eye: int) -> tuple[Tensor, Tensor]:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from thgen.compact.flow.compositing import MovedLayers, PhotoLayers, move_layers
 from thgen.compact.flow.dentition import Dentition, lips_shadow
-from thgen.compact.flow.eyes import LID_RANGE, LidSkin, ball_flow, lid_skin, sample_between_lids
+from thgen.compact.flow.eyes import ball_flow, sample_between_lids
 from thgen.compact.flow.hair_layer import HairLayer, hair_layer
+from thgen.compact.flow.lids import ClosingLids
 from thgen.compact.flow.openings import EDGE, open_share, polygon_distance
 from thgen.compact.flow.teeth import Teeth
 from thgen.compact.keypoint_rig import EYE_LAYERS, KeypointRig
@@ -45,11 +46,13 @@ MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target,
 class Coarse:
     """Maps from keypoints. The openings are left eye, right eye and mouth.
 
-    flow [B 2 G G]; cover [B 1 G G]: how well keypoints cover a place, 0 to 1; opening [B 3 G G]: see `open_share`;
-    distance [B 3 G' G']: signed distance to the outlines of the openings.
+    flow, skin [B 2 G G]: of everything, and of the skin as if nothing were open; cover [B 1 G G]: how well keypoints
+    cover a place, 0 to 1; opening [B 3 G G]: see `open_share`; distance [B 3 G' G']: signed distance to the outlines of
+    the openings.
     """
 
     flow: Tensor
+    skin: Tensor
     cover: Tensor
     opening: Tensor
     distance: Tensor
@@ -111,14 +114,14 @@ class CoarseFlow(nn.Module):
             weight = HAIR_WEIGHT * resize(hair.weight, size) / (1 + (total / HAIR_YIELD) ** 2)
             moved, total = moved + weight * resize(hair.flow, size), total + weight
         cover = total / (total + EMPTY)
-        flow = moved / (total + EMPTY)
+        flow = skin = moved / (total + EMPTY)
         opening = open_share(distance)
         for number in range(1, 4):
             chosen = (layer == number).nonzero()[:, 0]
             if len(chosen):
                 inner = self._inside(source, target, number, chosen, size)
                 flow = flow + opening[:, number - 1 : number] * (inner - flow)
-        return Coarse(flow, cover, opening, distance)
+        return Coarse(flow, skin, cover, opening, distance)
 
     def _inside(self, source: Tensor, target: Tensor, layer: int, chosen: Tensor, size: int) -> Tensor:
         """Flow [B 2 G G] behind an opening: of an eyeball, or of the inside of the mouth."""
@@ -242,7 +245,7 @@ class GuidedFlow(nn.Module):
 
     def forward(
         self, photo: Tensor, source: Tensor, target: Tensor, motion: Tensor, full: Tensor | None = None,
-        hair: Tensor | None = None, layers: PhotoLayers | None = None,
+        hair: Tensor | None = None, layers: PhotoLayers | None = None, shut: Tensor | None = None,
     ) -> Generated:  # fmt: skip
         """Move the photo from its keypoints to the target's.
 
@@ -251,6 +254,7 @@ class GuidedFlow(nn.Module):
         instead of 128 px, so that the edges of lids and lips stay sharp.
         hair [B 1 H W]: probability of hair or something worn in the photo.
         layers: segmented layers of the photo, for inference only. Without them the network alone masks the head.
+        shut [B 2]: share of closing by which the layers close each eye; keypoints then leave its lids open.
         """
         hair = layers.hair if layers is not None else hair
         rigid = None if hair is None else hair_layer(self.rig, source, target, hair)
@@ -259,11 +263,9 @@ class GuidedFlow(nn.Module):
         correction = 0.25 * self.to_flow(fine).float()
         if layers is not None:
             correction = correction - warp(layers.drift, coarse.flow)
-        if full is not None:
-            sharp = self.coarse(source, target, BASE, coarse.distance, rigid)
-            flow = sharp.flow + resize(correction, BASE)
-        else:
-            flow = coarse.flow + correction
+        sharp = coarse if full is None else self.coarse(source, target, BASE, coarse.distance, rigid)
+        correction = resize(correction, sharp.flow.shape[-1])
+        flow = sharp.flow + correction
         if not self.training:
             flow = sample_between_lids(self.rig, source.float(), target.float(), flow, coarse.distance[:, :2])
         paint, keep, head = F.pixel_shuffle(self.to_maps(fine), 2).float().split((3, 1, 1), 1)
@@ -274,18 +276,17 @@ class GuidedFlow(nn.Module):
             return replace(made, keep=keep)
         # A mean of warped and painted pixels is blurred, so the logits are made decisive. Trust in the photo is not
         # added where lids close or the mouth opens: the photo shows little of what appears there.
-        lids = self.rig.closing_lids(source.float(), target.float(), BASE) * (1 - _open_eyes(coarse))
+        closing = self.rig.closing_lids(source.float(), target.float(), BASE) * (1 - _open_eyes(coarse))
         hidden = self._hidden_mouth(layers, target, coarse)
-        keep = LOGIT_GAIN * keep + TRUST * (1 - lids) * (1 - hidden)
-        moved = skin = bite = None
+        keep = LOGIT_GAIN * keep + TRUST * (1 - closing) * (1 - hidden)
+        moved = lids = bite = None
         if layers is not None and rigid is not None:
             keep = keep + resize(warp(layers.doubt, flow), BASE) + _teeth_trust(layers, rigid, flow, coarse)
             moved = move_layers(layers, rigid.flow, flow, out.shape[-1])
             bite = self._bite(layers, target, coarse.distance[:, 2:], resize(hidden, out.shape[-1]))
-            if float(lids.detach().amax()) > LID_RANGE[0]:
-                below = self.rig.below_lids(target.float(), BASE, EDGE)
-                skin = lid_skin(layers, rigid.flow, lids, coarse.distance[:, :2], below)
-        return self.compose(out, flow, paint, keep, LOGIT_GAIN * head, coarse, "bicubic", moved, skin, bite)
+            if shut is not None:
+                lids = ClosingLids(layers.eyes, shut, target.float(), sharp.skin + correction)
+        return self.compose(out, flow, paint, keep, LOGIT_GAIN * head, coarse, "bicubic", moved, lids, bite)
 
     def _features(self, photo: Tensor, target: Tensor, coarse: Coarse, motion: Tensor) -> Tensor:
         """Features [B fine 128 128] from the photo, its coarse warp and the motion; see `forward`."""
@@ -338,13 +339,13 @@ class GuidedFlow(nn.Module):
     @staticmethod
     def compose(
         full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse, mode: str = "bilinear",
-        layers: MovedLayers | None = None, lids: LidSkin | None = None, bite: Tensor | None = None,
+        layers: MovedLayers | None = None, lids: ClosingLids | None = None, bite: Tensor | None = None,
     ) -> Generated:  # fmt: skip
-        """Assemble the output from the warped crop, painted pixels, lid skin and teeth. Only the head changes.
+        """Assemble the output from the warped crop, painted pixels, lids and teeth. Only the head changes.
 
         full [B 3 S S]; the other maps as in `Generated`. mode: see `warp`.
         layers: position of the head. None: the logits `head` give it, and the whole crop is warped.
-        lids: skin on closing lids. bite [B 4 S S]: drawn teeth, RGB premultiplied by alpha, and alpha.
+        lids: what closes the eyes. bite [B 4 S S]: drawn teeth, RGB premultiplied by alpha, and alpha.
         """
         size = full.shape[-1]
         flow, paint, keep, head = flow.float(), paint.float(), keep.float(), head.float()
@@ -357,8 +358,7 @@ class GuidedFlow(nn.Module):
         warped = warp(full, cut(flow), mode, "reflection", window)
         inner = torch.lerp(cut(paint), warped, torch.sigmoid(cut(keep)))
         if lids:
-            skin = warp(lids.skin, cut(lids.flow), "bilinear", "border", window)
-            inner = torch.lerp(inner, skin, cut(lids.weight))
+            inner = lids.over(inner, window, size)
         if bite is not None:
             colour, cover = cut(bite).split((3, 1), 1)
             inner = (inner + 1) * (1 - cover) + 2 * colour - 1

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.compact.flow.dentition import Bite
+from thgen.compact.flow.irises import IrisLayers
 from thgen.compact.flow.lids import EyeLayers
 from thgen.nn.sampling import resize, smoothstep, warp
 
@@ -30,6 +31,7 @@ class PhotoLayers:
     mouth [B 1 H W]: how open the mouth of the photo is there, 1 inside the parted lips.
     plate [B 3 S S]: the background behind the head, at the size of the crop.
     eyes: patches of both eyes, from which closed lids are made.
+    irises: patches of both eyes, from which turned eyes are made; None: the gaze cannot change.
     bite: how the drawn teeth look, for a photo that shows none.
     drift [B 2 H W], doubt [B 1 H W]: error of the network on this photo, measured without motion. drift is the flow
     that it then outputs (it should be 0); doubt is what must be added to its logit of trust in the photo.
@@ -43,12 +45,15 @@ class PhotoLayers:
     bite: Bite
     drift: Tensor
     doubt: Tensor
+    irises: IrisLayers | None = None
 
     def expand(self, count: int) -> PhotoLayers:
         """The same layers for `count` frames."""
-        maps = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("bite", "eyes")}
+        patches = ("bite", "eyes", "irises")
+        maps = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in patches}
         shown = {name: x.expand(count, -1, -1, -1) for name, x in maps.items()}
-        return PhotoLayers(**shown, eyes=self.eyes.expand(count), bite=self.bite.expand(count))
+        irises = None if self.irises is None else self.irises.expand(count)
+        return PhotoLayers(**shown, eyes=self.eyes.expand(count), bite=self.bite.expand(count), irises=irises)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from thgen.compact.flow.compositing import MovedLayers, PhotoLayers, move_layers
 from thgen.compact.flow.dentition import Dentition, lips_shadow
-from thgen.compact.flow.eyes import ball_flow, sample_between_lids
+from thgen.compact.flow.eyes import ball_flow
 from thgen.compact.flow.hair_layer import HairLayer, hair_layer
+from thgen.compact.flow.irises import TurnedEyes
 from thgen.compact.flow.lids import ClosingLids
 from thgen.compact.flow.openings import EDGE, open_share, polygon_distance
 from thgen.compact.flow.teeth import Teeth
@@ -246,6 +247,7 @@ class GuidedFlow(nn.Module):
     def forward(
         self, photo: Tensor, source: Tensor, target: Tensor, motion: Tensor, full: Tensor | None = None,
         hair: Tensor | None = None, layers: PhotoLayers | None = None, shut: Tensor | None = None,
+        turn: Tensor | None = None,
     ) -> Generated:  # fmt: skip
         """Move the photo from its keypoints to the target's.
 
@@ -255,6 +257,7 @@ class GuidedFlow(nn.Module):
         hair [B 1 H W]: probability of hair or something worn in the photo.
         layers: segmented layers of the photo, for inference only. Without them the network alone masks the head.
         shut [B 2]: share of closing by which the layers close each eye; keypoints then leave its lids open.
+        turn [B 2 2]: degrees by which the layers turn each eye; keypoints then keep the photo's gaze.
         """
         hair = layers.hair if layers is not None else hair
         rigid = None if hair is None else hair_layer(self.rig, source, target, hair)
@@ -266,8 +269,6 @@ class GuidedFlow(nn.Module):
         sharp = coarse if full is None else self.coarse(source, target, BASE, coarse.distance, rigid)
         correction = resize(correction, sharp.flow.shape[-1])
         flow = sharp.flow + correction
-        if not self.training:
-            flow = sample_between_lids(self.rig, source.float(), target.float(), flow, coarse.distance[:, :2])
         paint, keep, head = F.pixel_shuffle(self.to_maps(fine), 2).float().split((3, 1, 1), 1)
         out = full if full is not None else photo
         if self.training:
@@ -279,14 +280,16 @@ class GuidedFlow(nn.Module):
         closing = self.rig.closing_lids(source.float(), target.float(), BASE) * (1 - _open_eyes(coarse))
         hidden = self._hidden_mouth(layers, target, coarse)
         keep = LOGIT_GAIN * keep + TRUST * (1 - closing) * (1 - hidden)
-        moved = lids = bite = None
+        moved = lids = eyes = bite = None
         if layers is not None and rigid is not None:
             keep = keep + resize(warp(layers.doubt, flow), BASE) + _teeth_trust(layers, rigid, flow, coarse)
             moved = move_layers(layers, rigid.flow, flow, out.shape[-1])
             bite = self._bite(layers, target, coarse.distance[:, 2:], resize(hidden, out.shape[-1]))
             if shut is not None:
                 lids = ClosingLids(layers.eyes, shut, target.float(), sharp.skin + correction)
-        return self.compose(out, flow, paint, keep, LOGIT_GAIN * head, coarse, "bicubic", moved, lids, bite)
+            if layers.irises is not None and turn is not None:
+                eyes = TurnedEyes(layers.irises, turn, target.float(), flow)
+        return self.compose(out, flow, paint, keep, LOGIT_GAIN * head, coarse, "bicubic", moved, lids, bite, eyes)
 
     def _features(self, photo: Tensor, target: Tensor, coarse: Coarse, motion: Tensor) -> Tensor:
         """Features [B fine 128 128] from the photo, its coarse warp and the motion; see `forward`."""
@@ -340,12 +343,14 @@ class GuidedFlow(nn.Module):
     def compose(
         full: Tensor, flow: Tensor, paint: Tensor, keep: Tensor, head: Tensor, coarse: Coarse, mode: str = "bilinear",
         layers: MovedLayers | None = None, lids: ClosingLids | None = None, bite: Tensor | None = None,
+        eyes: TurnedEyes | None = None,
     ) -> Generated:  # fmt: skip
         """Assemble the output from the warped crop, painted pixels, lids and teeth. Only the head changes.
 
         full [B 3 S S]; the other maps as in `Generated`. mode: see `warp`.
         layers: position of the head. None: the logits `head` give it, and the whole crop is warped.
-        lids: what closes the eyes. bite [B 4 S S]: drawn teeth, RGB premultiplied by alpha, and alpha.
+        lids: what closes the eyes; eyes: what turns them. bite [B 4 S S]: drawn teeth, RGB premultiplied by alpha, and
+        alpha.
         """
         size = full.shape[-1]
         flow, paint, keep, head = flow.float(), paint.float(), keep.float(), head.float()
@@ -357,6 +362,8 @@ class GuidedFlow(nn.Module):
         # Hair continues beyond the crop. Its mirror image looks like hair; a repeated last row would be streaks.
         warped = warp(full, cut(flow), mode, "reflection", window)
         inner = torch.lerp(cut(paint), warped, torch.sigmoid(cut(keep)))
+        if eyes:
+            inner = eyes.over(inner, window, size)
         if lids:
             inner = lids.over(inner, window, size)
         if bite is not None:

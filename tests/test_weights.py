@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from thgen.weights.hub import Hub, load_network, verify
@@ -28,6 +30,14 @@ def test_bundled_file_verifies_and_builds_its_network(name):
 def test_manifest_says_how_the_weights_came_to_be(name):
     entry = ENTRIES[name]
     assert entry.steps > 0 and entry.minutes > 0 and entry.data and entry.hardware and "MIT" in entry.licence
+
+
+def test_heads_were_trained_on_the_bundled_face_encoder():
+    """They fit no other one. Their entry names theirs (`encoder.frozen.trained_on`)."""
+    encoder = ENTRIES["face_encoder"].sha256
+    for name, entry in ENTRIES.items():
+        for named in re.findall(r"features of the face encoder (\w+)", entry.data):
+            assert encoder.startswith(named), f"{name} was trained on the face encoder {named}: train it again"
 
 
 def test_all_that_is_bundled_stays_below_100_mb_and_is_listed():

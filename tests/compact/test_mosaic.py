@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from thgen.compact.mosaic import SIDE, TILES, encoder_view, frames_of, mosaic, shaken
+from thgen.compact.mosaic import SIDE, TILES, encoder_view, frames_of, mosaic
 
 SIZE = 256
 EYES = {"left": (0.22, -0.15), "right": (-0.22, -0.15)}
@@ -58,15 +58,6 @@ def test_tiles_cover_the_picture_once():
     assert (covered == 1).all()
 
 
-def test_shaken_tiles_stay_near_and_the_same_seed_shakes_alike():
-    frames = frames_of(landmarks().expand(50, -1, -1))
-    moved = shaken(np.random.default_rng(1), frames, 5.0)
-    assert torch.equal(moved, shaken(np.random.default_rng(1), frames, 5.0)) and not torch.equal(moved, frames)
-    assert ((moved - frames)[..., :2].abs() <= 0.0601 * frames[..., 2:3]).all()
-    assert (moved - frames)[..., 3].abs().max() <= np.deg2rad(5.0) + 1e-6
-    assert (moved[..., 2] / frames[..., 2]).log().abs().max() <= 0.0801
-
-
 @pytest.mark.parametrize("size", [128, SIZE, 512])
 def test_the_view_of_an_encoder_is_the_mosaic_of_the_crop_at_256_px(size):
     """Crops of every size are averaged over areas; more keypoints than the 68 landmarks change nothing."""
@@ -75,8 +66,6 @@ def test_the_view_of_an_encoder_is_the_mosaic_of_the_crop_at_256_px(size):
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     small = F.interpolate(images, size=(SIZE, SIZE), mode="area")
     assert torch.equal(encoder_view(images, keypoints), mosaic(small, frames_of(points)))
-    moved = encoder_view(images, keypoints, lambda frames: shaken(np.random.default_rng(3), frames, 5.0))
-    assert torch.equal(moved, mosaic(small, shaken(np.random.default_rng(3), frames_of(points), 5.0)))
 
 
 def test_it_has_a_gradient():

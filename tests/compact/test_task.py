@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from thgen.compact.frozen_generator import CLOSE, DEPTH
+from thgen.encoder.inputs import encoder_input
 from thgen.errors import TrainingError
 from thgen.training.config import StageConfig, checked
-from thgen.training.data.samples import Clip
+from thgen.training.data.samples import Clip, tensor
 from thgen.training.loop import RunOptions, train
 from thgen.training.task import build_task
 from thgen.weights.manifest import NEITHER
@@ -121,10 +122,11 @@ def test_batches_have_the_same_names_with_and_without_cached_features(shards, tr
             assert all(torch.isfinite(v) for v in task.losses("generator", batches[views]).values())
     live, cached = batches.values()
     assert live.keys() == cached.keys()
-    assert live["frame_t"].shape == (2, 3, 128, 128) and cached["frame_t"].shape == (2, 8)
+    assert live["frame_t"].shape == cached["frame_t"].shape == (2, task.frame_size)
+    assert live["photo"].shape == (2, 3, 128, 128) and cached["photo"].shape == (2, 3)
     if not train:  # both have the same frames, and no augmentation
         assert torch.equal(live["keypoints_t"], cached["keypoints_t"])
-        torch.testing.assert_close(task.encoded(live["frame_t"]), cached["frame_t"], atol=2e-3, rtol=2e-3)
+        torch.testing.assert_close(live["frame_t"], cached["frame_t"], atol=2e-3, rtol=2e-3)
         torch.testing.assert_close(task.encode_photo(live["photo"]), cached["photo"], atol=2e-3, rtol=2e-3)
 
 
@@ -141,6 +143,28 @@ def test_views_are_augmented_in_training_only(shards):
     assert torch.equal(one, again)
     first, same, other = (task.frame_views(np.random.default_rng(n), found, True) for n in (0, 0, 1))
     assert torch.equal(first, same) and not torch.equal(first, other) and not torch.equal(first, one)
+
+
+def test_features_are_those_of_inference(shards):
+    """A stage's frames are what a method gets of the same crops, and generated pictures are read in the same way."""
+    task = build(shards)
+    found = Clip(task.store, 0).moments([0, 1])
+    images, keypoints = tensor(found.images), torch.from_numpy(found.keypoints).float()
+    frames = task.frame_views(np.random.default_rng(0), found, False)
+    torch.testing.assert_close(frames, encoder_input(task.encoder(images, keypoints)), atol=1e-5, rtol=1e-4)
+    pictures = images.clone().requires_grad_()
+    seen = task.picture_features(pictures, keypoints)
+    torch.testing.assert_close(seen, frames, atol=1e-5, rtol=1e-4)
+    seen.sum().backward()
+    assert pictures.grad.abs().sum() > 0 and all(p.grad is None for p in task.encoder.parameters())
+
+
+def test_every_stage_has_the_same_encoder_and_the_manifest_names_it(shards):
+    first, second = build(shards), build(shards, "ToySecondStage")
+    assert first.helpers["face_encoder"] is first.encoder and not first.encoder.training
+    for one, two in zip(first.encoder.parameters(), second.encoder.parameters(), strict=True):
+        assert torch.equal(one, two) and not one.requires_grad
+    assert "untrained face encoder" in first.data_summary
 
 
 def test_clips_of_another_head_are_refused(shards, monkeypatch):

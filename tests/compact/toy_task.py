@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thgen.compact.motion_head import MotionHead
@@ -15,14 +14,14 @@ LATENT = 8
 
 
 class ToyEncoder(nn.Module):
-    """Frames [B 3 128 128] -> latent [B 8]."""
+    """Features of frames [B F] -> latent [B 8]."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: int = 92) -> None:
         super().__init__()
-        self.linear = nn.Linear(3 * 16 * 16, LATENT)
+        self.linear = nn.Linear(inputs, LATENT)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        return self.linear(F.adaptive_avg_pool2d(frames, 16).flatten(1))
+    def forward(self, features: Tensor) -> Tensor:
+        return self.linear(features)
 
 
 class ToyTask(CompactTask):
@@ -32,7 +31,7 @@ class ToyTask(CompactTask):
     data_type = PictureData
 
     def build(self):
-        return {"encoder": ToyEncoder(), "head": MotionHead(LATENT, 16, 1)}
+        return {"encoder": ToyEncoder(self.frame_size), "head": MotionHead(LATENT, 16, 1)}
 
     def drawn(self, batch):
         photo, target = (self.modules["encoder"](batch[f"frame_{end}"]) for end in "st")

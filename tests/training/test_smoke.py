@@ -25,12 +25,18 @@ RIG = {
 }
 PD_FGC = [
     "model.appearance={depths: [1, 1], groups: 2, group_width: 4, base: 4, map_channels: 8, side: 4}",
-    "model.motion={width: 16, side: 128, features: 16, maps: 8, squeeze: 8, lip: 10}",
     "model.audio={channels: [8, 16], depths: [1, 1], features: 16, attention: 8, lip: 10}",
 ]
 PRESETS = {
-    "compact": ["model.head={hidden: 16, layers: 1}", "data.cached_views=1"],
-    "paper": ["model.style={channels: [8, 8, 8, 8, 8, 4], start: 4}"],
+    "compact": [
+        "model.head={hidden: 16, layers: 1}",
+        "model.motion={hidden: 16, features: 16, lip: 10}",
+        "data.cached_views=1",
+    ],
+    "paper": [
+        "model.motion={width: 16, side: 128, features: 16, maps: 8, squeeze: 8, lip: 10}",
+        "model.style={channels: [8, 8, 8, 8, 8, 4], start: 4}",
+    ],
 }
 
 

@@ -20,10 +20,12 @@ from thgen.analyser.network import INPUT_SIZE, Analyser, Analysis
 from thgen.compact.eye_patch import Seen
 from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
+from thgen.compact.flow.irises import IrisLayers
 from thgen.compact.flow.lids import EyeLayers
 from thgen.compact.flow.network import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code
-from thgen.compact.flow.openings import open_share, polygon_distance
-from thgen.compact.keypoint_rig import KeypointRig, Posed
+from thgen.compact.flow.openings import EDGE, open_share, polygon_distance
+from thgen.compact.iris_layers import cut_irises
+from thgen.compact.keypoint_rig import EYE_LAYERS, LID_FOLLOWS, PARTING, KeypointRig, Posed
 from thgen.compact.lid_layers import cut_eyes
 from thgen.compact.motion_head import FaceState
 from thgen.compact.photo_layers import behind, grow_head, teeth_light
@@ -41,13 +43,13 @@ T = TypeVar("T")
 GAMMAS = (1.0, 0.5)
 BATCH = 32  # frames of a clip per pass of an encoder
 MIN_OPENING = 0.25  # opening of the photo's eyes, parts of the canonical eye, at least: limits the factor of a blink
+# Travel of a lid per weight, in units of the canonical eye: more or less belongs to keypoints that are wrong.
+LID_TRAVEL = (0.4, 2.0)
 # Weight of a blink coefficient, at most. 1 closes the lid; much more would push the lids through each other.
 MAX_CLOSURE = 1.1
 # Norm of the change of all other coefficients, at most. Random states of the training have a median distance of 1.8.
 MAX_CHANGE = 2.0
 PARTED = (0.4, 0.65)  # lip gap of the photo, cm: below the first no teeth are visible, above the second they are
-# Gain of the gaze: the smooth flow between keypoints moves an iris too little. Fitted on renders (docs/measured.md, 1).
-IRIS = 1.2
 SURE = 6.0  # logit of the trust in the photo's pixels if nothing moves
 
 
@@ -116,15 +118,30 @@ def photo_of(rig: KeypointRig, image: Tensor, keypoints: Tensor, coefficients: T
     return EncodedPhoto(image, small, keypoints, posed, rig.lid_scale(posed), coefficients, gaze, None)
 
 
-def movement(source: FaceState, target: FaceState, lid_scale: Tensor) -> Movement:
-    """The movement from state `source` to state `target`, each [B ...]; lid_scale [B 2] of the photo."""
+def lid_travel(lid_scale: Tensor, opening: Tensor) -> Tensor:
+    """Travel of lids per change of the blink weight by 1, [B 2], in units of the canonical eye's opening.
+
+    A lid closes the eye as it is in the photo, so a change counts as a part of the photo's own opening. lid_scale
+    [B 2]: height of that opening; opening [B 2]: 1 minus the photo's own weight, so 1 is an open eye.
+    """
+    return (lid_scale / opening.clamp_min(MIN_OPENING)).clamp(*LID_TRAVEL)
+
+
+def movement(source: FaceState, target: FaceState, lid_scale: Tensor, lids_by_opening: bool = True) -> Movement:
+    """The movement from state `source` to state `target`, each [B ...]; lid_scale [B 2] of the photo.
+
+    lids_by_opening: lids close by `lid_travel`. False, for heads that were trained so: by `lid_scale` alone, which
+    leaves half closed eyes open.
+    """
     coefficient_change = target.coefficients - source.coefficients
     lids = pick(coefficient_change, BLINK_COEFFICIENTS)
-    change = coefficient_change + place(lids * (lid_scale - 1), BLINK_COEFFICIENTS)
-    opening = (1 - pick(source.coefficients, BLINK_COEFFICIENTS)).clamp_min(MIN_OPENING)
+    opening = 1 - pick(source.coefficients, BLINK_COEFFICIENTS)
+    travel = lid_travel(lid_scale, opening) if lids_by_opening else lid_scale
+    change = coefficient_change + place(lids * (travel - 1), BLINK_COEFFICIENTS)
     turn = euler_angles(rotation_matrix(target.turn) @ rotation_matrix(source.turn).mT)
     gaze, shift = target.gaze - source.gaze, target.place - source.place
-    return Movement(change, coefficient_change, gaze, turn, shift, (lids / opening).clamp(0, 1))
+    shut = (lids / opening.clamp_min(MIN_OPENING)).clamp(0, 1)
+    return Movement(change, coefficient_change, gaze, turn, shift, shut)
 
 
 def clamp_target(source: FaceState, target: FaceState, own: Tensor) -> FaceState:
@@ -151,21 +168,42 @@ def render(generator: GuidedFlow, photo: EncodedPhoto, move: Movement) -> Genera
     count, rig = len(move.change), generator.rig
     source, eyes = (x.expand(count, *x.shape[1:]) for x in (photo.coefficients, photo.gaze))
     rotation = photo.posed.rotation.expand(count, -1, -1)
-    conditions = move.coefficient_change if photo.layers is None else _with_open_lids(move.coefficient_change)
-    target = (source + conditions).clamp(-0.2, 1.4)
-    motion = motion_code(source, target, rotation, move.turn, eyes, eyes + move.gaze)
     layers = None if photo.layers is None else photo.layers.expand(count)
-    change = move.change if layers is None else _with_open_lids(move.change)
-    drawn = targets(rig, photo, replace(move, change=change, gaze=IRIS * move.gaze))
+    change, conditions, shut = move.change, move.coefficient_change, move.shut
+    turn = torch.zeros_like(move.gaze)
+    if photo.layers is not None:  # they close the lids and turn the eyes; keypoints and network do the rest
+        lowered = rig.lowered_lids(conditions)
+        change, conditions = (_with_open_lids(x, lowered > 0) for x in (change, conditions))
+        shut = 1 - (1 - shut) * (1 - lowered)
+        turn = turn if photo.layers.irises is None else move.gaze
+    gaze, target = move.gaze - turn, (source + conditions).clamp(-0.2, 1.4)
+    motion = motion_code(source, target, rotation, move.turn, eyes, eyes + gaze)
+    drawn = targets(rig, photo, replace(move, change=_past_the_rim(rig, photo, change), gaze=gaze))
     return generator(
         photo.small.expand(count, -1, -1, -1), photo.keypoints.expand(count, -1, -1), drawn, motion,
-        photo.image.expand(count, -1, -1, -1), layers=layers, shut=move.shut,
+        photo.image.expand(count, -1, -1, -1), layers=layers, shut=shut, turn=turn,
     )  # fmt: skip
 
 
-def _with_open_lids(change: Tensor) -> Tensor:
-    """A change of coefficients [T 57] that closes no lid: the layers of the photo close them."""
-    return change - place(pick(change, BLINK_COEFFICIENTS).clamp_min(0), BLINK_COEFFICIENTS)
+def _past_the_rim(rig: KeypointRig, photo: EncodedPhoto, change: Tensor) -> Tensor:
+    """The change of coefficients [T 57], with lips that part by as much more as the soft rim of an opening hides.
+
+    Otherwise a small gap is not seen at all, and each opening is smaller by the rim.
+    """
+    rim = 2 * EDGE / photo.posed.scale  # cm; of both lips
+    closed = rig.lip_gap(rig.canonical[None])
+    before = rig.lip_gap(photo.posed.shape) - closed
+    after = before + rig.lip_gap(torch.einsum("tc,ckj->tkj", change, rig.basis))
+    hidden = [rim * (1 - (-gap.clamp_min(0) / rim).exp()) for gap in (before, after)]
+    wider = (hidden[1] - hidden[0]) / rig.parting()
+    return change + place(wider[:, None].expand(-1, len(PARTING)), PARTING)
+
+
+def _with_open_lids(change: Tensor, lowered: Tensor) -> Tensor:
+    """A change of coefficients [T 57] that closes no lid: the layers of the photo close them. lowered bool [T 2]: which
+    eyes (left, right) look down, so that their lids follow by layers too."""
+    change = change - place(pick(change, BLINK_COEFFICIENTS).clamp_min(0), BLINK_COEFFICIENTS)
+    return change - sum(place(pick(change, names) * lowered, names) for names in LID_FOLLOWS)
 
 
 class Generator:
@@ -192,6 +230,7 @@ class Generator:
         keypoints = self._lift_lids(torch.from_numpy(crop.keypoints)[None].to(self.device), lift)
         photo = photo_of(self.rig, image, keypoints, analysis.coefficients, analysis.gaze)
         layers = self._layers(crop.image, photo, segments, eyes.to(self.device))
+        layers = replace(layers, irises=self._irises(crop, photo, seen))
         return self.with_rest_error(replace(photo, layers=layers)), analysis
 
     @torch.inference_mode()
@@ -252,6 +291,12 @@ class Generator:
 
         plate = F.interpolate(self.image(behind(crop, moving)[None]), size=image.shape[-2:], mode="bilinear")
         return PhotoLayers(tensor(moving), tensor(hair), mouth, plate, eyes, bite, *_unknown(image))
+
+    def _irises(self, crop: FaceCrop, photo: EncodedPhoto, seen: Seen) -> IrisLayers:
+        """Layers that turn the eyes."""
+        balls = [(self.rig.layer == layer).nonzero()[:, 0].cpu().numpy() for layer in EYE_LAYERS]
+        rotation, gaze = photo.posed.rotation[0].cpu().numpy(), photo.gaze[0].float().cpu().numpy()
+        return cut_irises(crop.image, crop.keypoints, balls, seen, rotation, gaze).to(self.device)
 
 
 def _unknown(image: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from thgen.analyser.network import to_input
 from thgen.compact.flow.hair_layer import GRID as HAIR_GRID
 from thgen.compact.flow.network import BASE, Generated, GuidedFlow, motion_code
-from thgen.compact.generator import MIN_OPENING
+from thgen.compact.generator import lid_travel
 from thgen.compact.keypoint_rig import KeypointRig
 from thgen.losses.adversarial import discriminator_losses, generator_losses
 from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, weighted_l1
@@ -231,8 +231,8 @@ class GeneratorStage(Task):
             still = torch.zeros(b, 3)
             scaled = change.clone()
             blink = [COEFFICIENT_INDEX[n] for n in BLINK_COEFFICIENTS]
-            open_share = (1 - labels["coefficients_s"][:, blink] / BLINK_CLOSED).clamp_min(MIN_OPENING)
-            scaled[:, blink] *= (rig.lid_scale(posed) / open_share).clamp(0.4, 2.0)
+            opening = 1 - labels["coefficients_s"][:, blink] / BLINK_CLOSED
+            scaled[:, blink] *= lid_travel(rig.lid_scale(posed), opening)
             guided = rig.targets(posed, scaled, gaze, turn, still)
             # The renderer also shifts the head: take the shift from the truth.
             guided = guided + (truth - guided)[:, :68].mean(1, keepdim=True) * rig.follow[None, :, None]

@@ -25,6 +25,8 @@ MOUTH_CORNERS = (60, 64)  # of the inner lips, left and right in the picture
 LIP_PAIRS = ((61, 67), (62, 66), (63, 65))  # inner lips, upper and lower
 # Coefficients that part the lips.
 PARTING = ("mouthUpperUp_L", "mouthUpperUp_R", "mouthLowerDown_L", "mouthLowerDown_R")
+# Shapes with which the lids follow a gaze up and down, left and right eye.
+LID_FOLLOWS = (("eyeLookUp_L", "eyeLookUp_R"), ("eyeLookDown_L", "eyeLookDown_R"))
 OUTLINE_STEPS = 8  # points of an eye's outline per lid
 
 
@@ -108,6 +110,19 @@ class KeypointRig(nn.Module):
     def lid_scale(self, source: Posed) -> Tensor:
         """Height of the eye openings [B 2] (left, right), relative to the canonical open eye, 0.1 to 3."""
         return (self._height(source.shape) / self._height(self.canonical[None])).clamp(0.1, 3.0)
+
+    def lowered_lids(self, change: Tensor) -> Tensor:
+        """Closing [T 2] (left, right eye) of lids that follow a lower gaze, as a part of the canonical eye, 0 to 1.
+
+        change [T 57]: of coefficients, of which LID_FOLLOWS count.
+        """
+        opened = self._height(self.canonical[None])
+        lost = torch.zeros_like(change[:, :2])
+        for names in LID_FOLLOWS:
+            numbers = [COEFFICIENT_INDEX[name] for name in names]
+            shapes = self.canonical + self.basis[numbers]
+            lost = lost + change[:, numbers] * (1 - self._height(shapes) / opened).diagonal()
+        return lost.clamp(0, 1)
 
     def lip_gap(self, shape: Tensor) -> Tensor:
         """Mean height of the opening between the inner lips [B], cm, of shapes [B K 3] in head axes."""

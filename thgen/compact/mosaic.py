@@ -1,6 +1,8 @@
-"""Input of the motion encoders of compact presets: the face at low resolution beside enlarged eyes, mouth and brows.
+"""Input of the motion encoder of PD-FGC's bundled weights, which were trained before there was a face encoder. Delete
+this file with them: encoders of compact presets get `encoder.inputs.encoder_input`.
 
-One picture of 128 px holds all of them, so that a small network gets lids, irises and lips as large as the head:
+One picture of 128 px holds the face at low resolution beside enlarged eyes, mouth and brows, so that a small network
+gets lids, irises and lips as large as the head:
 
     +---------+-----+
     | face    | eye |   the subject's left eye above, the right eye below
@@ -14,9 +16,6 @@ Landmarks place the tiles, which are upright along the line between the eyes, as
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -36,22 +35,16 @@ TILES: dict[str, tuple[slice, slice, float]] = {
 LEFT, RIGHT, MOUTH, BROWS = range(42, 48), range(36, 42), range(48, 68), range(17, 27)  # landmarks
 CORNERS = (36, 45)  # landmarks: outer corners of the subject's right and left eye
 WIDTH_WEIGHT = 0.8  # of the distance of the outer corners in the size of a face; that from eyes to mouth weighs 1
-SHIFT = 0.06  # augmentation: largest shift of a tile, in its half-widths
-ZOOM = 0.08  # augmentation: largest change of a tile's size, natural logarithm
-
-Shake = Callable[[Tensor], Tensor]  # frames of tiles [B 5 4] -> the same, augmented
 
 
-def encoder_view(images: Tensor, keypoints: Tensor, shake: Shake | None = None) -> Tensor:
+def encoder_view(images: Tensor, keypoints: Tensor) -> Tensor:
     """Crops [B 3 S S] and their keypoints [B K 2+], the 68 landmarks first -> input of an encoder [B 3 SIDE SIDE].
 
-    The one way to it, in training and at inference. images in [-1, 1], keypoints in crop coordinates. shake: augments
-    the tiles, see `shaken`. Differentiable.
+    images in [-1, 1], keypoints in crop coordinates. Differentiable.
     """
     exact = images.shape[-2:] == (BASE, BASE)
     small = images if exact else F.interpolate(images, size=(BASE, BASE), mode="area")
-    frames = frames_of(keypoints[:, :68])
-    return mosaic(small, frames if shake is None else shake(frames))
+    return mosaic(small, frames_of(keypoints[:, :68]))
 
 
 def frames_of(points: Tensor) -> Tensor:
@@ -72,14 +65,6 @@ def frames_of(points: Tensor) -> Tensor:
     cut = [torch.cat([c, (h * size)[:, None], turn[:, None]], 1) for c, h in zip(centres, halves, strict=True)]
     face = points.new_tensor([*FACE, 0.0]).expand(len(points), 4)
     return torch.stack([face, *cut], 1)
-
-
-def shaken(rng: np.random.Generator, frames: Tensor, turn: float) -> Tensor:
-    """Frames of tiles [B 5 4], each shifted, zoomed and turned at random, by at most `turn` degrees."""
-    draw = torch.from_numpy(rng.uniform(-1, 1, (*frames.shape[:2], 4)).astype(np.float32)).to(frames)
-    half = frames[..., 2:3]
-    return torch.cat([frames[..., :2] + SHIFT * half * draw[..., :2], half * (ZOOM * draw[..., 2:3]).exp(),
-                      frames[..., 3:] + np.deg2rad(turn) * draw[..., 3:]], -1)  # fmt: skip
 
 
 def mosaic(images: Tensor, frames: Tensor) -> Tensor:

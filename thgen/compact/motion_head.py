@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -36,17 +37,30 @@ class FaceState:
 
 
 class MotionHead(nn.Module):
-    """MLP from latents to a face state. latent: total size of all latents; hidden, layers: width and depth."""
+    """MLP from latents to a face state. latent: total size of all latents; hidden, layers: width and depth.
 
-    def __init__(self, latent: int, hidden: int = 256, layers: int = 3):
+    lids_by_opening: see `generator.movement`. Only heads that were trained before 26 November 2026 have False; delete
+    it, and `from_config`, with PD-FGC's weights of that time.
+    """
+
+    def __init__(self, latent: int, hidden: int = 256, layers: int = 3, lids_by_opening: bool = True):
         super().__init__()
-        self.config = {"class": "motion_head", "latent": latent, "hidden": hidden, "layers": layers}
+        self.lids_by_opening = lids_by_opening
+        self.config = {
+            "class": "motion_head", "latent": latent, "hidden": hidden, "layers": layers,
+            "lids_by_opening": lids_by_opening,
+        }  # fmt: skip
         sizes = [latent] + [hidden] * layers
         self.body = nn.Sequential(*(m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())))
         self.out = nn.Linear(hidden, len(COEFFICIENTS) + 4 + 3 + 3)
         with torch.no_grad():  # training starts from a face near rest
             self.out.weight.mul_(0.1)
             self.out.bias.zero_()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The head of a weights file. Old files do not say how lids close."""
+        return cls(**{"lids_by_opening": False, **config})
 
     def forward(self, latent: Tensor) -> FaceState:
         """Latents [B latent] -> state."""

@@ -28,7 +28,7 @@ def own_factors(analysis: Analysis) -> Factors:
     return {
         "lip": pick(coefficients, LIP_COEFFICIENTS),
         "pose": torch.cat([analysis.pose, torch.zeros_like(analysis.pose)], 1),
-        "gaze": analysis.gaze.mean(1),
+        "gaze": analysis.gaze.flatten(1),
         "blink": analysis.openness.clamp(0, 130),
         "expression": pick(coefficients, EXPRESSION_COEFFICIENTS),
     }
@@ -47,7 +47,7 @@ def unit_movement(rig: KeypointRig, photo: EncodedPhoto, own: Factors, target: F
 
 def _canonical(own: Factors, target: Factors) -> Tensor:
     """Change of coefficients [T 57] as the network's condition; blink 1 = closed."""
-    gaze = [x["gaze"][:, None].expand(-1, 2, -1) for x in (own, target)]
+    gaze = [x["gaze"].unflatten(1, (2, 2)) for x in (own, target)]
     return (
         place(target["lip"] - own["lip"], LIP_COEFFICIENTS)
         + place(target["expression"] - own["expression"], EXPRESSION_COEFFICIENTS)
@@ -65,8 +65,7 @@ def _change(rig: KeypointRig, photo: EncodedPhoto, own: Factors, target: Factors
     change = change + place(share * photo.lid_scale - pick(change, BLINK_COEFFICIENTS), BLINK_COEFFICIENTS)
     press = (lip_press(target["lip"]) - lip_press(own["lip"])).clamp_min(0)
     change = change + place(-PRESS_GAIN * press * unexplained_gap(rig, photo.posed.shape, own["lip"][:1]), PARTING)
-    gaze = (target["gaze"] - own["gaze"])[:, None].expand(-1, 2, -1)
-    return change, gaze
+    return change, (target["gaze"] - own["gaze"]).unflatten(1, (2, 2))
 
 
 def lip_press(lip: Tensor) -> Tensor:

@@ -1,7 +1,11 @@
 """What every compact method does in training. It knows no paper.
 
+The frames of a compact stage are features of the face encoder (`encoder.frozen.read_frames`), which stays frozen.
+`data.cached_views` computes each once, and `data.cache_folder` keeps them for all stages and methods. Then a step costs
+no picture.
+
 A stage of a compact method needs three things, which tests/compact/test_task.py shows in a few lines:
-    build    its encoders, and a `MotionHead` on their latents
+    build    its encoders, which get `frame_size` numbers of a frame, and a `MotionHead` on their latents
     drawn    latents of photo and target of a batch, given to `draw`
     exports  and `networks`: the weights that it trains
 All else has a default (`training.clip_task.ClipTask`): batches of photo and target, their augmentation, the losses
@@ -24,14 +28,18 @@ import torch
 from torch import Tensor, nn
 
 from thgen.compact.frozen_generator import FrozenGenerator, first_states
-from thgen.compact.mosaic import SIDE, encoder_view, shaken
 from thgen.compact.motion_head import FaceState
+from thgen.encoder.frozen import load_encoder, read_frames, trained_on
+from thgen.encoder.inputs import encoder_input, input_size
 from thgen.face.crop import face_view
 from thgen.training.clip_task import ClipTask, Drawn
-from thgen.training.data.samples import Moments, jittered, tensor
+from thgen.training.config import StageConfig
+from thgen.training.data.feature_cache import FeatureCache
+from thgen.training.data.samples import Moments, tensor
 from thgen.training.task import Batch
 
 PICTURE_SIDE = 256  # px
+DAMAGED = "damaged"  # name of the cached features of damaged frames, the same for all stages and methods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,29 +52,48 @@ class CompactDrawn(Drawn):
 class CompactTask(ClipTask):
     """A stage of a compact method: latents become a movement of the photo, which the frozen generator renders.
 
-    frozen: the generator
+    frozen: the generator;  encoder: the face encoder;  frame_size: F, numbers that a method's encoders get of a frame
     """
 
     picture_side = PICTURE_SIDE
 
+    def __init__(self, config: StageConfig) -> None:
+        self.encoder = load_encoder(self.data_of(config).head, config.weights)
+        self.frame_size = input_size(self.encoder)
+        super().__init__(config)
+
     def build_helpers(self) -> dict[str, nn.Module]:
         self.frozen = FrozenGenerator(self.data.head, self.store)
-        return {"frozen": self.frozen} | super().build_helpers()
+        self.summary.append(trained_on(self.data.head, self.config.weights))
+        return {"frozen": self.frozen, "face_encoder": self.encoder} | super().build_helpers()
 
     # ---- batches
     def photo_views(self, images: np.ndarray) -> Tensor:
-        """Photos uint8 [n S S 3] -> their faces [n 3 SIDE SIDE]."""
-        return tensor(face_view(images, SIDE))
+        """Photos uint8 [n S S 3] -> their faces [n 3 VIEW_SIDE VIEW_SIDE]."""
+        return tensor(face_view(images))
 
     def frame_views(self, rng: np.random.Generator, moments: Moments, augmented: bool) -> Tensor:
-        """Mosaics of frames [n 3 SIDE SIDE]. Augmented ones have other colours, and other framings of their tiles."""
+        """Features of frames [n F], of damaged ones with misplaced tiles if `augmented`."""
+        return read_frames(self.encoder, moments.images, moments.keypoints, rng if augmented else None)
 
-        def shake(frames: Tensor) -> Tensor:
-            return shaken(rng, frames, self.augmentation.turn)
+    def picture_features(self, pictures: Tensor, keypoints: Tensor) -> Tensor:
+        """Features [P F] of generated pictures [P 3 S S] with keypoints [P K 3]. Differentiable."""
+        return encoder_input(self.encoder(pictures, keypoints))
 
-        keypoints = torch.from_numpy(moments.keypoints.astype(np.float32))
-        views = encoder_view(tensor(moments.images), keypoints, shake if augmented else None)
-        return jittered(rng, views) if augmented else views
+    # ---- frozen features
+    def new_cache(self) -> FeatureCache:
+        """The cache holds features of the face encoder, whatever this stage's own encoders are."""
+        return FeatureCache(lambda features: features, self.frame_views, self.cache_folder(), (self.encoder,))
+
+    def views_name(self) -> str:
+        return DAMAGED
+
+    @torch.no_grad()
+    def encoded(self, features: Tensor) -> Tensor:
+        """Features of the face encoder [n F], cached or not, -> those of the method's own frozen encoder on them, which
+        is small and therefore computed in each step."""
+        with self.autocast():
+            return self.encode(features.to(self.device)).float()
 
     def pairs(self, moments: list[Moments], pictures: int) -> Batch:
         """As `ClipTask.pairs`. Raises TrainingError if the clips have another head than the generator."""

@@ -38,6 +38,15 @@ class Encoded:
     rough: Tensor
     frames: Tensor
 
+    @staticmethod
+    def cat(parts: Sequence[Encoded]) -> Encoded:
+        """Several batches as one."""
+        names = Encoded.__dataclass_fields__
+        return Encoded(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+    def to(self, device: torch.device) -> Encoded:
+        return Encoded(**{name: getattr(self, name).float().to(device) for name in self.__dataclass_fields__})
+
 
 class TileNet(nn.Module):
     """Tile [B 3 rows columns] -> code [B D], with its feature maps.

@@ -24,15 +24,13 @@ from thgen.synth.head.keypoints import KeypointLayout, build_layout
 from thgen.synth.head.performer import neck_weight
 from thgen.training.config import StageConfig
 from thgen.training.data.batches import StepBatches
-from thgen.training.data.damage import damaged, sample_damage
+from thgen.training.data.damage import damaged_clip
 from thgen.training.data.store import ClipStore
 from thgen.training.settings import Count, Positive, Settings, arguments_of
 from thgen.training.task import Batch, Task
 from thgen.weights.manifest import HIGHER, LOWER, NEITHER
 
 LABELS = ("keypoints", "segmentation")  # all that is read of the truth
-ALIKE = 0.5  # share of clips in a batch whose frames have the same damage: one camera, one light
-MILDEST = 0.25  # lowest strength of the damage, drawn for each clip
 SHOWN_OF_PART = torch.tensor(
     [
         SHOWN.index(name)
@@ -118,7 +116,7 @@ class EncoderStage(Task):
         for number in clips:
             frames = sorted(rng.permutation(len(store.clips[number].frames))[: self.data.frames_per_clip].tolist())
             shown, truth = store.load(number, frames, LABELS)
-            images += self._damaged(shown, rng) if train else list(shown)
+            images += damaged_clip(shown, rng) if train else list(shown)
             keypoints.append(truth["keypoints"][frames])
             parts.append(truth["segmentation"][frames])
         points = torch.from_numpy(np.concatenate(keypoints).astype(np.float32))
@@ -131,13 +129,6 @@ class EncoderStage(Task):
             part = labels_in(name, labels, placed[:, NAMES.index(name)], step)
             out[f"segments_{name}"] = torch.where(part < 0, BESIDE, SHOWN_OF_PART[part.clamp_min(0)])
         return out
-
-    @staticmethod
-    def _damaged(images: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-        """Frames uint8 [n S S 3] of one clip, all with the same damage or each with its own."""
-        strength = rng.uniform(MILDEST, 1)
-        same = sample_damage(rng, strength) if rng.random() < ALIKE else None
-        return [damaged(image, same or sample_damage(rng, strength), rng) for image in images]
 
     # ---- losses
     def losses(self, optimizer: str, batch: Batch) -> dict[str, Tensor]:

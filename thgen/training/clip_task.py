@@ -22,7 +22,7 @@ from thgen.nn.discriminators import PatchDiscriminator
 from thgen.training.config import StageConfig
 from thgen.training.data.batches import StepBatches
 from thgen.training.data.feature_cache import PLAIN, FeatureCache
-from thgen.training.data.samples import Augmentation, Clip, Moments, each_frame, perspective, tensor
+from thgen.training.data.samples import Augmentation, Clip, Moments, perspective, tensor
 from thgen.training.data.store import ClipStore
 from thgen.training.export import folder_of
 from thgen.training.priors import Prior, choose_prior, use_of
@@ -82,20 +82,20 @@ class ClipTask(Task):
 
     Its batches contain
         photo [B 3 side side]             `photo_views` of the photo
-        frame_s, frame_t [B 3 side side]  `frame_views` of photo and target
+        frame_s, frame_t                  `features` of photo and target
         keypoints_s, keypoints_t [B K 3]; coefficients_s [B 57], gaze_s [B 2 2]: labels
         full_s, full_t [P 3 S S]          photo and target at `picture_side`, if the batch asks for pictures
     Its losses are those of `picture_losses`. Its optimizer "generator" updates all modules. A stage whose losses name
     "discriminator" has that optimizer and module, too.
 
-    augmentation:  of the frames
+    augmentation:  of frames that are pictures
     picture_terms: losses that need a generated picture; 0 as long as none is generated
     picture_side:  px of pictures
     """
 
     data_type: ClassVar[type[Settings]] = ClipData
     better: ClassVar[Mapping[str, str]] = {"copy": NEITHER, "adversarial": NEITHER, "*": LOWER}
-    augmentation: ClassVar[Augmentation] = Augmentation(PLAIN, turn=4.0, warp=perspective)
+    augmentation: ClassVar[Augmentation] = Augmentation(PLAIN, perspective)
     picture_terms: ClassVar[tuple[str, ...]] = ("image", "vgg", "adversarial", "matching")
     picture_side: int
     data: ClipData
@@ -113,6 +113,7 @@ class ClipTask(Task):
         self.data_summary = "; ".join(self.summary)
         self.cached_views = self.data.cached_views if isinstance(self.data, CachedData) else 0
         self.cache = self.new_cache() if self.cached_views else None
+        self.photo_cache = self.new_photo_cache() if self.cached_views else None
 
     @abstractmethod
     def build(self) -> dict[str, nn.Module]:
@@ -148,12 +149,16 @@ class ClipTask(Task):
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
         """A batch of random clips, augmented if `train`. pictures: rows for which pictures are generated."""
-        moments = []
-        for _ in range(self.config.batch_size):
+        moments, features, photos = [], [], []
+        for row in range(self.config.batch_size):
             clip = Clip(store, store.draw(rng))
-            moments.append(clip.moments(rng.choice(len(clip), 2, replace=False).tolist()))
-        frames = {f"frame_{end}": self.frame_views(rng, each_frame(moments, k), train) for k, end in enumerate("st")}
-        return self.pairs(moments, pictures) | frames | {"photo": self.photo_views(each_frame(moments, 0).images)}
+            pair = rng.choice(len(clip), 2, replace=False).tolist()
+            features.append(self.features(clip, pair, rng, train))
+            photos.append(clip.moments(pair[:1]).images)
+            moments.append(self.moments(clip, pair, pictured=row < pictures))
+        frames = torch.stack(features, 1)
+        views = self.photo_views(np.concatenate(photos))
+        return self.pairs(moments, pictures) | {"frame_s": frames[0], "frame_t": frames[1], "photo": views}
 
     def pairs(self, moments: list[Moments], pictures: int) -> Batch:
         """Labels of photos and targets, the first and the second frame of each of the moments, and both as pictures of
@@ -176,24 +181,29 @@ class ClipTask(Task):
 
     @abstractmethod
     def frame_views(self, rng: np.random.Generator, moments: Moments, augmented: bool) -> Tensor:
-        """Frames -> input of a motion encoder [n 3 side side], with `augmentation` if `augmented`."""
+        """Frames of one clip -> input of a motion encoder, pictures [n 3 side side] or features [n F], augmented if
+        `augmented`."""
 
     # ---- frozen features
     def encode(self, views: Tensor) -> Tensor:
-        """`frame_views` [n 3 side side] -> features [n F] of the motion encoder that this stage leaves frozen.
+        """`frame_views` -> features [n F] of the motion encoder that this stage leaves frozen.
 
         Called within `encoded`.
         """
         raise NotImplementedError(f"{type(self).__name__} asks for features, but does not implement `encode`")
 
     def features(self, clip: Clip, frames: list[int], rng: np.random.Generator, train: bool) -> Tensor:
-        """Frames of a clip as `encoded` takes them: cached features [n F], or, without a cache, views [n 3 side side].
+        """Frames of a clip as `encoded` takes them: cached features [n F], or, without a cache, `frame_views`.
 
         Batches contain these, so that their names do not depend on the cache.
         """
         if self.cache is None:
             return self.frame_views(rng, clip.moments(frames), train)
-        return self.cache.clip(clip, self.version(rng, train), self.augmentation.name)[frames]
+        return self.cache.clip(clip, self.version(rng, train), self.views_name())[frames]
+
+    def views_name(self) -> str:
+        """Name of the cached features of augmented frames."""
+        return self.augmentation.name
 
     @torch.no_grad()
     def encoded(self, features: Tensor) -> Tensor:
@@ -215,18 +225,19 @@ class ClipTask(Task):
 
     def photo_features(self, clip: Clip, frame: int) -> Tensor:
         """As `features`, of the appearance encoder and one of `photo_frames`: [1 A], or the view [1 3 side side]."""
-        if self.cache is None:
+        if self.photo_cache is None:
             return self.photo_views(clip.moments([frame]).images)
 
         def make() -> Tensor:
             return self.photo_views(clip.moments(list(self.photo_frames(clip))).images)
 
-        @torch.no_grad()
-        def encode(views: Tensor) -> Tensor:
-            with self.autocast():
-                return self.encode_photo(views.to(self.device))
+        return self.photo_cache.rows("appearance", clip, 0, make)[[frame // PHOTO_STEP]]
 
-        return self.cache.rows("appearance", clip, 0, make, encode)[[frame // PHOTO_STEP]]
+    @torch.no_grad()
+    def _photos_encoded(self, views: Tensor) -> Tensor:
+        """`encode_photo` on the device."""
+        with self.autocast():
+            return self.encode_photo(views.to(self.device))
 
     def moments(self, clip: Clip, frames: list[int], pictured: bool) -> Moments:
         """Frames of a clip. With a cache, those that are not to be generated have labels only."""
@@ -237,12 +248,23 @@ class ClipTask(Task):
         return int(rng.integers(self.cached_views)) if train else 0
 
     def new_cache(self) -> FeatureCache:
-        """An empty cache of features of this stage."""
-        folder = self.data.cache_folder if isinstance(self.data, CachedData) else ""
-        return FeatureCache(self.encoded, self.frame_views, folder, self.frozen_encoders())
+        """An empty cache of features of frames."""
+        return FeatureCache(self.encoded, self.frame_views, self.cache_folder(), self.frozen_encoders())
+
+    def new_photo_cache(self) -> FeatureCache:
+        """An empty cache of features of photos."""
+        return FeatureCache(self._photos_encoded, self.frame_views, self.cache_folder(), self.frozen_photo_encoders())
+
+    def cache_folder(self) -> str:
+        """Where cached features are stored; "" = in memory only."""
+        return self.data.cache_folder if isinstance(self.data, CachedData) else ""
 
     def frozen_encoders(self) -> tuple[nn.Module, ...]:
-        """Networks of all features that the stage caches."""
+        """Networks of the features of frames that the stage caches."""
+        return ()
+
+    def frozen_photo_encoders(self) -> tuple[nn.Module, ...]:
+        """Networks of the features of photos that the stage caches."""
         return ()
 
     def autocast(self) -> torch.autocast:

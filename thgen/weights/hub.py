@@ -42,6 +42,7 @@ NETWORKS: dict[str, str] = {
     "rig_generator": "thgen.compact.flow.network:GuidedFlow",
     "pd_fgc_appearance": "thgen.methods.pd_fgc.networks:Appearance",
     "pd_fgc_motion": "thgen.methods.pd_fgc.networks:Motion",
+    "pd_fgc_face_motion": "thgen.methods.pd_fgc.networks:FaceMotion",
     "pd_fgc_audio": "thgen.methods.pd_fgc.networks:AudioLip",
     "motion_head": "thgen.compact.motion_head:MotionHead",
     "style_generator": "thgen.nn.stylegan2:StyleGenerator",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceMotion, Motion
 from thgen.nn.fan import HourGlass
 from thgen.nn.resnet_se import Squeeze
 from thgen.nn.resnext import Bottleneck
@@ -51,6 +51,26 @@ def test_motion_has_a_latent_per_factor():
     net.pose(net(torch.randn(3, 3, 64, 64))).sum().backward()
     moved = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None}
     assert moved == {"model", "to_headpose", "headpose_embed"}
+
+
+def test_motion_of_the_compact_preset_has_the_heads_of_the_released_one():
+    sizes = {"features": 32, "lip": 20, "pose": 6, "eye": 6, "expression": 30}
+    net, released = FaceMotion(40, hidden=24, layers=1, **sizes).eval(), Motion(width=16, side=64, maps=12, **sizes)
+    heads = [{n: p.shape for n, p in m.state_dict().items() if not n.startswith("model.")} for m in (net, released)]
+    assert heads[0] == heads[1] and heads[0]
+    assert net(torch.randn(3, 40)).shape == (3, 32)
+    again = FaceMotion(**{k: v for k, v in net.config.items() if k != "class"})
+    again.load_state_dict(net.state_dict())
+
+
+def test_entries_of_all_scales_reach_the_motion_feature():
+    """Codes of some tiles have a hundred times the size of others: all come to one scale first."""
+    net = FaceMotion(4, hidden=24, layers=1, features=8).train()
+    x = torch.randn(64, 4, requires_grad=True)
+    scale = torch.tensor([100.0, 1.0, 1.0, 0.01])
+    net(x * scale).square().sum().backward()
+    reach = x.grad.norm(dim=0)
+    assert reach.max() < 10 * reach.min()
 
 
 def test_audio_gives_a_feature_and_a_latent_of_a_window():

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from thgen.audio.mel import mel_spectrogram, mel_windows
@@ -17,7 +16,7 @@ from thgen.compact.generator import targets
 from thgen.compact.motion_head import GAZE, PLACE, SHAPE, TURN, FaceState, MotionHead
 from thgen.methods.pd_fgc import encoder_stages, stages
 from thgen.methods.pd_fgc.encoder_stages import VIEWS
-from thgen.methods.pd_fgc.networks import AudioLip, Motion
+from thgen.methods.pd_fgc.networks import AudioLip, FaceMotion
 from thgen.methods.pd_fgc.stage_presets import Codes, CompactStage, PaperStage
 from thgen.nn.coefficients import place
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS
@@ -32,13 +31,15 @@ from thgen.weights.manifest import read_manifest
 pytest.importorskip("espeakng_loader")
 MODEL = {
     "appearance": {"depths": [1, 1], "groups": 2, "group_width": 4, "base": 4, "map_channels": 8, "side": 4},
-    # Of one squeezed channel, half of all untrained encoders would be dead.
-    "motion": {"width": 16, "side": 128, "features": 16, "maps": 8, "squeeze": 8, "lip": 10, "pose": 6, "eye": 6,
-               "expression": 5},
     "audio": {"channels": [8, 16], "depths": [1, 1], "features": 16, "attention": 8, "lip": 10, "unit": True},
 }  # fmt: skip
-HEAD = {"head": {"hidden": 16, "layers": 1}}
-STYLE = {"style": {"channels": [8, 8, 8, 8, 8, 4], "start": 4}}  # 4 -> 128
+LATENTS = {"features": 16, "lip": 10, "pose": 6, "eye": 6, "expression": 5}
+OWN = {
+    "compact": {"head": {"hidden": 16, "layers": 1}, "motion": {"hidden": 16, "layers": 1, **LATENTS}},
+    "paper": {"style": {"channels": [8, 8, 8, 8, 8, 4], "start": 4},  # 4 -> 128
+              # Of one squeezed channel, half of all untrained encoders would be dead.
+              "motion": {"width": 16, "side": 128, "maps": 8, "squeeze": 8, **LATENTS}},
+}  # fmt: skip
 UPDATED = {
     "1": {"appearance", "motion", "painter0", "discriminator"},
     "2a": {"lip", "audio"},
@@ -70,7 +71,7 @@ def config(talk, stage: str, preset: str = "compact", **changes):
         own |= {"data.versions": 1}
     found = load_stage(f"pd_fgc.{preset}", stage, overrides=own | changes, smoke=True)
     # channels_last off: exact comparisons
-    return replace(found, model=MODEL | (HEAD if preset == "compact" else STYLE), validate_every=2, save_every=2,
+    return replace(found, model=MODEL | OWN[preset], validate_every=2, save_every=2,
                    precision="no", init="", channels_last=False)  # fmt: skip
 
 
@@ -200,10 +201,9 @@ def terms_of(task, store, monkeypatch) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("stage", UPDATED)
 def test_no_loss_reads_a_true_factor_but_pose(talk, stage, preset, cached, monkeypatch):
     """With every other factor of the truth destroyed, all losses have the values that they have with it."""
-    if stage == "1" and cached:
-        pytest.skip("stage 1 trains the encoders, so it caches nothing")
+    caches = (stage, preset) != ("1", "paper")  # which trains the encoder of the frames
     torch.manual_seed(0)
-    task = build_task(config(talk, stage, preset, **({} if stage == "1" else {"data.cached_views": cached})))
+    task = build_task(config(talk, stage, preset, **({"data.cached_views": cached} if caches else {})))
     for module in task.modules.values():
         module.eval()
     store = Poisoned(talk)
@@ -302,19 +302,20 @@ def test_each_preset_has_its_own_class_of_every_stage(stage):
         assert not issubclass(task, other)
 
 
+@pytest.mark.parametrize("preset", ["compact", "paper"])
 @pytest.mark.parametrize("stage", ["2a", "2b", "2c"])
-def test_cached_features_are_those_of_the_frames(talk, stage):
+def test_cached_features_are_those_of_the_frames(talk, stage, preset):
     """Without augmentation, losses are the same with and without a cache, and so are the names in batches."""
     terms, names = [], []
     for cached in (0, 2):
         torch.manual_seed(0)
-        task = build_task(config(talk, stage, **{"data.cached_views": cached}))
+        task = build_task(config(talk, stage, preset, **{"data.cached_views": cached}))
         for module in task.modules.values():
             module.eval()
         batch = task.batch(task.store, np.random.default_rng(3), False)
         training = task.batch(task.store, np.random.default_rng(3), True)
         pictures = any(v.ndim == 4 for k, v in training.items() if k != "mel")
-        assert pictures == (cached == 0), "features in their place"
+        assert pictures == (cached == 0 and preset == "paper"), "features in their place"
         names.append(list(batch))
         with torch.no_grad():
             terms.append(task.losses("main", batch))
@@ -323,16 +324,40 @@ def test_cached_features_are_those_of_the_frames(talk, stage):
         assert float(value) == pytest.approx(float(terms[1][name]), rel=2e-2, abs=1e-3), name
 
 
-def test_each_kept_view_of_a_clip_is_its_own(talk, monkeypatch):
+def test_each_kept_view_of_a_clip_is_its_own(talk):
     task = build_task(config(talk, "3", **{"data.cached_views": 2}))
-    # Pixels in the place of features: half of small untrained encoders are dead, with equal features for every view.
-    monkeypatch.setattr(task.cache, "encode", lambda views: F.avg_pool2d(views, 8).flatten(1))
     clip = Clip(task.store, 0)
     first, again, other, plain = (task.cache.clip(clip, v) for v in (1, 1, 2, 0))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other) and not torch.allclose(first, plain)
     few = [3, 7]
     assert np.array_equal(task.cache.truth(clip, few).keypoints, task.store.load(0, few)[1]["keypoints"][few])
+
+
+def test_stages_share_the_cached_features_of_clips(talk, tmp_path, monkeypatch):
+    """What one stage has read of a clip, the next reads from the folder, although its own encoders are others."""
+    cached = {"data.cached_views": 2, "data.cache_folder": str(tmp_path / "features")}
+    first = build_task(config(talk, "2a", **cached))
+    clip = Clip(first.store, 0)
+    known = [first.cache.clip(clip, version, first.views_name()) for version in (0, 1)]
+    second = build_task(config(talk, "3", seed=5, **cached))
+    monkeypatch.setattr(second.cache, "view", lambda *_: pytest.fail("read again"))
+    assert all(torch.equal(f, second.cache.clip(clip, v, second.views_name())) for v, f in enumerate(known))
+
+
+@pytest.mark.parametrize(("stage", "decoded"), [("1", 2), ("2a", 0), ("2b", 0), ("2c", 0), ("3", 0)])
+def test_a_step_with_cached_features_decodes_no_frame(talk, stage, decoded, monkeypatch):
+    """But the photos of stage 1, whose appearance encoder trains. Batches without pictures, as most are."""
+    task = build_task(config(talk, stage, **{"data.cached_views": 1}))
+    task.photo_cache.rows = lambda name, clip, version, make: torch.zeros(4, 8)
+    for number in range(len(task.store)):
+        task.cache.clip(Clip(task.store, number), 0)
+        if stage == "2b":
+            task.batch(task.store, np.random.default_rng(number), True)
+    loaded, load = [], task.store.load
+    monkeypatch.setattr(task.store, "load", lambda n, frames, names: loaded.extend(frames) or load(n, frames, names))
+    task.batch(task.store, np.random.default_rng(0), True, 0)
+    assert len(loaded) == decoded
 
 
 def test_the_paper_preset_encodes_every_photo_again(talk):
@@ -443,12 +468,12 @@ def test_exported_latents_have_a_zero_that_means_rest(talk):
     for module in task.modules.values():
         module.eval()
     nets = task.export()
-    faces, voice = Motion(**_arguments(nets, "motion")), AudioLip(**_arguments(nets, "audio"))
+    faces, voice = FaceMotion(**_arguments(nets, "motion")), AudioLip(**_arguments(nets, "audio"))
     head = MotionHead(**_arguments(nets, "head"))
     for net, name in ((faces, "motion"), (voice, "audio"), (head, "head")):
         net.load_state_dict(nets[f"pd_fgc_{name}"][0])
         net.eval()
-    features = torch.cat([task.cache.clip(Clip(task.store, n), 0) for n in range(len(task.store))])
+    features = task.encoded(torch.cat([task.cache.clip(Clip(task.store, n), 0) for n in range(len(task.store))]))
     assert faces.eye(features).mean(0).abs().max() < 1e-4 and faces.expression(features).mean(0).abs().max() < 1e-4
     silence = torch.from_numpy(mel_windows(mel_spectrogram(np.zeros(16000, np.float32)), 25)[12:13])
     assert voice(silence)[1].abs().max() < 1e-4

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from thgen.training.data.damage import Damage, damaged, sample_damage
+from thgen.training.data.damage import ALIKE, Damage, damaged, damaged_clip, sample_damage
 
 SIDE = 96
 
@@ -112,3 +112,15 @@ def test_every_kind_occurs_and_stronger_means_more_often():
     mild = [kinds(sample_damage(rng(seed), 0.25)) for seed in range(300)]
     assert set().union(*full) == {f.name for f in dataclasses.fields(Damage)}
     assert np.mean([len(k) for k in mild]) < 0.6 * np.mean([len(k) for k in full])
+
+
+def test_frames_of_a_clip_are_damaged_alike_or_each_in_its_own_way():
+    """Half of the clips have one camera: in them, equal pictures differ in noise alone."""
+    images = np.stack([np.full((48, 48, 3), 128, np.uint8)] * 2)
+    alike = []
+    for seed in range(120):
+        one, two = (frame.reshape(-1, 3).mean(0) for frame in damaged_clip(images, rng(seed)))
+        alike.append(np.abs(one - two).max() < 2)
+    assert ALIKE - 0.2 < np.mean(alike) < ALIKE + 0.3
+    first, again = (np.stack(damaged_clip(images, rng(3))) for _ in range(2))
+    assert np.array_equal(first, again)

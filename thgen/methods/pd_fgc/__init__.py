@@ -2,7 +2,7 @@
 (Wang, Deng, Yin, Shum, Wang; CVPR 2023). Equations: `equations`, top to bottom as in the paper.
 
     appearance  E_app(photo)                                 2048 and a map        networks.Appearance
-    motion      E_mot(frame) -> unified feature              512                   networks.Motion
+    motion      E_mot(frame) -> unified feature              512                   networks.Motion, FaceMotion
     lip         E_lip(feature), E_aud(voice)                 500    eq. 2, 3       networks.AudioLip
     eye         E_eye(feature): blink and gaze               6      eq. 4
     pose        E_pose(feature)                              6      eq. 5
@@ -25,10 +25,13 @@ Deviations from the paper, with the reason. "Code" means the authors' released c
     paper's 3-D prior has another parametrisation, its normalisation is not published, and the meaning of the six
     released numbers is unknown.
 10. The paper does not print the weights of the losses. Those of the configs are ours.
-11. Compact preset: small backbones at 128 px. The input of E_mot is a mosaic of the face and enlarged eyes, mouth and
-    brows (compact.mosaic). A motion head and the shared flow generator replace G, so the photo's pixels are kept. Most
-    of the training compares keypoints, each group relative to its neighbours, and penalises large coefficients
-    (compact.frozen_generator, compact.task). Losses of pictures are added at the end.
+11. Compact preset: E_mot is a small MLP on what the shared face encoder says of a frame (encoder.inputs), which was
+    trained on keypoints and segments of renders alone. The paper's E_mot is a network of pictures of its own. E_app is
+    a small network of the photo's face at 128 px. A motion head and the shared flow generator replace G, so the photo's
+    pixels are kept. Most of the training compares keypoints, each group relative to its neighbours, and penalises large
+    coefficients (compact.frozen_generator, compact.task). Losses of pictures are added at the end. Frames are augmented
+    by the damage of cameras and codecs and by misplaced tiles, not by the paper's warp, because their features are
+    cached. The bundled weights are older: their E_mot is a network of pictures, whose input is compact.mosaic.
 12. Lips of a clip pass through the voice's embedding, because eq. 2 and 3 align both features. The code does not do so.
 13. Rotation and scale of a clip's alignment come from its first frames, not from all, so that memory does not grow.
 14. Compact preset: the zero of lip is the mouth of silence; that of eye and expression is the mean over training clips.

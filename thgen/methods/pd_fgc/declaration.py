@@ -13,7 +13,16 @@ COMPACT_LIP = 60  # size of the lip latent of the compact preset
 def _latents(lip: int) -> tuple[Factor, ...]:
     """The common factors as latents: no units, no relative motion. Zero has a meaning (section B.2, figure 3)."""
     return tuple(
-        replace(FACTORS[name], size=size, unit=None, dims=(), limits=(), relative=False, zero="the canonical position")
+        replace(
+            FACTORS[name],
+            size=size,
+            unit=None,
+            dims=(),
+            limits=(),
+            relative=False,
+            rest=None,
+            zero="the canonical position",
+        )
         for name, size in (SIZES | {"lip": lip}).items()
     )
 
@@ -26,7 +35,7 @@ PD_FGC = Declaration(
     method="thgen.methods.pd_fgc.method:PdFgc",
     factors=_latents(COMPACT_LIP),
     controls=tuple(SLIDERS.values()),
-    weights=("analyser", "rig", "pd_fgc_appearance", "pd_fgc_motion", "pd_fgc_audio", "pd_fgc_head"),
+    weights=("analyser", "rig", "face_encoder", "pd_fgc_appearance", "pd_fgc_motion", "pd_fgc_audio", "pd_fgc_head"),
 )
 
 # Its generator has no input besides the latents, so sliders and idle motion are impossible.

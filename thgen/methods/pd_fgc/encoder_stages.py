@@ -29,7 +29,7 @@ NEGATIVES = 8  # K of eq. 2 and 3
 OTHERS = ("third", "fourth", "fifth")  # further frames of the clip, with other eyes than the anchor's
 # Of eq. 4: v_1, v_2, OTHERS, v_a with the eyes of v_1 in the face of v_2, and the same with mirrored eyes.
 VIEWS = ("first", "second", *OTHERS, "anchor", "mirrored")
-COLOURS = Augmentation("colours", turn=4.0, warp=None)  # no warp: it would move eyes and head
+COLOURS = Augmentation("colours", None)  # no warp: it would move eyes and head
 
 
 class EncoderStage(PdFgcStage):
@@ -122,20 +122,20 @@ class EyeStage(EncoderStage):
     data: EyeData
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
-        """name of VIEWS -> [B F] or [B 3 side side], see `features`."""
+        """name of VIEWS -> [B ...], see `features`."""
         rows = []
         for _ in range(self.config.batch_size):
             clip = Clip(store, store.draw(rng))
             if self.cache and train:
                 version = self.version(rng, train)
                 make = partial(self.swapped_views, clip, np.random.default_rng((clip.number, version)), train)
-                rows.append(self.cache.rows("eye-views", clip, version, make))
+                rows.append(self.cache.rows("pd_fgc-eyes", clip, version, make))
             else:
                 rows.append(self.swapped_views(clip, rng, train))
         return dict(zip(VIEWS, torch.stack(rows, 1), strict=True))
 
     def swapped_views(self, clip: Clip, rng: np.random.Generator, train: bool) -> Tensor:
-        """VIEWS of random frames of a clip, [7 3 side side]."""
+        """`frame_views` of VIEWS, of random frames of a clip, [7 ...]."""
         count = 2 + len(OTHERS)
         moments = clip.moments(rng.choice(len(clip), count, replace=False).tolist())
         one, two, points = *(moments.images[k] for k in (0, 1)), moments.keypoints

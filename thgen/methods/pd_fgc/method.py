@@ -15,11 +15,14 @@ from thgen.compact.generator import BATCH, Generator, clamp_target, in_batches, 
 from thgen.compact.mosaic import encoder_view
 from thgen.compact.motion_head import MotionHead
 from thgen.compact.slider_motion import own_factors, unit_movement
+from thgen.encoder.inputs import encoder_input
+from thgen.encoder.network import FaceEncoder
+from thgen.encoder.reader import read_faces
 from thgen.face.crop import face_view
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.methods.pd_fgc.declaration import PD_FGC
 from thgen.methods.pd_fgc.latents import BLINK, COMPACT, GAZE, Gains, Latents, eye_of, smooth_lips, smooth_pose
-from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceMotion, MotionBase
 from thgen.weights.hub import Networks
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ class PdFgcBase(Method):
         self,
         generator: Generator,
         appearance: Appearance,
-        faces: Motion,
+        faces: MotionBase,
         voice: AudioLip,
         gains: Gains,
         device: torch.device,
@@ -68,10 +71,10 @@ class PdFgcBase(Method):
 
     @abstractmethod
     def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
-        """The encoders' input for the frames of a clip, in batches [B 3 side side]."""
+        """E_mot's input for the frames of a clip, in batches."""
 
     def _codes(self, frames: Tensor) -> Factors:
-        """E_lip, E_pose, E_eye, E_exp of frames [B 3 side side]."""
+        """E_lip, E_pose, E_eye, E_exp of E_mot's input of frames."""
         feature = self.faces(frames)
         eye = self.faces.eye(feature)
         return {
@@ -92,23 +95,30 @@ class PdFgc(PdFgcBase):
     declaration = PD_FGC
 
     def __init__(
-        self, generator: Generator, appearance: Appearance, faces: Motion, voice: AudioLip, head: MotionHead,
-        device: torch.device, gains: Gains = COMPACT,
+        self, generator: Generator, encoder: FaceEncoder, appearance: Appearance, faces: MotionBase, voice: AudioLip,
+        head: MotionHead, device: torch.device, gains: Gains = COMPACT,
     ) -> None:  # fmt: skip
         super().__init__(generator, appearance, faces, voice, gains, device)
-        self.head = head
+        self.encoder, self.head = encoder, head
 
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The one photo."""
         photo, analysis = self.generator.read(crops[0])
-        vector, _ = self.appearance(self.generator.image(face_view(crops[0].image[None], self.faces.config["side"])))  # type: ignore[arg-type]
-        own = self._codes(encoder_view(photo.image, photo.keypoints))
+        vector, _ = self.appearance(self.generator.image(face_view(crops[0].image[None])))
+        if isinstance(self.faces, FaceMotion):
+            own = self._codes(next(self._frames(crops[:1])))
+        else:  # weights of before 26 November 2026, see `_frames`
+            own = self._codes(encoder_view(photo.image, photo.keypoints))
         state = {"photo": photo, "appearance": vector, "source": self.head(self._latent(vector, own))}
         return Identity(photo.image, own, state, own_factors(analysis))
 
     def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
-        for part in in_batches(crops):
+        if isinstance(self.faces, FaceMotion):
+            faces = encoder_input(read_faces(self.encoder, crops, self.device).encoded)
+            yield from faces.to(self.device).split(BATCH)
+            return
+        for part in in_batches(crops):  # delete this, and compact.mosaic, with the weights of before 26 November 2026
             keypoints = torch.from_numpy(np.stack([crop.keypoints for crop in part])).to(self.device)
             yield encoder_view(self.generator.image(np.stack([crop.image for crop in part])), keypoints)
 
@@ -121,7 +131,8 @@ class PdFgc(PdFgcBase):
         target = self.head(self._latent(state["appearance"], codes))
         source = state["source"].expand(len(target.turn))
         target = clamp_target(source, target, photo.coefficients)
-        move = movement(source, target, photo.lid_scale.expand(len(target.turn), -1))
+        lid_scale = photo.lid_scale.expand(len(target.turn), -1)
+        move = movement(source, target, lid_scale, self.head.lids_by_opening)
         if sliders and identity.measured is not None:
             wanted = {name: values.to(self.device).float() for name, values in sliders.items()}
             move = move.and_then(unit_movement(self.generator.rig, photo, identity.measured, wanted))

@@ -1,6 +1,9 @@
-"""Networks of PD-FGC as released: appearance, motion with a head per factor, voice. Backbones: `thgen.nn`."""
+"""Networks of PD-FGC: appearance, motion with a head per factor, voice. As released, but for the compact preset's
+`FaceMotion`. Backbones: `thgen.nn`."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -55,29 +58,24 @@ def embedding(features: int, size: int) -> nn.Sequential:
     return nn.Sequential(nn.ReLU(), nn.Linear(features, size))
 
 
-class Motion(nn.Module):
+class MotionBase(nn.Module):
     """The unified motion feature of a frame, with a head per factor (PD-FGC, section 3.2 and figure 2).
 
-    width, side, features, maps, squeeze, dropout: see FanEncoder; lip, pose, eye, expression: sizes of the latents.
+    model: the backbone E_mot, input -> feature [B features]. lip, pose, eye, expression: sizes of the latents.
     """
 
-    def __init__(
-        self, width: int = 256, side: int = 224, features: int = 512, maps: int = 68, lip: int = 500, pose: int = 6,
-        eye: int = 6, expression: int = 30, dropout: float = 0.5, squeeze: int = 1,
-    ):  # fmt: skip
+    config: dict[str, object]
+
+    def __init__(self, model: nn.Module, features: int, lip: int, pose: int, eye: int, expression: int) -> None:
         super().__init__()
-        self.config = {
-            "class": "pd_fgc_motion", "width": width, "side": side, "features": features, "maps": maps, "lip": lip,
-            "pose": pose, "eye": eye, "expression": expression, "dropout": dropout, "squeeze": squeeze,
-        }  # fmt: skip
-        self.model = FanEncoder(width, side, features, maps, dropout, squeeze)
+        self.model = model
         self.to_mouth, self.mouth_embed = head(features), embedding(features, lip)
         self.to_headpose, self.headpose_embed = head(features), embedding(features, pose)
         self.to_eye, self.eye_embed = head(features), embedding(features, eye)
         self.to_emo, self.emo_embed = head(features), embedding(features, expression)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Frames [B 3 side side] in [-1, 1] -> unified feature [B features]."""
+        """The backbone's input -> unified feature [B features]."""
         feature: Tensor = self.model(x)
         return feature
 
@@ -100,6 +98,52 @@ class Motion(nn.Module):
         """Expression latent [B expression]."""
         out: Tensor = self.emo_embed(self.to_emo(feature))
         return out
+
+
+class Motion(MotionBase):
+    """As released: frames [B 3 side side] in [-1, 1] -> feature.
+
+    width, side, features, maps, squeeze, dropout: see FanEncoder; lip, pose, eye, expression: sizes of the latents.
+    """
+
+    def __init__(
+        self, width: int = 256, side: int = 224, features: int = 512, maps: int = 68, lip: int = 500, pose: int = 6,
+        eye: int = 6, expression: int = 30, dropout: float = 0.5, squeeze: int = 1,
+    ):  # fmt: skip
+        super().__init__(
+            FanEncoder(width, side, features, maps, dropout, squeeze), features, lip, pose, eye, expression
+        )
+        self.config = {
+            "class": "pd_fgc_motion", "width": width, "side": side, "features": features, "maps": maps, "lip": lip,
+            "pose": pose, "eye": eye, "expression": expression, "dropout": dropout, "squeeze": squeeze,
+        }  # fmt: skip
+
+
+class FaceFeature(nn.Sequential):
+    """What the face encoder says of a frame, [B inputs] -> feature [B features]. The entries are brought to one scale
+    first, because codes of different tiles have different ones. hidden, layers: width and depth."""
+
+    def __init__(self, inputs: int, hidden: int, layers: int, features: int) -> None:
+        sizes = [inputs] + [hidden] * layers
+        body = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())]
+        super().__init__(nn.BatchNorm1d(inputs, affine=False), *body, nn.Linear(hidden, features))
+
+
+class FaceMotion(MotionBase):
+    """Of the compact preset (deviation 11): `encoder.inputs.encoder_input` of frames [B inputs] -> feature.
+
+    inputs: of the face encoder on which it is trained; it fits no other. hidden, layers, features: see FaceFeature.
+    """
+
+    def __init__(
+        self, inputs: int, hidden: int = 256, layers: int = 2, features: int = 128, lip: int = 60, pose: int = 6,
+        eye: int = 6, expression: int = 30,
+    ):  # fmt: skip
+        super().__init__(FaceFeature(inputs, hidden, layers, features), features, lip, pose, eye, expression)
+        self.config = {
+            "class": "pd_fgc_face_motion", "inputs": inputs, "hidden": hidden, "layers": layers, "features": features,
+            "lip": lip, "pose": pose, "eye": eye, "expression": expression,
+        }  # fmt: skip
 
 
 class AudioLip(nn.Module):

@@ -18,13 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thgen.audio.mel import mel_spectrogram, mel_windows
-from thgen.compact.mosaic import encoder_view
 from thgen.compact.motion_head import MotionHead
 from thgen.compact.task import CompactTask
 from thgen.face.crop import resized
 from thgen.losses.correlation import MemoryBank
 from thgen.methods.pd_fgc.latents import Latents
-from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceMotion, Motion, MotionBase
 from thgen.methods.pd_fgc.stage_settings import CompactModel, PaperModel, PdFgcData
 from thgen.nn.discriminators import PatchDiscriminator
 from thgen.nn.stylegan2 import StyleGenerator
@@ -70,12 +69,11 @@ class PdFgcStage(ClipTask):
     def build(self) -> dict[str, nn.Module]:
         model = self.config.model
         self.appearance = Appearance(**model.get("appearance", {}))
-        self.faces = faces = Motion(**model.get("motion", {}))
+        self.faces = faces = self.new_motion()
         self.voice = voice = AudioLip(**model.get("audio", {}))
         sizes = {name: value for name, value in faces.config.items() if isinstance(value, int)}
         channels = self.appearance.model.channels
         self.latents = Latents(channels, sizes["lip"], sizes["expression"], sizes["eye"], sizes["pose"])
-        self.side = sizes["side"]
         self.exports = tuple(self.weights_name(network) for network in self.trains)
         return {
             "appearance": self.appearance,
@@ -93,6 +91,10 @@ class PdFgcStage(ClipTask):
         }
 
     @abstractmethod
+    def new_motion(self) -> MotionBase:
+        """E_mot with its heads."""
+
+    @abstractmethod
     def new_painter(self, latent: int) -> nn.Module:
         """G or G_0 for latents of so many entries."""
 
@@ -102,7 +104,7 @@ class PdFgcStage(ClipTask):
 
     @abstractmethod
     def picture_views(self, pictures: Tensor, keypoints: Tensor) -> Tensor:
-        """Generated pictures [P 3 S S] with keypoints [P K 3] -> input of E_mot [P 3 side side]. Differentiable."""
+        """Generated pictures [P 3 S S] with keypoints [P K 3] -> input of E_mot. Differentiable."""
 
     def encode(self, views: Tensor) -> Tensor:
         """E_mot, which only stage 1 trains."""
@@ -115,7 +117,10 @@ class PdFgcStage(ClipTask):
         return vector
 
     def frozen_encoders(self) -> tuple[nn.Module, ...]:
-        return self.appearance, self.faces.model
+        return (self.faces.model,)
+
+    def frozen_photo_encoders(self) -> tuple[nn.Module, ...]:
+        return (self.appearance,)
 
     # ---- published networks
     def weights_name(self, network: str) -> str:
@@ -139,10 +144,14 @@ class PdFgcStage(ClipTask):
 
 
 class CompactStage(PdFgcStage, CompactTask):
-    """Preset "compact": a motion head and the shared generator in the place of G (deviation 11)."""
+    """Preset "compact": the face encoder before E_mot, a motion head and the shared generator in the place of G
+    (deviation 11)."""
 
     model_type = CompactModel
     prefix, painter_name = "pd_fgc_", "head"
+
+    def new_motion(self) -> FaceMotion:
+        return FaceMotion(self.frame_size, **self.config.model.get("motion", {}))
 
     def new_painter(self, latent: int) -> nn.Module:
         return MotionHead(latent, **self.config.model.get("head", {}))
@@ -151,7 +160,7 @@ class CompactStage(PdFgcStage, CompactTask):
         return self.draw(painter, codes.photo, codes.target, batch)
 
     def picture_views(self, pictures: Tensor, keypoints: Tensor) -> Tensor:
-        return encoder_view(pictures, keypoints)
+        return self.picture_features(pictures, keypoints)
 
     def export(self) -> Exported:
         """Together with G, encoders are exported with latents whose zero means rest (`_set_zero`). Without G they stay
@@ -163,13 +172,13 @@ class CompactStage(PdFgcStage, CompactTask):
         return self.named(networks)
 
     @torch.no_grad()
-    def _set_zero(self, faces: Motion, voice: AudioLip, head: MotionHead) -> None:
+    def _set_zero(self, faces: MotionBase, voice: AudioLip, head: MotionHead) -> None:
         """Move the zero of the lip latent to the mouth of silence, and those of eye and expression to their means over
         clips, in place (deviation 14). The state that the networks compute from a face stays the same. Pose keeps its
         zero, that of eq. 5."""
         cache = self.cache or self.new_cache()
         clips = [Clip(self.store, n) for n in range(min(ZERO_CLIPS, len(self.store)))]
-        features = torch.cat([cache.clip(clip, 0) for clip in clips]).to(self.device)
+        features = self.encoded(torch.cat([cache.clip(clip, 0) for clip in clips]))
         silence = mel_windows(mel_spectrogram(np.zeros(SAMPLE_RATE, np.float32)), FPS)[FPS // 2 :][:1]
         rests = {
             "lip": voice(torch.from_numpy(silence).to(self.device))[1][0],
@@ -187,13 +196,14 @@ class CompactStage(PdFgcStage, CompactTask):
 class PaperStage(PdFgcStage):
     """Preset "paper": whole frames at 224 px, and StyleGAN2 as G."""
 
+    side: int
     model_type = PaperModel
     prefix, painter_name = "pd_fgc_paper_", "generator"
 
-    def build(self) -> dict[str, nn.Module]:
-        modules = super().build()
-        self.picture_side = self.side
-        return modules
+    def new_motion(self) -> Motion:
+        faces = Motion(**self.config.model.get("motion", {}))
+        self.side = self.picture_side = int(faces.config["side"])  # type: ignore[call-overload]
+        return faces
 
     def new_painter(self, latent: int) -> nn.Module:
         return StyleGenerator(latent, **self.config.model.get("style", {}))

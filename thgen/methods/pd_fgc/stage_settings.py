@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from thgen.compact.motion_head import MotionHead
 from thgen.methods.pd_fgc.equations import BANK, WINDOW
-from thgen.methods.pd_fgc.networks import Appearance, AudioLip, Motion
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceMotion, Motion
 from thgen.nn.stylegan2 import StyleGenerator
 from thgen.training.clip_task import CachedData, ClipData, PictureData
 from thgen.training.settings import Positive, Real, Settings, Share, arguments_of, networks_of
 
-ENCODERS: dict[str, type[Settings]] = {
-    "appearance": arguments_of(Appearance),
-    "motion": arguments_of(Motion),
-    "audio": arguments_of(AudioLip),
-}
-CompactModel = networks_of(**ENCODERS, head=arguments_of(MotionHead, given=("latent",)))
-PaperModel = networks_of(**ENCODERS, style=arguments_of(StyleGenerator, given=("latent",)))
+ENCODERS: dict[str, type[Settings]] = {"appearance": arguments_of(Appearance), "audio": arguments_of(AudioLip)}
+CompactModel = networks_of(
+    **ENCODERS, motion=arguments_of(FaceMotion, given=("inputs",)),
+    head=arguments_of(MotionHead, given=("latent", "lids_by_opening")),
+)  # fmt: skip
+PaperModel = networks_of(**ENCODERS, motion=arguments_of(Motion), style=arguments_of(StyleGenerator, given=("latent",)))
 
 
 class PdFgcData(ClipData):
@@ -32,6 +31,10 @@ class AppearanceData(PdFgcData, PictureData):
     """data: of stage 1."""
 
     motion_prior: str = "auto"  # of eq. 1 and 8: auto, analyser, or an unpublished one, with which both are off
+
+
+class CompactAppearanceData(AppearanceData, CachedData):
+    """data: of stage 1 of the compact preset, whose frames are features of the frozen face encoder."""
 
 
 class LipData(EncoderData):

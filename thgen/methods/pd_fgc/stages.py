@@ -20,10 +20,10 @@ from thgen.compact.task import CompactDrawn
 from thgen.errors import TrainingError
 from thgen.methods.pd_fgc.equations import consistency, lip_decorrelation, motion_reconstruction, window_average
 from thgen.methods.pd_fgc.stage_presets import Codes, CompactStage, PaperStage, PdFgcStage
-from thgen.methods.pd_fgc.stage_settings import AppearanceData, ExpressionData
+from thgen.methods.pd_fgc.stage_settings import AppearanceData, CompactAppearanceData, ExpressionData
 from thgen.training.clip_task import ClipTask, Drawn, mean_scores
 from thgen.training.config import StageConfig
-from thgen.training.data.samples import ROTATION, Augmentation, Clip, Voices, rotate_scale
+from thgen.training.data.samples import Augmentation, Clip, Voices, rotate_scale
 from thgen.training.data.store import ClipStore
 from thgen.training.export import folder_of
 from thgen.training.priors import MotionPrior, choose_motion_prior, use_of
@@ -94,6 +94,8 @@ class AppearanceMotionStage(PictureStage):
 class AppearanceMotion(CompactStage, AppearanceMotionStage):
     """Stage 1 of the compact preset."""
 
+    data_type = CompactAppearanceData
+
 
 class PaperAppearanceMotion(PaperStage, AppearanceMotionStage):
     """Stage 1 of the paper preset. It has no keypoints, so no scores."""
@@ -121,7 +123,7 @@ class ExpressionStage(PictureStage):
 
     trains = ("motion", "audio", "painter")
     painter = "painter"
-    augmentation = Augmentation("turned", turn=ROTATION, warp=rotate_scale)  # of the window's frames
+    augmentation = Augmentation("turned", rotate_scale)  # of the window's frames
     data_type = ExpressionData
     data: ExpressionData
 

@@ -12,6 +12,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+ALIKE = 0.5  # share of clips whose frames have the same damage: one camera, one light
+MILDEST = 0.25  # lowest strength of the damage, drawn for each clip
 NOISE_SIDE = 1024  # px: side of the noise that is drawn once; each picture gets its own part of it
 Stroke = tuple[np.ndarray, tuple[float, float, float], int]  # points [n 2] in [0, 1], colour of 255, width in px
 
@@ -134,6 +136,13 @@ def damaged(image: np.ndarray, damage: Damage, rng: np.random.Generator) -> np.n
         step = 255 / damage.tones
         out = np.round(out / step) * step
     return _coded(np.clip(out, 0, 255).astype(np.uint8), damage)
+
+
+def damaged_clip(images: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """Frames uint8 [n S S 3] of one clip, all with the same damage or each with its own."""
+    strength = rng.uniform(MILDEST, 1)
+    same = sample_damage(rng, strength) if rng.random() < ALIKE else None
+    return [damaged(image, same or sample_damage(rng, strength), rng) for image in images]
 
 
 def _drawn(image: np.ndarray, damage: Damage) -> np.ndarray:

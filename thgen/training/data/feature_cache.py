@@ -15,10 +15,10 @@ from thgen.training.data.samples import LABELS, Clip, Moments
 BATCH = 128  # views that the network gets at a time
 PLAIN = "motion"  # name of the features of frames without augmentation
 # Version of the views. It is part of the folder's name, so that features of older views are not
-# read. 2: views are resampled as at inference.
-VIEWS = b"2"
+# read. 3: frames of compact stages are read by the face encoder.
+VIEWS = b"3"
 
-Encode = Callable[[Tensor], Tensor]  # views [n 3 side side] -> features [n F]
+Encode = Callable[[Tensor], Tensor]  # views, pictures [n 3 side side] or already features, -> features [n F]
 View = Callable[[np.random.Generator, Moments, bool], Tensor]  # (random numbers, frames, augmented) -> views
 
 
@@ -37,19 +37,16 @@ class FeatureCache:
         self._truth: dict[tuple[str, int], Moments] = {}
         self._subfolder: Path | None = None
 
-    def rows(
-        self, name: str, clip: Clip, version: int, make: Callable[[], Tensor], encode: Encode | None = None
-    ) -> Tensor:
+    def rows(self, name: str, clip: Clip, version: int, make: Callable[[], Tensor]) -> Tensor:
         """Features [n F] under this name and version of a clip. If the cache has none, they are computed from the views
-        [n 3 side side] that `make` returns. encode: in the place of the cache's own. Values have the precision of
-        float16."""
+        that `make` returns. Values have the precision of float16."""
         key = (name, str(clip.store.folder), clip.number, version)
         if key not in self._features:
             file = self._file(name, clip, version)
             if file is not None and file.is_file():
                 self._features[key] = torch.from_numpy(np.load(file, allow_pickle=False))
             else:
-                features = [(encode or self.encode)(views).float().cpu() for views in make().split(BATCH)]
+                features = [self.encode(views).float().cpu() for views in make().split(BATCH)]
                 self._features[key] = torch.cat(features).half()
                 if file is not None:
                     _write(file, self._features[key].numpy())

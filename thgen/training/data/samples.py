@@ -39,15 +39,14 @@ class Moments:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How a stage changes frames before its motion encoder gets them; their colours change too, see `jittered`.
+    """How a stage changes whole frames before its motion encoder gets them; their colours change too, see `jittered`.
+    Compact stages have one augmentation for all (`encoder.frozen.read_frames`).
 
     name: of the cached features of frames that are augmented in this way
-    turn: degrees, at most, by which the tiles of `compact.mosaic` turn
-    warp: change of the pixels of a whole frame, for methods without a mosaic; None = no change
+    warp: change of the pixels of a frame; None = no change
     """
 
     name: str
-    turn: float
     warp: Warp | None
 
 
@@ -71,12 +70,6 @@ class Clip:
             self._images |= dict(zip(new, images, strict=True))
             self._truth = self._truth or truth
         return Moments(np.stack([self._images[t] for t in frames]), *(self._truth[name][frames] for name in LABELS))
-
-
-def each_frame(moments: list[Moments], frame: int) -> Moments:
-    """Frame number `frame` of each of the n moments."""
-    parts = (np.stack([getattr(m, name)[frame] for m in moments]) for name in ("images", *LABELS))
-    return Moments(*parts)
 
 
 class Voices:

@@ -100,7 +100,7 @@ def test_the_command_line(tmp_path, voice):
     run = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert run.returncode == 0, run.stderr
     assert re.search(r"1\.80 s, 45 frames; .* s per second of video; method rig, seed 0", run.stdout)
-    for name in ("analyser", "audio", "rig"):
+    for name in ("analyser", "face_encoder", "audio", "rig"):
         assert re.search(rf"^  {name} \(bundled, [0-9a-f]{{12}}\)", run.stdout, re.M)
     found = probe(tmp_path / "o.mp4")
     assert found.has_audio and abs(found.seconds - 1.8) <= 1 / FPS

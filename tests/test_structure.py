@@ -20,6 +20,7 @@ LAYERS = (
     ("weights.hub", "losses", "nn", "audio"),
     ("analyser.network", "compact.keypoint_rig", "encoder.tiles"),
     ("encoder.network", "encoder.measures"),
+    ("encoder.inputs", "encoder.reader"),
     ("face",),
     ("compact", "synth"),
     ("evaluation.metrics", "training"),

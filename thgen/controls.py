@@ -2,11 +2,11 @@
 
 For a factor with a unit, in this order:
 1. Driver. Motion "relative" adds the driver's change to the photo's own value; "absolute" takes the driver's values.
-   The change is relative to the driver's rest:
-       pose, gaze, others  its start (median of the first 5 frames)
-       blink               its open eye (90th percentile); lids are scaled by driver / rest
-       lip, expression     its resting face (10th percentile of each shape weight); for a voice the closed mouth
-   The rest of a still picture is a neutral face that looks straight ahead.
+   The change is relative to the driver's rest (Factor.rest):
+       lip, expression, gaze  a closed mouth, a neutral face, a look straight ahead: 0
+       blink                  the open eye, 100 %; lids are scaled by driver / rest
+       pose, latents          its start (median of the first 5 frames); for the pose of a still picture: 0
+   Methods remove from these units what belongs to the driving person (methods.base.Method.encode_clip).
    The head's translation is always relative, because a driver's place in its own picture has no meaning in the photo.
 2. Lips. The motion starts from a closed mouth. The more the photo's mouth is open, the more of its shape is removed, so
    that an open smile can speak and closes on b, m and p. A nearly closed mouth keeps its shape. Smile and cheeks are
@@ -38,7 +38,6 @@ from thgen.schema import ACTION_UNITS, AU_MAX, EMOTIONS, FACTORS, FPS, SLIDERS, 
 from thgen.settings import Controls
 
 START_FRAMES = 5  # first frames of a driver whose median is its rest
-OPEN = 100.0  # openness of an open eye, %
 # Shape weights that open a mouth. It counts as closed below the first limit, which is above the analyser's noise, and
 # as open above the second.
 OPENING = ("jawOpen", "mouthFunnel", "mouthLowerDown_L", "mouthLowerDown_R", "mouthUpperUp_L", "mouthUpperUp_R")
@@ -142,10 +141,9 @@ def _driven(factor: Factor, photo: torch.Tensor, track: torch.Tensor, controls: 
     name, window, gain = factor.name, _window(track, at), controls.gain(factor.name)
     absolute = (controls.motion == "absolute" or not factor.relative) and not voiced
     if name == "lip" and not absolute:
-        rest = torch.zeros_like(photo) if voiced else _rest(factor, track)
-        return photo + min(gain, 1.0) * (_closed_mouth(photo) - photo) + gain * (window - rest)
+        return photo + min(gain, 1.0) * (_closed_mouth(photo) - photo) + gain * (window - _rest(factor, track))
     if name == "blink":
-        target = window if absolute else photo * window / _rest(factor, track).clamp(min=1.0)
+        target = window if absolute else photo * window / _rest(factor, track)
         return photo + gain * (target - photo)
     change = window - _rest(factor, track)
     if not absolute:
@@ -158,12 +156,10 @@ def _driven(factor: Factor, photo: torch.Tensor, track: torch.Tensor, controls: 
 
 def _rest(factor: Factor, track: torch.Tensor) -> torch.Tensor:
     """The rest of a driver [N D], from which its change is counted, [1 D]; see the head of this file."""
-    shapes = not factor.latent and factor.name in ("lip", "expression")
-    lids = not factor.latent and factor.name == "blink"
+    if factor.rest is not None:
+        return torch.full_like(track[:1], factor.rest)
     if len(track) == 1 and not factor.latent:
-        return torch.full_like(track, OPEN if lids else 0.0)
-    if shapes or lids:
-        return torch.quantile(track.float(), 0.9 if lids else 0.1, dim=0, keepdim=True)
+        return torch.zeros_like(track)
     return track[:START_FRAMES].median(dim=0, keepdim=True).values
 
 
@@ -181,8 +177,8 @@ def _idle(name: str, base: torch.Tensor, gain: float, at: _Span) -> torch.Tensor
     if name == "blink":
         opened = torch.from_numpy(idle_motion.blinks(*frames)).to(base)
         return base * (1 + min(gain, 1.0) * (opened - 1))  # a lid cannot close further than closed
-    track = {"gaze": idle_motion.saccades, "pose": idle_motion.idle_pose}[name](*frames)
-    return base + gain * torch.from_numpy(track).to(base)
+    track = torch.from_numpy({"gaze": idle_motion.saccades, "pose": idle_motion.idle_pose}[name](*frames)).to(base)
+    return base + gain * track.repeat(1, base.shape[1] // track.shape[1])  # both eyes look to the same place
 
 
 def _offset(factor: Factor, target: torch.Tensor, controls: Controls) -> torch.Tensor:
@@ -191,7 +187,8 @@ def _offset(factor: Factor, target: torch.Tensor, controls: Controls) -> torch.T
     if name == "blink":
         return target * (slider(controls, "blink.openness") / 100)
     if name in ("pose", "gaze"):
-        steps = [slider(controls, f"{name}.{d}") if f"{name}.{d}" in SLIDERS else 0.0 for d in dims]
+        keys = [f"{name}.{entry.removesuffix('_L').removesuffix('_R')}" for entry in dims]
+        steps = [slider(controls, key) if key in SLIDERS else 0.0 for key in keys]
         return target + torch.tensor(steps).to(target) if any(steps) else target
     weights = au_weights(name, controls) if name in ("lip", "expression") else []
     if not any(weights):

@@ -26,6 +26,7 @@ class Factor:
     idle:     it has idle motion (from the seed) when it has no driver
     blends:   it can be blended between two sources
     relative: a driver's change can be added to the photo's own value; False = the driver's values replace it
+    rest:     value of each entry of a driver at rest, from which its change counts; None = its values at the start
     zero:     meaning of a value of 0, in words ("the canonical position"); "" = it has no special meaning
     """
 
@@ -39,6 +40,7 @@ class Factor:
     idle: bool = False
     blends: bool = False
     relative: bool = True
+    rest: float | None = None
     zero: str = ""
     info: str = ""
 

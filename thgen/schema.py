@@ -104,22 +104,23 @@ EMOTIONS: dict[str, dict[int, float]] = {
 # scalp); "worn" are things on or in front of the head (hat, glasses, jewellery, a hand).
 SEGMENTS = ("background", "head", "hair", "face", "mouth", "eyes", "neck", "body", "worn")
 
-# Lowest and highest target of each entry, with drivers and sliders. A photo's own value may lie outside.
-_WEIGHTS = (0.0, 1.0)
+# Lowest and highest target of each entry, with drivers and sliders. A photo's own value may lie outside. Weights are
+# negative where a driver smiles less than at rest.
+_WEIGHTS = (-0.35, 1.2)
 FACTORS: dict[str, Factor] = {
     f.name: f
     for f in (
         Factor("lip", "Lips", len(LIP_COEFFICIENTS), "shape weight", LIP_COEFFICIENTS, sources=("audio", "clip"),
-               limits=(_WEIGHTS,) * len(LIP_COEFFICIENTS), info="mouth and jaw, from the voice"),
+               limits=(_WEIGHTS,) * len(LIP_COEFFICIENTS), rest=0.0, info="mouth and jaw, from the voice"),
         Factor("pose", "Head pose", 6, "degrees; crop half-widths", ("yaw", "pitch", "roll", "x", "y", "z"),
                sources=("clip",), limits=((-60, 60), (-45, 45), (-45, 45), (-1, 1), (-1, 1), (-1, 1)), idle=True,
                info="turn, nod and tilt of the head"),
-        Factor("gaze", "Gaze", 2, "degrees", ("yaw", "pitch"), sources=("clip",), limits=((-40, 40), (-35, 35)),
-               idle=True, info="where the eyes look"),
+        Factor("gaze", "Gaze", 4, "degrees", ("yaw_L", "pitch_L", "yaw_R", "pitch_R"), sources=("clip",),
+               limits=((-40, 40), (-35, 35)) * 2, idle=True, rest=0.0, info="where each eye looks"),
         Factor("blink", "Blink", 2, "eye openness, % of the open eye", ("openness_L", "openness_R"), sources=("clip",),
-               limits=((0, 140), (0, 140)), idle=True, info="how far the lids are open"),
+               limits=((0, 140), (0, 140)), idle=True, rest=100.0, info="how far the lids are open"),
         Factor("expression", "Expression", len(EXPRESSION_COEFFICIENTS), "shape weight", EXPRESSION_COEFFICIENTS,
-               sources=("clip",), limits=(_WEIGHTS,) * len(EXPRESSION_COEFFICIENTS), blends=True,
+               sources=("clip",), limits=(_WEIGHTS,) * len(EXPRESSION_COEFFICIENTS), blends=True, rest=0.0,
                info="brows, cheeks, nose and mouth corners"),
     )
 }  # fmt: skip

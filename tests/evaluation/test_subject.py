@@ -13,7 +13,7 @@ import torch
 from tests.evaluation.stand_in import Constant
 from tests.fake_method import FakeMethod
 from thgen.errors import ControlError
-from thgen.evaluation.subject import CHUNK, Subject, load, without_idle
+from thgen.evaluation.subject import CHUNK, HELD, Subject, load, without_idle
 from thgen.face.observe import Observer
 from thgen.methods import METHODS
 from thgen.methods.base import Decoded, Identity
@@ -76,9 +76,9 @@ def test_the_method_gets_analysed_crops_of_its_size(subject: Subject) -> None:
     assert subject.photo(frames(1)[0]).image.shape == (1, 3, SIZE, SIZE), "photos keep their size"
 
 
-def test_states_are_clips_of_one_frame(subject: Subject) -> None:
+def test_states_are_held_in_one_clip(subject: Subject) -> None:
     states = subject.states(frames(3))
-    assert [len(crops) for crops in subject.method.crops] == [1, 1, 1]
+    assert [len(crops) for crops in subject.method.crops] == [4 * HELD], "the first is held as long as all others"
     assert states["pose"][:, 0].tolist() == [10, 15, 20]
 
 

@@ -148,6 +148,6 @@ def test_the_bundled_weights_behind_the_page(media):
     *_, last = read_while_there(session, fields)
     _, header, info = last
     assert header == b"ftyp" and info["frames"] == 15
-    assert [w["name"] for w in info["weights"]] == ["analyser", "audio", "rig"] and not info["warnings"]
+    assert [w["name"] for w in info["weights"]] == ["analyser", "face_encoder", "audio", "rig"] and not info["warnings"]
     straight, turned = session.quick_preview(fields), session.quick_preview({**fields, "pose.yaw": 25})
     assert abs(straight.astype(int) - turned).mean() > 2

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from thgen.declare import Declaration
-from thgen.evaluation.scenes.crops import clip_crop, clip_crops, photo_crop
+from thgen.evaluation.scenes.crops import clip_crops, photo_crop
 from thgen.face.observe import Observer
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.pipeline import Session, Targets, targets
 from thgen.settings import Controls
 
 CHUNK = 4  # frames that are decoded at once
-REST = 10  # frames at rest per driven frame: so many that the 10th and 90th percentiles show the rest
+# Frames for which a clip of independent states holds each: wider than any smoothing of a clip, so that the middle one
+# is the state itself.
+HELD = 9
 
 
 def without_idle(
@@ -71,22 +73,31 @@ class Subject:
         return self.method.encode_clip(clip_crops(self.observer, frames, size))
 
     def states(self, frames: np.ndarray) -> Factors:
-        """As `clip`, for independent frames. Each frame is encoded as a clip of one frame, so there is no smoothing."""
-        size = self.method.declaration.clip_size
-        parts = [self.method.encode_clip([clip_crop(self.observer, frame, size)]) for frame in frames]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        """Every factor that a clip can drive, each [1 + T, D], of 1 + T independent frames, the first at rest.
+
+        They are encoded as one clip that holds each frame for HELD frames and the first one as long as all others, so
+        methods find their rest in the first frame.
+        """
+        size, rest = self.method.declaration.clip_size, HELD * max(1, len(frames) - 1)
+        crops = list(clip_crops(self.observer, frames, size))
+        held = [crops[0]] * rest + [crop for crop in crops[1:] for _ in range(HELD)]
+        middle = [0, *range(rest + HELD // 2, len(held), HELD)]
+        return {name: track[middle] for name, track in self.method.encode_clip(held).items()}
 
     def reenact(self, identity: Identity, states: Factors, motion: str) -> Targets:
         """Targets of T frames, driven by independent states [1 + T, D]. The first state is the driver at rest.
 
-        `controls` finds a driver's rest in its first frames and in percentiles of the whole clip. Here the
-        first state is repeated for REST times T frames, so both methods find this state.
+        Relative motion counts from it. The pipeline finds it in a driver's first frames, so it is repeated there; in
+        factors with a declared rest the states are moved so that the first one is this rest.
         """
-        count = len(next(iter(states.values()))) - 1
-        rest = REST * count
-        driven = {name: torch.cat([track[:1].expand(rest, -1), track[1:]]) for name, track in states.items()}
+        driven = {name: torch.cat([track[:1].expand(HELD, -1), track[1:]]) for name, track in states.items()}
+        for factor in self.method.declaration.factors:
+            if motion == "relative" and factor.rest is not None and factor.name in driven:
+                track = driven[factor.name]
+                driven[factor.name] = track * (factor.rest / track[:1]) if factor.rest else track - track[:1]
+        frames = len(next(iter(driven.values())))
         controls = without_idle(self.method.declaration, motion)
-        return targets(self.method, identity, controls, frames=rest + count, driven=driven).part(rest, rest + count)
+        return targets(self.method, identity, controls, frames=frames, driven=driven).part(HELD, frames)
 
     def pictures(self, identity: Identity, target: Targets, every: int = 1) -> np.ndarray:
         """Every `every`-th frame of the targets, uint8 [N S S 3]."""

@@ -83,7 +83,11 @@ class Method(ABC):
     @abstractmethod
     def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
         """One face per frame at `clip_fps`, crops of `clip_size` px, analysed; returns every factor that a clip can
-        drive, each [frames D], smoothed."""
+        drive, each [frames D], smoothed.
+
+        In factors with the units of schema.FACTORS, what belongs to the driving person is removed: 0 is a closed mouth,
+        a neutral face and a look straight ahead, 100 % an open eye. A clip of one frame is a still picture.
+        """
 
     def steer(self, identity: Identity, values: Mapping[str, Any]) -> Factors:
         """Values of the method's own controls by key (missing = neutral) -> offsets [1 D] of its factors.

@@ -9,6 +9,7 @@ from thgen.compact.flow.network import GuidedFlow
 from thgen.compact.generator_stage import fill_rig
 from thgen.compact.keypoint_rig import PARTING
 from thgen.compact.slider_motion import lip_press, unexplained_gap, unit_movement
+from thgen.encoder.network import FaceEncoder
 from thgen.evaluation.scenes.crops import clip_crops, photo_crop
 from thgen.face.observe import Observer
 from thgen.methods.rig.audio_network import AudioToLip
@@ -43,7 +44,9 @@ def rig():
         generator.coarse.log_width.copy_(torch.from_numpy(layout.width).log())
         generator.to_maps.weight.zero_()
         generator.to_maps.bias.fill_(30.0)  # full trust in the photo's pixels, and the head covers all
-    return Rig(analyser.eval(), AudioToLip().eval(), generator.eval(), torch.device("cpu"))
+    small = {net: (8, 8, 8, 8) for net in ("face", "eye", "mouth", "brows")}
+    encoder = FaceEncoder(len(layout.index), [[100], [101]], [102], [103], **small, codes=(8, 8, 8, 8), segments=8)
+    return Rig(analyser.eval(), encoder.eval(), AudioToLip().eval(), generator.eval(), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +118,7 @@ def test_body_and_background_stay_while_the_head_turns(rig, photo):
 
 
 @pytest.mark.parametrize(
-    ("factor", "change"), [("pose", [15, 0, 0, 0, 0, 0]), ("gaze", [20, 0]), ("blink", [-100, -100])]
+    ("factor", "change"), [("pose", [15, 0, 0, 0, 0, 0]), ("gaze", [20, 0, 20, 0]), ("blink", [-100, -100])]
 )
 def test_each_factor_moves_the_picture(rig, identity, factor, change):
     still, moved = (rig.decode(identity, f).frames for f in (factors(identity), factors(identity, **{factor: change})))

@@ -72,12 +72,12 @@ def run(args: argparse.Namespace) -> Report:
 
 @torch.no_grad()
 def variants(rig: Rig) -> dict[str, Rig]:
-    """One Rig per row of PARTS; they share the analyser and the audio encoder."""
+    """One Rig per row of PARTS; they share all other networks."""
     out = {}
     for name, switch_off in PARTS.items():
         net = copy.deepcopy(rig.generator.flow)
         switch_off(net)
-        out[name] = Rig(rig.generator.analyser, rig.audio, net, rig.device)
+        out[name] = Rig(rig.generator.analyser, rig.encoder, rig.audio, net, rig.device)
     return out
 
 

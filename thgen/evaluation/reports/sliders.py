@@ -20,7 +20,7 @@ from thgen.evaluation.subject import Subject, load, without_idle
 from thgen.methods.base import Identity
 from thgen.nn.coefficients import place
 from thgen.pipeline import targets
-from thgen.schema import BLINK_COEFFICIENTS, FACTORS, SLIDERS
+from thgen.schema import BLINK_COEFFICIENTS, SLIDERS
 from thgen.synth.head.facekit import HeadMesh
 from thgen.synth.head.performer import BLINK_CLOSED, State
 
@@ -31,6 +31,9 @@ ASKED: dict[str, tuple[float, ...]] = {
 }  # fmt: skip
 
 
+AXES = ("yaw", "pitch", "roll")  # order of angles in a pose and in a gaze
+
+
 def moved_state(slider: str, value: float) -> State:
     """A state at rest except for the motion that a slider value asks for."""
     factor, _, axis = slider.partition(".")
@@ -39,7 +42,7 @@ def moved_state(slider: str, value: float) -> State:
         closed = torch.full((1, len(BLINK_COEFFICIENTS)), BLINK_CLOSED * (1 - value / 100))
         return replace(rest, coefficients=place(closed, BLINK_COEFFICIENTS)[0].numpy().astype(np.float32))
     moved = getattr(rest, factor).copy()
-    moved[..., FACTORS[factor].dims.index(axis)] = value
+    moved[..., AXES.index(axis)] = value
     return replace(rest, **{factor: moved})
 
 
@@ -94,7 +97,7 @@ def _moved(read: dict[str, np.ndarray], slider: str, frame: int) -> float:
     factor, _, axis = slider.partition(".")
     if factor == "blink":
         return float(100 * (read["blink"][frame] / read["blink"][0]).mean())
-    number = FACTORS[factor].dims.index(axis)
+    number = AXES.index(axis)
     return float(read[factor][frame, number] - read[factor][0, number])
 
 

@@ -10,5 +10,5 @@ RIG = Declaration(
     method="thgen.methods.rig.method:Rig",
     factors=tuple(FACTORS.values()),
     controls=tuple(SLIDERS.values()),
-    weights=("analyser", "audio", "rig"),
+    weights=("analyser", "face_encoder", "audio", "rig"),
 )

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import torch
 
-from thgen.analyser.network import Analyser, Analysis
+from thgen.analyser.network import Analyser
 from thgen.compact.flow.network import GuidedFlow
 from thgen.compact.generator import Generator
 from thgen.compact.slider_motion import own_factors, unit_movement
-from thgen.face.track import smooth
+from thgen.encoder.network import FaceEncoder
+from thgen.encoder.reader import read_faces
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.methods.rig.audio_network import AudioToLip
+from thgen.methods.rig.clip_motion import clip_factors
 from thgen.methods.rig.declaration import RIG
 from thgen.methods.rig.voice import encode_lips
 from thgen.weights.hub import Networks
@@ -31,23 +33,23 @@ from thgen.weights.hub import Networks
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop
 
-# Window of the smoothing of clips, s: short for fast factors, so that blinks and lip closures remain.
-SMOOTHING = {"lip": 0.12, "pose": 0.28, "gaze": 0.16, "blink": 0.08, "expression": 0.28}
-
 
 class Rig(Method):
-    """See the head of the file. Networks: analyser, audio, rig."""
+    """See the head of the file. Networks: analyser, face_encoder, audio, rig."""
 
     declaration = RIG
 
-    def __init__(self, analyser: Analyser, audio: AudioToLip, flow: GuidedFlow, device: torch.device) -> None:
-        self.generator, self.audio, self.device = Generator(analyser, flow, device), audio, device
+    def __init__(
+        self, analyser: Analyser, encoder: FaceEncoder, audio: AudioToLip, flow: GuidedFlow, device: torch.device
+    ) -> None:
+        self.generator, self.encoder = Generator(analyser, flow, device), encoder
+        self.audio, self.device = audio, device
 
     @classmethod
     def load(cls, networks: Networks) -> Self:
         """Verified weights. Raises WeightsError."""
-        analyser, audio, flow = (networks.get(name) for name in RIG.weights)
-        return cls(analyser, audio, flow, networks.device)  # type: ignore[arg-type]
+        analyser, encoder, audio, flow = (networks.get(name) for name in RIG.weights)
+        return cls(analyser, encoder, audio, flow, networks.device)  # type: ignore[arg-type]
 
     # ---- encode
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
@@ -62,10 +64,7 @@ class Rig(Method):
     @torch.inference_mode()
     def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
         """Every factor of a clip, each [T D], smoothed without lag. The head's shift (x, y, z) is 0."""
-        factors = own_factors(Analysis.cat([crop.analysis for crop in crops]))
-        return {
-            name: torch.from_numpy(smooth(values.numpy(), SMOOTHING[name])).float() for name, values in factors.items()
-        }
+        return clip_factors(self.generator.rig, read_faces(self.encoder, crops, self.device))
 
     # ---- decode
     @torch.inference_mode()

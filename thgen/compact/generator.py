@@ -50,6 +50,7 @@ MAX_CLOSURE = 1.1
 # Norm of the change of all other coefficients, at most. Random states of the training have a median distance of 1.8.
 MAX_CHANGE = 2.0
 PARTED = (0.4, 0.65)  # lip gap of the photo, cm: below the first no teeth are visible, above the second they are
+SHUT = 0.4  # gap between closed lips, at most, as a part of the soft rim of an opening
 SURE = 6.0  # logit of the trust in the photo's pixels if nothing moves
 
 
@@ -188,13 +189,13 @@ def render(generator: GuidedFlow, photo: EncodedPhoto, move: Movement) -> Genera
 def _past_the_rim(rig: KeypointRig, photo: EncodedPhoto, change: Tensor) -> Tensor:
     """The change of coefficients [T 57], with lips that part by as much more as the soft rim of an opening hides.
 
-    Otherwise a small gap is not seen at all, and each opening is smaller by the rim.
+    Otherwise a small gap is not seen at all, and each opening is smaller by the rim. A gap below SHUT is noise.
     """
     rim = 2 * EDGE / photo.posed.scale  # cm; of both lips
     closed = rig.lip_gap(rig.canonical[None])
     before = rig.lip_gap(photo.posed.shape) - closed
     after = before + rig.lip_gap(torch.einsum("tc,ckj->tkj", change, rig.basis))
-    hidden = [rim * (1 - (-gap.clamp_min(0) / rim).exp()) for gap in (before, after)]
+    hidden = [rim * (1 - (SHUT - gap / rim).clamp_max(0).exp()) for gap in (before, after)]
     wider = (hidden[1] - hidden[0]) / rig.parting()
     return change + place(wider[:, None].expand(-1, len(PARTING)), PARTING)
 

@@ -8,7 +8,7 @@ from tests.evaluation.stand_in import Constant
 from tests.fake_method import FakeMethod
 from thgen.errors import ControlError
 from thgen.evaluation.reports import sliders
-from thgen.evaluation.reports.sliders import ASKED, moved_state, stills
+from thgen.evaluation.reports.sliders import ASKED, stills
 from thgen.evaluation.subject import Subject
 from thgen.face.observe import Observer
 from thgen.methods import METHODS
@@ -27,14 +27,6 @@ class Watched(FakeMethod):
     def decode(self, identity, window, sliders=None):
         self.asked.append(window)
         return Decoded(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8))
-
-
-def test_a_render_moves_by_what_its_slider_says():
-    assert moved_state("gaze.yaw", -20).gaze.tolist() == [[-20, 0], [-20, 0]]
-    turned = moved_state("pose.roll", 12)
-    assert turned.pose.tolist() == [0, 0, 12, 0, 0, 0] and not turned.coefficients.any()
-    open_eyes, closed = (moved_state("blink.openness", v).coefficients for v in (100, 0))
-    assert not open_eyes.any() and (closed > 0).sum() == 2
 
 
 def test_a_still_is_asked_for_one_slider_at_a_time():

@@ -14,8 +14,8 @@ import numpy as np
 
 from thgen.evaluation.metrics.appearance import LUMA
 from thgen.evaluation.report import Report, Value
-from thgen.evaluation.reports.sliders import moved_state
 from thgen.evaluation.scenes.held_out import FIRST_IDENTITY, clip_source
+from thgen.evaluation.scenes.moved import moved_state
 from thgen.evaluation.subject import Subject, load, without_idle
 from thgen.methods.base import Identity
 from thgen.pipeline import targets

@@ -7,43 +7,26 @@ method.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
 import numpy as np
-import torch
 
 from thgen.evaluation.metrics.appearance import psnr, region_mask
 from thgen.evaluation.metrics.readings import read_factors
 from thgen.evaluation.report import Report, Value
 from thgen.evaluation.scenes.held_out import FIRST_IDENTITY, clip_source
+from thgen.evaluation.scenes.moved import AXES, moved_state
 from thgen.evaluation.subject import Subject, load, without_idle
 from thgen.methods.base import Identity
-from thgen.nn.coefficients import place
 from thgen.pipeline import targets
-from thgen.schema import BLINK_COEFFICIENTS, SLIDERS
+from thgen.schema import SLIDERS
 from thgen.synth.head.facekit import HeadMesh
-from thgen.synth.head.performer import BLINK_CLOSED, State
+from thgen.synth.head.performer import State
 
 # Slider -> values that users probably try.
 ASKED: dict[str, tuple[float, ...]] = {
     "pose.yaw": (-20, 20), "pose.pitch": (-12, 12), "pose.roll": (-12, 12),
     "gaze.yaw": (-20, -10, 10, 20), "gaze.pitch": (-12, 12), "blink.openness": (50, 0),
 }  # fmt: skip
-
-
-AXES = ("yaw", "pitch", "roll")  # order of angles in a pose and in a gaze
-
-
-def moved_state(slider: str, value: float) -> State:
-    """A state at rest except for the motion that a slider value asks for."""
-    factor, _, axis = slider.partition(".")
-    rest = State.neutral()
-    if factor == "blink":
-        closed = torch.full((1, len(BLINK_COEFFICIENTS)), BLINK_CLOSED * (1 - value / 100))
-        return replace(rest, coefficients=place(closed, BLINK_COEFFICIENTS)[0].numpy().astype(np.float32))
-    moved = getattr(rest, factor).copy()
-    moved[..., AXES.index(axis)] = value
-    return replace(rest, **{factor: moved})
 
 
 def stills(subject: Subject, identity: Identity) -> np.ndarray:

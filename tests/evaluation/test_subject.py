@@ -106,6 +106,13 @@ def test_relative_motion_counts_from_the_drivers_first_state(subject: Subject) -
     assert target["blink"][:, 0].tolist() == pytest.approx([45, 135, 0]), "lids are scaled by the change"
 
 
+def test_a_driver_whose_eyes_are_closed_at_first_still_has_finite_lids(subject: Subject) -> None:
+    identity, states = own_and_states()
+    states["blink"][0] = 0
+    blink = subject.reenact(identity, states, "relative").factors["blink"]
+    assert torch.isfinite(blink).all() and blink[1].min() > 100 and blink[2].max() == 0
+
+
 def test_absolute_motion_takes_the_values_but_the_heads_place(subject: Subject) -> None:
     identity, states = own_and_states()
     target = subject.reenact(identity, states, "absolute").factors

@@ -21,6 +21,7 @@ CHUNK = 4  # frames that are decoded at once
 # Frames for which a clip of independent states holds each: wider than any smoothing of a clip, so that the middle one
 # is the state itself.
 HELD = 9
+CLOSED = 30.0  # openness, %, below which the first state's eyes are no measure of the others'
 
 
 def without_idle(
@@ -94,7 +95,8 @@ class Subject:
         for factor in self.method.declaration.factors:
             if motion == "relative" and factor.rest is not None and factor.name in driven:
                 track = driven[factor.name]
-                driven[factor.name] = track * (factor.rest / track[:1]) if factor.rest else track - track[:1]
+                first = track[:1].clamp_min(CLOSED) if factor.rest else track[:1]
+                driven[factor.name] = track * (factor.rest / first) if factor.rest else track - first
         frames = len(next(iter(driven.values())))
         controls = without_idle(self.method.declaration, motion)
         return targets(self.method, identity, controls, frames=frames, driven=driven).part(HELD, frames)

@@ -9,6 +9,7 @@ import torch
 from tests.compact.drawn_face import drawn_eyes
 from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite
+from thgen.compact.flow.openings import EDGE
 from thgen.compact.frozen_generator import load_generator
 from thgen.compact.generator import (
     MAX_CHANGE,
@@ -159,3 +160,25 @@ def test_lids_that_follow_a_lower_gaze_close_by_layers_too():
     assert 0.1 < shut[0, 0] < 1 and shut[0, 1] == 0 and lowered[0, [43, 44], 1].abs().max() < 1e-6
     assert not still.any(), "raised lids move by keypoints"
     assert torch.equal(rig.lowered_lids(down), shut)
+
+
+def test_lips_part_past_the_rim_that_hides_a_gap_but_not_for_old_heads():
+    rig = load_generator({"head": "ellipsoid"}).rig
+    keypoints = 0.05 * rig.canonical[None] * torch.tensor([1.0, -1.0, -1.0])
+    gaps = []
+
+    def generator(small, source, drawn, motion, full, layers=None, shut=None, turn=None):
+        gaps.append(float(rig.lip_gap(rig.unpose(drawn).shape)))
+
+    generator.rig = rig
+    zero = torch.zeros(1, len(COEFFICIENTS))
+    photo = photo_of(rig, torch.zeros(1, 3, 8, 8), keypoints, zero, torch.zeros(1, 2, 2))
+    opened = place(torch.tensor([[0.6]]), ("jawOpen",))
+    still = Movement.none(photo)
+    for move in (still, replace(still, change=opened, past_rim=False), replace(still, change=opened)):
+        render(generator, photo, move)
+    shut, asked, drawn = gaps
+    rim = float(2 * EDGE / photo.posed.scale)
+    assert shut == pytest.approx(float(rig.lip_gap(rig.canonical[None])), abs=0.02), "closed lips stay closed"
+    assert drawn - asked == pytest.approx(rim, rel=0.3)
+    assert not movement(state(zero), state(opened), photo.lid_scale, lids_by_opening=False).past_rim

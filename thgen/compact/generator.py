@@ -81,6 +81,7 @@ class Movement:
     coefficient_change [T 57]: the same with unscaled lids (blink 1 = closed), as the network's condition
     gaze [T 2 2] and turn [T 3]: degrees; shift [T 3]: see `KeypointRig.repose`
     shut [T 2]: closing of each lid, as a part of the photo's own opening, 0 to 1
+    past_rim: lips part by as much more as the soft rim of an opening hides, see `_past_the_rim`
     """
 
     change: Tensor
@@ -89,13 +90,14 @@ class Movement:
     turn: Tensor
     shift: Tensor
     shut: Tensor
+    past_rim: bool = True
 
     def and_then(self, other: Movement) -> Movement:
         """Both movements; this one turns the head first."""
         turn = euler_angles(rotation_matrix(other.turn) @ rotation_matrix(self.turn))
         return Movement(
             self.change + other.change, self.coefficient_change + other.coefficient_change, self.gaze + other.gaze,
-            turn, self.shift + other.shift, (self.shut + other.shut).clamp(0, 1),
+            turn, self.shift + other.shift, (self.shut + other.shut).clamp(0, 1), self.past_rim and other.past_rim,
         )  # fmt: skip
 
     @staticmethod
@@ -132,7 +134,7 @@ def movement(source: FaceState, target: FaceState, lid_scale: Tensor, lids_by_op
     """The movement from state `source` to state `target`, each [B ...]; lid_scale [B 2] of the photo.
 
     lids_by_opening: lids close by `lid_travel`. False, for heads that were trained so: by `lid_scale` alone, which
-    leaves half closed eyes open.
+    leaves half closed eyes open; and lips do not part past the rim, which hides what these heads misread as openings.
     """
     coefficient_change = target.coefficients - source.coefficients
     lids = pick(coefficient_change, BLINK_COEFFICIENTS)
@@ -142,7 +144,7 @@ def movement(source: FaceState, target: FaceState, lid_scale: Tensor, lids_by_op
     turn = euler_angles(rotation_matrix(target.turn) @ rotation_matrix(source.turn).mT)
     gaze, shift = target.gaze - source.gaze, target.place - source.place
     shut = (lids / opening.clamp_min(MIN_OPENING)).clamp(0, 1)
-    return Movement(change, coefficient_change, gaze, turn, shift, shut)
+    return Movement(change, coefficient_change, gaze, turn, shift, shut, past_rim=lids_by_opening)
 
 
 def clamp_target(source: FaceState, target: FaceState, own: Tensor) -> FaceState:
@@ -179,7 +181,8 @@ def render(generator: GuidedFlow, photo: EncodedPhoto, move: Movement) -> Genera
         turn = turn if photo.layers.irises is None else move.gaze
     gaze, target = move.gaze - turn, (source + conditions).clamp(-0.2, 1.4)
     motion = motion_code(source, target, rotation, move.turn, eyes, eyes + gaze)
-    drawn = targets(rig, photo, replace(move, change=_past_the_rim(rig, photo, change), gaze=gaze))
+    change = _past_the_rim(rig, photo, change) if move.past_rim else change
+    drawn = targets(rig, photo, replace(move, change=change, gaze=gaze))
     return generator(
         photo.small.expand(count, -1, -1, -1), photo.keypoints.expand(count, -1, -1), drawn, motion,
         photo.image.expand(count, -1, -1, -1), layers=layers, shut=shut, turn=turn,

@@ -34,7 +34,7 @@ from thgen import facs, idle_motion
 from thgen.declare import Factor
 from thgen.errors import ControlError
 from thgen.methods.base import Factors
-from thgen.schema import ACTION_UNITS, AU_MAX, EMOTIONS, FACTORS, FPS, SLIDERS, au_factor
+from thgen.schema import ACTION_UNITS, AU_MAX, EMOTIONS, FACTORS, FPS, SLIDERS, au_factor, stem_of
 from thgen.settings import Controls
 
 START_FRAMES = 5  # first frames of a driver whose median is its rest
@@ -187,7 +187,7 @@ def _offset(factor: Factor, target: torch.Tensor, controls: Controls) -> torch.T
     if name == "blink":
         return target * (slider(controls, "blink.openness") / 100)
     if name in ("pose", "gaze"):
-        keys = [f"{name}.{entry.removesuffix('_L').removesuffix('_R')}" for entry in dims]
+        keys = [f"{name}.{stem_of(entry)}" for entry in dims]
         steps = [slider(controls, key) if key in SLIDERS else 0.0 for key in keys]
         return target + torch.tensor(steps).to(target) if any(steps) else target
     weights = au_weights(name, controls) if name in ("lip", "expression") else []

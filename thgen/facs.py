@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from thgen.schema import ACTION_UNITS, AU_MAX, COEFFICIENT_INDEX, COEFFICIENTS
+from thgen.schema import ACTION_UNITS, AU_MAX, COEFFICIENT_INDEX, COEFFICIENTS, stem_of
 
 
 def unit_coefficients(unit: int) -> tuple[str, ...]:
     """Names of the coefficients of action unit `unit`, both sides, in the order of COEFFICIENTS."""
     stems = ACTION_UNITS[unit][1]
-    return tuple(name for name in COEFFICIENTS if name.removesuffix("_L").removesuffix("_R") in stems)
+    return tuple(name for name in COEFFICIENTS if stem_of(name) in stems)
 
 
 def coefficients_of(intensities: Mapping[int, float]) -> np.ndarray:

@@ -37,9 +37,14 @@ COEFFICIENTS = (
 COEFFICIENT_INDEX = {name: i for i, name in enumerate(COEFFICIENTS)}
 
 
+def stem_of(name: str) -> str:
+    """A coefficient's or an entry's name without side."""
+    return name.removesuffix("_L").removesuffix("_R")
+
+
 def _owned(*stems: str) -> tuple[str, ...]:
     """Coefficient names in file order whose name without side is one of `stems`."""
-    return tuple(c for c in COEFFICIENTS if c.removesuffix("_L").removesuffix("_R") in stems)
+    return tuple(c for c in COEFFICIENTS if stem_of(c) in stems)
 
 
 # Each coefficient belongs to exactly one factor, except those of the pupils, which belong to none.

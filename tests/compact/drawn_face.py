@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from thgen.compact.eye_patch import Seen
+from thgen.compact.eye_patch import Seen, cut_patches
 from thgen.compact.flow.lids import EyeLayers
 from thgen.compact.lid_layers import cut_eyes
 
@@ -32,7 +32,8 @@ def drawn_face(turn=None) -> tuple[np.ndarray, np.ndarray]:
 
 def drawn_eyes() -> EyeLayers:
     """The layers of the drawn face's eyes, without anything before them."""
-    return cut_eyes(*drawn_face(), nothing_seen())[0]
+    crop, points = drawn_face()
+    return cut_eyes(cut_patches(crop, points, nothing_seen()), len(crop))[0]
 
 
 def nothing_seen(hair=0.0, worn=0.0, size=256) -> Seen:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.compact.drawn_eyes import CENTRES, IRIS, RADIUS, ROW, WHITE, drawn_eyes, drawn_keypoints
-from thgen.compact.eye_patch import Seen
+from thgen.compact.eye_patch import Seen, cut_patches
 from thgen.compact.iris_layers import Disk, cut_irises, find_iris
 
 NONE = np.zeros((64, 64), np.float32)
@@ -12,7 +12,8 @@ NONE = np.zeros((64, 64), np.float32)
 
 def cut(crop, error=(0, 0), front=NONE):
     keypoints, balls = drawn_keypoints(error)
-    return cut_irises(crop, keypoints, balls, Seen.of(len(crop), NONE, front, NONE), np.eye(3), np.zeros((2, 2)))
+    patches = [true for _, true in cut_patches(crop, keypoints[:68], Seen.of(len(crop), NONE, front, NONE))]
+    return cut_irises(patches, len(crop), keypoints, balls, np.eye(3), np.zeros((2, 2)))
 
 
 def found(layers, eye):
@@ -64,6 +65,7 @@ def test_the_eyeball_is_covered_by_lids_and_worn_things_and_a_closed_eye_is_not_
     keypoints[36:48, 1] = (ROW + 0.5) / 128 - 1
     shut = drawn_eyes(opening=0)
     seen = Seen.of(len(shut), NONE, NONE, NONE)
-    closed = cut_irises(shut, keypoints, balls, seen, np.eye(3), np.zeros((2, 2)))
+    patches = [true for _, true in cut_patches(shut, keypoints[:68], seen)]
+    closed = cut_irises(patches, len(shut), keypoints, balls, np.eye(3), np.zeros((2, 2)))
     assert not closed.cover[:, :, 0].any()
     assert all(np.isfinite(getattr(closed, name).numpy()).all() for name in closed.__dataclass_fields__)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.compact.drawn_face import drawn_eyes, drawn_face, nothing_seen
-from thgen.compact.eye_patch import Patch, cut_patch, lash_ends, with_true_margins
+from thgen.compact.eye_patch import Patch, cut_patch, cut_patches, lash_ends, with_true_margins
 from thgen.compact.lid_layers import (
     cheek_grain,
     closed_line,
@@ -134,7 +134,7 @@ def test_margins_are_lifted_to_where_the_photo_shows_them():
     crop, points = drawn_face()
     low = points.copy()
     low[[37, 38, 43, 44], 1] += 0.3 * 16 / 128
-    (right, wrong) = (cut_eyes(crop, x, nothing_seen())[1] for x in (points, low))
+    (right, wrong) = (cut_eyes(cut_patches(crop, x, nothing_seen()), len(crop))[1] for x in (points, low))
     assert (wrong > right + 0.15).all()
 
 
@@ -153,6 +153,6 @@ def test_no_photo_breaks_it(kind):
         points[36:48, 1] = points[36, 1]
     else:
         points[36:42, 0] = points[36, 0]
-    layers, lift = cut_eyes(crop, points, nothing_seen())
+    layers, lift = cut_eyes(cut_patches(crop, points, nothing_seen()), len(crop))
     assert all(torch.isfinite(getattr(layers, name)).all() for name in layers.__dataclass_fields__)
     assert np.isfinite(lift).all() and np.abs(lift).max() < 1

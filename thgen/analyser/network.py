@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from thgen.nn.rows import Rows
 from thgen.schema import COEFFICIENTS, SEGMENTS
 
 INPUT_SIZE = 128  # side of the input, px
@@ -21,7 +21,7 @@ POSE_SCALE, GAZE_SCALE, OPENNESS_SCALE = 20.0, 10.0, 50.0
 
 
 @dataclass(frozen=True)
-class Analysis:
+class Analysis(Rows):
     """Estimates for a batch of crops, one row per crop. Units and signs as in thgen.schema.
 
     keypoints [B K 3] in coordinates of the crop, pose [B 3] degrees, gaze [B 2 2] degrees (left, right eye; relative to
@@ -36,21 +36,6 @@ class Analysis:
     coefficients: Tensor
     face: Tensor
     rough: Tensor
-
-    @staticmethod
-    def cat(rows: Sequence[Analysis]) -> Analysis:
-        """Several analyses concatenated to one batch."""
-        names = Analysis.__dataclass_fields__
-        return Analysis(**{name: torch.cat([getattr(row, name) for row in rows]) for name in names})
-
-    def to(self, device: torch.device) -> Analysis:
-        return Analysis(**{name: getattr(self, name).to(device) for name in self.__dataclass_fields__})
-
-    def detach(self) -> Analysis:
-        return Analysis(**{name: getattr(self, name).detach() for name in self.__dataclass_fields__})
-
-    def float(self) -> Analysis:
-        return Analysis(**{name: getattr(self, name).float() for name in self.__dataclass_fields__})
 
 
 class ResidualDown(nn.Module):

@@ -20,11 +20,13 @@ from thgen.synth.clip import head_mesh
 from thgen.synth.head import facekit as fk
 from thgen.synth.head.keypoints import EYE_LOOP, KeypointLayout, build_layout
 from thgen.synth.head.performer import neck_weight
+from thgen.training.clip_task import ClipData
 from thgen.training.config import StageConfig
 from thgen.training.data.batches import StepBatches
 from thgen.training.data.store import ClipStore, colour_jitter, degrade
-from thgen.training.settings import Positive, Settings, Share, arguments_of
-from thgen.training.task import Batch, Task
+from thgen.training.head_task import HeadTask
+from thgen.training.settings import Positive, Share, arguments_of
+from thgen.training.task import Batch
 from thgen.weights.manifest import HIGHER, LOWER
 
 
@@ -116,19 +118,16 @@ def wide_crops(picture: Tensor, parts: Tensor, rng: np.random.Generator, jitter:
     return cut(picture, matrix), torch.where(shown < 0, UNKNOWN, segments)
 
 
-class AnalyserData(Settings):
+class AnalyserData(ClipData):
     """data: of the stage `analyser`."""
 
-    train: str  # folder of shards
-    val: str
-    head: str = "facekit"  # whose keypoints the clips show
     frames_per_clip: Positive = 3
     validated: Positive = 256  # pictures of a validation
     start: str = ""  # safetensors file of an analyser to start from; "" = random weights
     hard: Share = 0.0  # share of clips that are drawn in proportion to their error (`thgen evaluate hard`)
 
 
-class AnalyserStage(Task):
+class AnalyserStage(HeadTask):
     """Batches have faces with all labels of the renderer, and a third as many negatives, which are no centred faces."""
 
     exports = ("analyser",)
@@ -137,14 +136,8 @@ class AnalyserStage(Task):
     better: ClassVar = {"segments_percent_right": HIGHER, "*": LOWER}
     data: AnalyserData
 
-    @classmethod
-    def check(cls, config: StageConfig) -> None:
-        """Raises AssetError where the head is missing."""
-        head_mesh(cls.data_of(config).head)
-
     def __init__(self, config: StageConfig) -> None:
-        self.config, self.data = config, self.data_of(config)
-        self.store, self.val_store = ClipStore(self.data.train), ClipStore(self.data.val)
+        super().__init__(config)
         layout = build_layout(head_mesh(self.data.head), neck_weight)
         self.net = Analyser(len(layout.index), *close_points(layout), **config.model)
         if self.data.start:

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from thgen.compact.flow.lids import BOX, CORNERS
-from thgen.compact.keypoint_rig import EYE_RINGS, OUTLINE_STEPS, lid_curve
+from thgen.compact.keypoint_rig import BROWS, EYE_RINGS, OUTLINE_STEPS, lid_curve
 
-BROWS = (range(22, 27), range(17, 22))  # landmarks of the brows, in the order of EYE_RINGS
+WIDTH = 96  # px: least width of an eye in its patch; smaller eyes are enlarged
 OUTER = (3, 0)  # number of the outer corner in EYE_RINGS, left and right eye
 WIDER = 1.1  # width of an eye relative to the distance of its corners' landmarks, which lie a little inside of it
 EYE = 0.35  # probability from which a place belongs to an eye
@@ -93,6 +93,12 @@ class Patch:
         """Px of the patch per px of the crop."""
         return float(np.linalg.norm(self.matrix[0, :2]))
 
+    def from_crop(self, size: int) -> np.ndarray:
+        """Coordinates of a crop of size px -> coordinates of the patch, -1 to 1, [2 3]."""
+        rows, columns = self.image.shape[:2]
+        matrix = np.concatenate([self.matrix[:, :2], (self.matrix @ [1, 1, 2 / size])[:, None]], 1)
+        return np.asarray(matrix * size / 2 * np.array([[2 / columns], [2 / rows]]) - np.array([0, 0, 1]))
+
     @cached_property
     def height(self) -> float:
         return max(float((self.lower - self.upper).max()), FLAT_EYE * self.width)
@@ -114,6 +120,17 @@ class Patch:
         near = np.clip(1 - away / (reach * self.width), 0, 1)
         near[[0, -1]] = 0
         return near * near * (3 - 2 * near)
+
+
+def cut_patches(image: np.ndarray, landmarks: np.ndarray, seen: Seen) -> list[tuple[Patch, Patch]]:
+    """Patches of the left and the right eye: with the margins of the landmarks, and with those that the photo shows.
+
+    image: uint8 RGB [S S 3]. landmarks: [68 2+] in crop coordinates.
+    """
+    points = (np.asarray(landmarks, np.float64)[:, :2] + 1) / 2 * image.shape[0]
+    width = max(WIDTH, *(round(float(np.linalg.norm(points[r[3]] - points[r[0]]))) for r in EYE_RINGS))
+    rough = [cut_patch(image, points, eye, width, seen) for eye in (0, 1)]
+    return [(patch, with_true_margins(patch)) for patch in rough]
 
 
 def cut_patch(image: np.ndarray, points: np.ndarray, eye: int, width: int, seen: Seen) -> Patch:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.analyser.network import INPUT_SIZE, Analyser, Analysis
-from thgen.compact.eye_patch import Seen
+from thgen.compact.eye_patch import Patch, Seen, cut_patches
 from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
 from thgen.compact.flow.irises import IrisLayers
@@ -197,7 +197,7 @@ def _past_the_rim(rig: KeypointRig, photo: EncodedPhoto, change: Tensor) -> Tens
     rim = 2 * EDGE / photo.posed.scale  # cm; of both lips
     closed = rig.lip_gap(rig.canonical[None])
     before = rig.lip_gap(photo.posed.shape) - closed
-    after = before + rig.lip_gap(torch.einsum("tc,ckj->tkj", change, rig.basis))
+    after = before + rig.lip_gap(rig.displaced(change))
     hidden = [rim * (1 - (SHUT - gap / rim).clamp_max(0).exp()) for gap in (before, after)]
     wider = (hidden[1] - hidden[0]) / rig.parting()
     return change + place(wider[:, None].expand(-1, len(PARTING)), PARTING)
@@ -230,11 +230,12 @@ class Generator:
         image, analysis = self.image(crop.image[None]), crop.analysis.to(self.device)
         segments = self._segments(image)
         seen = Seen.of(crop.size, segments("hair", "background"), segments("worn"), segments("eyes"))
-        eyes, lift = cut_eyes(crop.image, crop.keypoints[:68], seen)
+        patches = cut_patches(crop.image, crop.keypoints[:68], seen)
+        eyes, lift = cut_eyes(patches, crop.size)
         keypoints = self._lift_lids(torch.from_numpy(crop.keypoints)[None].to(self.device), lift)
         photo = photo_of(self.rig, image, keypoints, analysis.coefficients, analysis.gaze)
         layers = self._layers(crop.image, photo, segments, eyes.to(self.device))
-        layers = replace(layers, irises=self._irises(crop, photo, seen))
+        layers = replace(layers, irises=self._irises(crop, photo, [true for _, true in patches]))
         return self.with_rest_error(replace(photo, layers=layers)), analysis
 
     @torch.inference_mode()
@@ -296,11 +297,11 @@ class Generator:
         plate = F.interpolate(self.image(behind(crop, moving)[None]), size=image.shape[-2:], mode="bilinear")
         return PhotoLayers(tensor(moving), tensor(hair), mouth, plate, eyes, bite, *_unknown(image))
 
-    def _irises(self, crop: FaceCrop, photo: EncodedPhoto, seen: Seen) -> IrisLayers:
+    def _irises(self, crop: FaceCrop, photo: EncodedPhoto, patches: list[Patch]) -> IrisLayers:
         """Layers that turn the eyes."""
         balls = [(self.rig.layer == layer).nonzero()[:, 0].cpu().numpy() for layer in EYE_LAYERS]
         rotation, gaze = photo.posed.rotation[0].cpu().numpy(), photo.gaze[0].float().cpu().numpy()
-        return cut_irises(crop.image, crop.keypoints, balls, seen, rotation, gaze).to(self.device)
+        return cut_irises(patches, crop.size, crop.keypoints, balls, rotation, gaze).to(self.device)
 
 
 def _unknown(image: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,13 +31,15 @@ from thgen.synth.clip import head_mesh
 from thgen.synth.head import facekit as fk
 from thgen.synth.head.keypoints import KeypointLayout, build_layout
 from thgen.synth.head.performer import BLINK_CLOSED, PIVOT, neck_weight
+from thgen.training.clip_task import ClipData
 from thgen.training.config import StageConfig
 from thgen.training.data.batches import StepBatches
 from thgen.training.data.store import ClipStore, colour_jitter
 from thgen.training.export import folder_of
+from thgen.training.head_task import HeadTask
 from thgen.training.priors import Prior, choose_prior, use_of
-from thgen.training.settings import Positive, Settings, arguments_of
-from thgen.training.task import Batch, Task
+from thgen.training.settings import Positive, arguments_of
+from thgen.training.task import Batch
 from thgen.weights.manifest import LOWER, NEITHER
 
 HIDDEN_LAYER = 4  # of KeypointRig.layer: keypoints that move no flow
@@ -98,18 +100,15 @@ def draw_spots(rng: np.random.Generator, keypoints: Tensor, visible: Tensor) -> 
     return keypoints[..., :2].gather(1, chosen[..., None].expand(-1, -1, 2))
 
 
-class GeneratorData(Settings):
+class GeneratorData(ClipData):
     """data: of the stages `generator` and `polish`."""
 
-    train: str  # folder of shards
-    val: str
-    head: str = "facekit"  # whose keypoints the clips show
     targets_per_clip: Positive = 4
     validated: Positive = 96  # pictures of a validation
     prior: str = "auto"  # of the perceptual loss: auto, vgg19 or analyser
 
 
-class GeneratorStage(Task):
+class GeneratorStage(HeadTask):
     """Trains the guided flow. Its losses are those of `_supervised`, with the true flow, visibility and parts, and
     perceptual, temporal, adversarial and matching, if the config names them."""
 
@@ -120,14 +119,8 @@ class GeneratorStage(Task):
     better: ClassVar = {"l1_copy": NEITHER, "l1_true_flow": NEITHER, "l1_eyes_mouth_copy": NEITHER, "*": LOWER}
     data: GeneratorData
 
-    @classmethod
-    def check(cls, config: StageConfig) -> None:
-        """Raises AssetError where the head is missing."""
-        head_mesh(cls.data_of(config).head)
-
     def __init__(self, config: StageConfig) -> None:
-        self.config, self.data = config, self.data_of(config)
-        self.store, self.val_store = ClipStore(self.data.train), ClipStore(self.data.val)
+        super().__init__(config)
         mesh = head_mesh(self.data.head)
         layout = build_layout(mesh, neck_weight)
         self.net = GuidedFlow(len(layout.index), len(layout.loops[2]), **config.model)

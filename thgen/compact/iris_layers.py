@@ -1,6 +1,6 @@
 """Layers of the eyes of a photo for a changed gaze, cut once: the eyeball without iris, and the disk of the iris.
 
-Each eye has a patch: a picture that is turned so that the corners of the eye lie in one row; see `lid_layers`.
+Each eye has a patch: a picture that is turned so that the corners of the eye lie in one row; see `eye_patch`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ import cv2
 import numpy as np
 import torch
 
-from thgen.compact.eye_patch import Patch, Seen, cut_patch, with_true_margins
+from thgen.compact.eye_patch import Patch
 from thgen.compact.flow.irises import IrisLayers, compose_eye, looking, squash
-from thgen.compact.keypoint_rig import EYE_RINGS
-from thgen.compact.lid_layers import WIDTH
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 RADIUS_FROM_RING = 0.92  # radius of an iris relative to that of its keypoints
@@ -183,18 +181,15 @@ def refine(grey: np.ndarray, visible: np.ndarray, disk: Disk) -> tuple[Disk, flo
 
 
 def cut_irises(
-    image: np.ndarray, keypoints: np.ndarray, balls: Sequence[np.ndarray], seen: Seen, rotation: np.ndarray,
+    patches: Sequence[Patch], size: int, keypoints: np.ndarray, balls: Sequence[np.ndarray], rotation: np.ndarray,
     gaze: np.ndarray,
 ) -> IrisLayers:  # fmt: skip
     """Layers of both eyes of a photo.
 
-    image: uint8 RGB [S S 3]. keypoints: [K 2+] in crop coordinates. balls: numbers of the keypoints on each iris, the
-    pupil first. seen: in the crop. rotation [3 3]: of the head. gaze [2 2]: degrees.
+    patches: of both eyes, with true margins. size: of the crop, px. keypoints: [K 2+] in crop coordinates. balls:
+    numbers of the keypoints on each iris, the pupil first. rotation [3 3]: of the head. gaze [2 2]: degrees.
     """
-    size = image.shape[0]
     points = (np.asarray(keypoints, np.float64)[:, :2] + 1) / 2 * size
-    width = max(WIDTH, *(round(float(np.linalg.norm(points[r[3]] - points[r[0]]))) for r in EYE_RINGS))
-    patches = [with_true_margins(cut_patch(image, points[:68], eye, width, seen)) for eye in (0, 1)]
     axes = [_axes(patch.matrix) @ rotation for patch in patches]
     views = [
         view(patch, points[ball] @ patch.matrix[:, :2].T + patch.matrix[:, 2], turn, look)
@@ -207,7 +202,7 @@ def cut_irises(
     common = float(np.exp((trust * np.log(sizes)).sum() / trust.sum()))
     cut = [
         (
-            _to_patch(patch, size),
+            patch.from_crop(size),
             *_cut_iris(eye, *refine(eye.pale, eye.free, eye.find(common, SAME)[0])),
             turn,
             look,
@@ -222,17 +217,6 @@ def _axes(matrix: np.ndarray) -> np.ndarray:
     turn = np.eye(3)
     turn[:2, :2] = matrix[:, :2] / np.linalg.norm(matrix[0, :2])
     return turn @ np.diag([1.0, -1.0, 1.0])
-
-
-def _to_patch(patch: Patch, size: int) -> np.ndarray:
-    """Crop coordinates -> coordinates of the patch, -1 to 1, [2 3]. size: of the crop, px."""
-    scale = 2 / np.array(patch.image.shape[1::-1], np.float64)
-    matrix = patch.matrix.copy()
-    matrix[:, 2] += matrix[:, :2].sum(1) * size / 2
-    matrix[:, :2] *= size / 2
-    matrix *= scale[:, None]
-    matrix[:, 2] -= 1
-    return matrix
 
 
 @dataclass(frozen=True)

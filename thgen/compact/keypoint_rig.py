@@ -20,6 +20,7 @@ NECK = (-17.0, -8.0)  # heights, cm: no head motion below the first (shoulders),
 EYE_LAYERS = (1, 2)
 # Landmarks around each eye: corner, two on the upper lid, corner, two on the lower lid; subject's left, right eye.
 EYE_RINGS = ((42, 43, 44, 45, 46, 47), (36, 37, 38, 39, 40, 41))
+BROWS = ((22, 23, 24, 25, 26), (17, 18, 19, 20, 21))  # landmarks of the subject's left and right brow
 LID_PAIRS = (((43, 47), (44, 46)), ((37, 41), (38, 40)))
 MOUTH_CORNERS = (60, 64)  # of the inner lips, left and right in the picture
 LIP_PAIRS = ((61, 67), (62, 66), (63, 65))  # inner lips, upper and lower
@@ -95,12 +96,16 @@ class KeypointRig(nn.Module):
             shape = torch.einsum("bij,bki->bkj", rotation, points - shift[:, None]) / scale[:, None, None]
         return Posed(shape, scale, rotation, shift)
 
+    def displaced(self, change: Tensor) -> Tensor:
+        """Displacement of the keypoints [B K 3], cm in head axes, by a change of coefficients [B 57]."""
+        return torch.einsum("bc,ckj->bkj", change, self.basis)
+
     def move(self, source: Posed, change: Tensor, gaze: Tensor) -> Tensor:
         """Shape [B K 3] after a change of coefficients [B 57] and of gaze [B 2 2] (left, right; yaw, pitch; degrees).
 
         A blink of weight 1 closes the canonical eye. Scaled by `lid_scale` it closes this person's eye.
         """
-        shape = source.shape + torch.einsum("bc,ckj->bkj", change, self.basis)
+        shape = source.shape + self.displaced(change)
         for side, layer in enumerate(EYE_LAYERS):
             on_ball = (self.layer == layer).float()[None, :, None]
             turn = torch.einsum("ba,akj->bkj", gaze[:, side], self.gaze_basis)

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
 
-from thgen.compact.eye_patch import (
-    FLAT_EYE,
-    Patch,
-    Seen,
-    along_margin,
-    cut_patch,
-    lash_ends,
-    skin_ends,
-    with_true_margins,
-)
+from thgen.compact.eye_patch import FLAT_EYE, Patch, along_margin, lash_ends, skin_ends
 from thgen.compact.flow.lids import EyeLayers
-from thgen.compact.keypoint_rig import EYE_RINGS
 
 # Sizes are in heights of the open eye, or in its widths.
-WIDTH = 96  # px: least width of an eye in its patch; smaller eyes are enlarged
 LIFT = (-0.2, 0.8)  # heights: the landmarks' upper margin is raised by so much, least and most
 SMALLEST = (2.0, 6.0)  # px of the crop: lids of a smaller eye than the first are not drawn, of the second they are
 BROW_SHARE = 0.6  # of the way from the margin to the brow's landmarks: the skin that moves ends here at the latest
@@ -50,18 +41,13 @@ CHEEK = (0.35, 0.45, 0.55)  # heights below the lower margin where the cheek's l
 GRAIN_FROM, GRAIN_SIZE, GRAIN_MOST = 0.45, 2.0, 0.05  # heights below it; px; of white: grain of the cheek
 
 
-def cut_eyes(image: np.ndarray, landmarks: np.ndarray, seen: Seen) -> tuple[EyeLayers, np.ndarray]:
+def cut_eyes(patches: Sequence[tuple[Patch, Patch]], size: int) -> tuple[EyeLayers, np.ndarray]:
     """Layers of both eyes, and how far the upper margins lie above those of the landmarks, [2] heights of the eyes.
 
-    image: uint8 RGB [S S 3]. landmarks: [68 2+] in crop coordinates.
+    patches: see `eye_patch.cut_patches`. size: of the crop, px.
     """
-    size = image.shape[0]
-    points = (np.asarray(landmarks, np.float64)[:, :2] + 1) / 2 * size
-    width = max(WIDTH, *(round(float(np.linalg.norm(points[r[3]] - points[r[0]]))) for r in EYE_RINGS))
     cut, lift = [], []
-    for eye in (0, 1):
-        rough = cut_patch(image, points, eye, width, seen)
-        patch = with_true_margins(rough)
+    for rough, patch in patches:
         cut.append(_cut_eye(patch, size))
         height = (rough.lower - rough.upper).sum() / max((rough.lower > rough.upper).sum(), 1)
         raised = (rough.upper - patch.upper).sum() / max((rough.lower > rough.upper).sum(), 1)
@@ -72,7 +58,7 @@ def cut_eyes(image: np.ndarray, landmarks: np.ndarray, seen: Seen) -> tuple[EyeL
 
 def _cut_eye(patch: Patch, size: int) -> tuple[np.ndarray, ...]:
     """The fields of `EyeLayers` for one eye of a crop of `size` px."""
-    rows, columns = patch.image.shape[:2]
+    rows = patch.image.shape[0]
     skin, lashes = without_lashes(patch), lash_ends(patch)
     flat = without_crease(patch, skin, lashes)
     limit = BROW_SHARE * (float(patch.upper.min()) - patch.brow)
@@ -83,11 +69,9 @@ def _cut_eye(patch: Patch, size: int) -> tuple[np.ndarray, ...]:
     stretch = float(np.median(((covered - anchor) / (end - anchor))[patch.inside]))
     seen = np.clip((patch.width / max(patch.scale, 1e-6) - SMALLEST[0]) / (SMALLEST[1] - SMALLEST[0]), 0, 1)
     curves = [2 * row / rows - 1 for row in (anchor, end, patch.upper, closed_line(patch), covered)]
-    matrix = np.concatenate([patch.matrix[:, :2], (patch.matrix @ [1, 1, 2 / size])[:, None]], 1)
-    matrix = matrix * size / 2 * np.array([[2 / columns], [2 / rows]]) - np.array([0, 0, 1])
     moved = np.concatenate([lash_line(patch, flat, lashes), cheek_grain(patch)[..., None]], 2)
     return (
-        matrix, (2 * np.concatenate([skin, flat], 2) - 1).transpose(2, 0, 1), moved.transpose(2, 0, 1),
+        patch.from_crop(size), (2 * np.concatenate([skin, flat], 2) - 1).transpose(2, 0, 1), moved.transpose(2, 0, 1),
         patch.front[None], np.concatenate([curves, [seen * patch.beside(FADE)], lid_light(patch, flat, end, stretch)]),
         np.array(edge_width(patch) * 2 / rows),
     )  # fmt: skip

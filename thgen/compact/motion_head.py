@@ -13,6 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from thgen.nn.rows import Rows
 from thgen.schema import COEFFICIENTS
 
 # Units per output of 1, so that outputs are near 1: degrees, degrees, half-widths (and log of scale), weights.
@@ -21,7 +22,7 @@ SHAPE = 0.3
 
 
 @dataclass(frozen=True)
-class FaceState:
+class FaceState(Rows):
     """coefficients [B 57]; gaze [B 2 2] and turn [B 3] in degrees (left, right eye; yaw, pitch, roll); place [B 3]: x
     right, y down in half-widths of the crop, log of the scale."""
 
@@ -29,11 +30,6 @@ class FaceState:
     gaze: Tensor
     turn: Tensor
     place: Tensor
-
-    def expand(self, count: int) -> FaceState:
-        """The same for `count` frames."""
-        fields = (self.coefficients, self.gaze, self.turn, self.place)
-        return FaceState(*(x.expand(count, *x.shape[1:]) for x in fields))
 
 
 class MotionHead(nn.Module):

@@ -79,6 +79,6 @@ def unexplained_gap(rig: KeypointRig, shape: Tensor, lip: Tensor) -> Tensor:
 
     It must be closed on b, m and p. shape [1 K 3]: keypoints of the photo without pose; lip [1 D]: its coefficients.
     """
-    rest = shape + torch.einsum("bc,ckj->bkj", place(-lip, LIP_COEFFICIENTS), rig.basis)
+    rest = shape + rig.displaced(place(-lip, LIP_COEFFICIENTS))
     gap = (rig.lip_gap(rest) - rig.lip_gap(rig.canonical[None])) / rig.parting().clamp_min(1e-3)
     return gap.clamp(0, 1)[:, None].expand(-1, len(PARTING))

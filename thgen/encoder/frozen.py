@@ -13,7 +13,7 @@ from thgen.analyser.network import to_input
 from thgen.encoder.groups import points_of
 from thgen.encoder.inputs import encoder_input
 from thgen.encoder.network import FaceEncoder
-from thgen.encoder.tiles import NAMES, Shake, cut, frames_of, shaken
+from thgen.encoder.tiles import Shake, cut, frames_of, shaken
 from thgen.synth.clip import head_mesh
 from thgen.synth.head.keypoints import build_layout
 from thgen.synth.head.performer import neck_weight
@@ -74,6 +74,5 @@ def read_frames(
         for first in range(0, len(frames), BATCH):
             here = frames[first : first + BATCH].to(device)
             crops = to_input(torch.from_numpy(shown[first : first + BATCH]).to(device))
-            tiles = cut(crops, here)
-            out.append(encoder_input(encoder.read({name: tiles[name] for name in NAMES}, here)).cpu())
+            out.append(encoder_input(encoder.read(cut(crops, here), here)).cpu())
     return torch.cat(out)

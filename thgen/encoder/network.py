@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from thgen.analyser.network import ResidualDown
 from thgen.encoder.tiles import NAMES, TILES, cut, frames_of, to_crop
+from thgen.nn.rows import Rows
 
 # What the segmentation of a tile tells apart. The face's texture, and with it lips and irises, has no classes.
 SHOWN = ("around", "skin", "hair", "worn", "eye", "mouth", "tongue", "teeth")
@@ -25,7 +26,7 @@ EYES = ("left", "right")
 
 
 @dataclass(frozen=True)
-class Encoded:
+class Encoded(Rows):
     """What the face encoder reads in a batch of crops.
 
     feature [B F]: the codes of face, left eye, right eye, mouth and brows. keypoints [B K 3] in coordinates of the
@@ -37,15 +38,6 @@ class Encoded:
     keypoints: Tensor
     rough: Tensor
     frames: Tensor
-
-    @staticmethod
-    def cat(parts: Sequence[Encoded]) -> Encoded:
-        """Several batches as one."""
-        names = Encoded.__dataclass_fields__
-        return Encoded(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
-
-    def to(self, device: torch.device) -> Encoded:
-        return Encoded(**{name: getattr(self, name).float().to(device) for name in self.__dataclass_fields__})
 
 
 class TileNet(nn.Module):

@@ -22,12 +22,14 @@ from thgen.encoder.tiles import NAMES, TILES, Shake, cut, frames_of, labels_in, 
 from thgen.synth.clip import head_mesh
 from thgen.synth.head.keypoints import KeypointLayout, build_layout
 from thgen.synth.head.performer import neck_weight
+from thgen.training.clip_task import ClipData
 from thgen.training.config import StageConfig
 from thgen.training.data.batches import StepBatches
 from thgen.training.data.damage import damaged_clip
 from thgen.training.data.store import ClipStore
-from thgen.training.settings import Count, Positive, Settings, arguments_of
-from thgen.training.task import Batch, Task
+from thgen.training.head_task import HeadTask
+from thgen.training.settings import Count, Positive, arguments_of
+from thgen.training.task import Batch
 from thgen.weights.manifest import HIGHER, LOWER, NEITHER
 
 LABELS = ("keypoints", "segmentation")  # all that is read of the truth
@@ -56,18 +58,15 @@ BESIDE = -100  # class of pixels beside the crop, which the loss ignores
 LEAST_SHOWN = 0.05  # weight of an iris behind closed lids
 
 
-class EncoderData(Settings):
+class EncoderData(ClipData):
     """data: of the stage `face_encoder`."""
 
-    train: str  # folder of shards
-    val: str
-    head: str = "facekit"  # whose keypoints the clips show
     frames_per_clip: Positive = 4
     validated: Positive = 80  # clips of a validation
     refresh: Count = 100  # batches after which new shards of a render that still runs are read; 0 = never
 
 
-class EncoderStage(Task):
+class EncoderStage(HeadTask):
     """Batches hold `frames_per_clip` frames of each of batch_size / frames_per_clip clips, one clip after another.
 
     Batches contain the tiles by name, `frames` [B 5 4], where they lay, `upright` [B 5 4], where the truth puts them,
@@ -80,14 +79,8 @@ class EncoderStage(Task):
     better: ClassVar = {"gain_*": NEITHER, "r_*": HIGHER, "segments_percent_right": HIGHER, "*": LOWER}
     data: EncoderData
 
-    @classmethod
-    def check(cls, config: StageConfig) -> None:
-        """Raises AssetError where the head is missing."""
-        head_mesh(cls.data_of(config).head)
-
     def __init__(self, config: StageConfig) -> None:
-        self.config, self.data = config, self.data_of(config)
-        self.store, self.val_store = ClipStore(self.data.train), ClipStore(self.data.val)
+        super().__init__(config)
         layout = build_layout(head_mesh(self.data.head), neck_weight)
         points = points_of(layout)
         self.groups = points.groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -95,8 +96,9 @@ class Subject:
         for factor in self.method.declaration.factors:
             if motion == "relative" and factor.rest is not None and factor.name in driven:
                 track = driven[factor.name]
-                first = track[:1].clamp_min(CLOSED) if factor.rest else track[:1]
-                driven[factor.name] = track * (factor.rest / first) if factor.rest else track - first
+                first = track[:1]
+                counted = track * (factor.rest / first.clamp_min(CLOSED)) if factor.rest else track - first
+                driven[factor.name] = counted
         frames = len(next(iter(driven.values())))
         controls = without_idle(self.method.declaration, motion)
         return targets(self.method, identity, controls, frames=frames, driven=driven).part(HELD, frames)
@@ -133,6 +135,16 @@ def _every(target: Targets, step: int) -> Targets:
     """Every `step`-th frame of the targets."""
     sliders = target.sliders and {name: values[::step] for name, values in target.sliders.items()}
     return Targets({name: values[::step] for name, values in target.factors.items()}, sliders)
+
+
+def add_arguments(parser: ArgumentParser, identities: int) -> None:
+    """Flags of reports on one method and rendered people. identities: their number by default."""
+    parser.add_argument("--method", default="rig")
+    parser.add_argument(
+        "--identities", type=int, default=identities, help=f"unseen people to render (default: {identities})"
+    )
+    parser.add_argument("--size", type=int, default=256, help="px of the crops (default: 256)")
+    parser.add_argument("--device", default="cpu")
 
 
 def load(names: list[str], device: str) -> list[Subject]:

@@ -16,6 +16,7 @@ from thgen.schema import (
     FPS,
     LIP_COEFFICIENTS,
     SAMPLES_PER_FRAME,
+    stem_of,
 )
 from thgen.synth.head.performer import BLINK_CLOSED, State
 from thgen.synth.voice.speech import Speech, random_speech
@@ -93,7 +94,7 @@ def _random_lips(rng: np.random.Generator) -> dict[str, float]:
 def _fill(out: np.ndarray, names: tuple[str, ...], values: dict[str, float], rng: np.random.Generator) -> None:
     """Write values (by name without side) into coefficients `out` [57], in place. Both sides differ by about 10 %."""
     for name in names:
-        stem = name.removesuffix("_L").removesuffix("_R")
+        stem = stem_of(name)
         if stem in values:
             side = 1.0 if stem == name else 1 + 0.1 * rng.standard_normal()
             out[COEFFICIENT_INDEX[name]] = np.clip(values[stem] * side, 0, 1.2)
@@ -179,7 +180,7 @@ def random_state(rng: np.random.Generator, intensity: float = 1.0) -> State:
         expression[_one_side(rng)] *= rng.uniform(0, 0.5)
     for name in EXPRESSION_COEFFICIENTS:
         expression[COEFFICIENT_INDEX[name]] *= 1 + 0.15 * rng.standard_normal()
-    stems = {n.removesuffix("_L").removesuffix("_R") for n in EXPRESSION_COEFFICIENTS}
+    stems = {stem_of(n) for n in EXPRESSION_COEFFICIENTS}
     extra = {s: rng.beta(1.2, 1.6) for s in sorted(stems) if rng.random() < 0.1}
     _fill(expression, EXPRESSION_COEFFICIENTS, extra, rng)
     out = np.clip(out + expression, 0, 1.2) * intensity

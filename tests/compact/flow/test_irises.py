@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.compact.drawn_eyes import CENTRES, RADIUS, ROW, drawn_eyes, drawn_keypoints
-from thgen.compact.eye_patch import Seen
+from thgen.compact.eye_patch import Seen, cut_patches
 from thgen.compact.flow.irises import TRAVEL, TurnedEyes, looking, moved_disk, squash
 from thgen.compact.iris_layers import cut_irises
 
@@ -20,7 +20,8 @@ def layers():
     none = np.zeros((64, 64), np.float32)
     points, balls = drawn_keypoints()
     crop = drawn_eyes()
-    return cut_irises(crop, points, balls, Seen.of(len(crop), none, none, none), np.eye(3), np.zeros((2, 2)))
+    patches = [true for _, true in cut_patches(crop, points[:68], Seen.of(len(crop), none, none, none))]
+    return cut_irises(patches, len(crop), points, balls, np.eye(3), np.zeros((2, 2)))
 
 
 def picture(shift=(0, 0)):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.compact.drawn_face import drawn_face, nothing_seen
+from thgen.compact.eye_patch import cut_patches
 from thgen.compact.flow.lids import ClosingLids
 from thgen.compact.keypoint_rig import EYE_RINGS
 from thgen.compact.lid_layers import cut_eyes
@@ -19,7 +20,7 @@ SKIN = (220, 170, 140)
 def closed(shut, flow=None, points=None, window=WINDOW, front=0.0):
     """The drawn face [S S 3] with eyes closed by `shut` (left, right); flow [2] of the whole head, in half-widths."""
     crop, marks = drawn_face()
-    layers, _ = cut_eyes(crop, marks, nothing_seen(hair=front))
+    layers, _ = cut_eyes(cut_patches(crop, marks, nothing_seen(hair=front)), len(crop))
     image = torch.from_numpy(crop).permute(2, 0, 1)[None] / 127.5 - 1
     target = torch.from_numpy(marks if points is None else points).float()[None]
     flow = torch.zeros(2) if flow is None else torch.as_tensor(flow)
@@ -104,7 +105,7 @@ def test_tilted_eyes_close_along_their_own_axis(angle):
     turn = np.array([[math.cos(math.radians(angle)), -math.sin(math.radians(angle))],
                      [math.sin(math.radians(angle)), math.cos(math.radians(angle))]])  # fmt: skip
     crop, marks = drawn_face(turn)
-    layers, _ = cut_eyes(crop, marks, nothing_seen())
+    layers, _ = cut_eyes(cut_patches(crop, marks, nothing_seen()), len(crop))
     image = torch.from_numpy(crop).permute(2, 0, 1)[None] / 127.5 - 1
     lids = ClosingLids(layers, torch.ones(1, 2), torch.from_numpy(marks).float()[None], torch.zeros(1, 2, 64, 64))
     out = ((lids.over(image.clone(), WINDOW, SIZE)[0].permute(1, 2, 0).numpy() + 1) * 127.5).astype(int)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.compact.drawn_face import drawn_eyes, nothing_seen
+from thgen.compact.eye_patch import cut_patches
 from thgen.compact.flow import openings
 from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
@@ -187,7 +188,7 @@ def test_an_eye_that_is_shut_shows_skin_and_an_open_one_does_not(generator, keyp
     points = ((keypoints[0, :68, :2] + 1) / 2 * BASE).numpy()
     for eye in (range(36, 42), range(42, 48)):
         cv2.fillConvexPoly(picture, np.rint(points[list(eye)]).astype(np.int32), (10, 10, 10))
-    eyes, _ = cut_eyes(picture, keypoints[0, :68].numpy(), nothing_seen())
+    eyes, _ = cut_eyes(cut_patches(picture, keypoints[0, :68].numpy(), nothing_seen()), len(picture))
     photo, maps = torch.from_numpy(picture).permute(2, 0, 1)[None] / 127.5 - 1, torch.zeros(1, 1, 64, 64)
     layers = PhotoLayers(maps + 1, maps, maps, photo, eyes, NO_TEETH, torch.zeros(1, 2, 64, 64), maps + 20)
     left, right = ((keypoints[0, ring, :2].mean(0) + 1) / 2 * BASE for ring in (slice(42, 48), slice(36, 42)))

@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from thgen.compact.flow.patches import Box
 from thgen.compact.keypoint_rig import EYE_RINGS
 from thgen.nn.geometry import rotation_matrix
-from thgen.nn.sampling import grid, smoothstep
+from thgen.nn.rows import Rows
+from thgen.nn.sampling import smoothstep
 
 TRAVEL = 1.95  # distance from the eyeball's centre to the disk of the iris, in radii of the iris
 # Share of the disk's motion that its highlights make: the cornea mirrors the light from nearer to the eyeball's centre.
@@ -27,7 +29,7 @@ BOX = (0.75, 0.5)  # widths of an eye: the eyeball is drawn this far around its 
 
 
 @dataclass(frozen=True)
-class IrisLayers:
+class IrisLayers(Rows):
     """Patches of both eyes of a photo (0 = the subject's left), in which the corners lie in one row. Colours in [0, 1].
 
     matrix [B 2 2 3]: crop coordinates -> coordinates of the patch, -1 to 1.
@@ -49,14 +51,6 @@ class IrisLayers:
     place: Tensor
     axes: Tensor
     gaze: Tensor
-
-    def to(self, device: torch.device) -> IrisLayers:
-        return IrisLayers(**{name: getattr(self, name).to(device) for name in self.__dataclass_fields__})
-
-    def expand(self, count: int) -> IrisLayers:
-        """The same patches for `count` frames."""
-        maps = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return IrisLayers(**{name: x.expand(count, *x.shape[1:]) for name, x in maps.items()})
 
 
 def squash(normal: Tensor) -> Tensor:
@@ -102,17 +96,12 @@ class TurnedEyes:
     def over(self, image: Tensor, window: tuple[slice, slice], size: int) -> Tensor:
         """The image [B 3 h w] in [-1, 1] with turned eyes. It is `window` (rows, columns) of a picture of size px."""
         turned = self.turn.abs().amax((0, 2)).tolist()
-        axis = grid(size, image.device)
         for eye, ring in enumerate(EYE_RINGS):
             box = _box(self.target[:, [ring[0], ring[3]], :2], window, size)
-            if turned[eye] == 0 or any(span.start >= span.stop for span in box):
+            if turned[eye] == 0 or box.empty:
                 continue
-            here = torch.stack(torch.meshgrid(axis[box[1]], axis[box[0]], indexing="xy"), -1)
-            there = here.expand(len(image), -1, -1, -1)
-            flow = F.grid_sample(self.flow, there, padding_mode="border", align_corners=False)
-            rows, columns = (slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, window, strict=True))
-            change = self._change(eye, there + flow.permute(0, 2, 3, 1))
-            image[..., rows, columns] = image[..., rows, columns] + 2 * change
+            part = image[(..., *box.inner)]
+            image[(..., *box.inner)] = part + 2 * self._change(eye, box.shown(self.flow, size))
         return image
 
     def _change(self, eye: int, there: Tensor) -> Tensor:
@@ -151,11 +140,9 @@ def compose_eye(white: Tensor, disk: Tensor, glint: Tensor) -> Tensor:
     return torch.lerp(white[:, :3], colour, cover)
 
 
-def _box(corners: Tensor, window: tuple[slice, slice], size: int) -> tuple[slice, slice]:
-    """Rows and columns (px of the picture, within `window`) around an eyeball with corners [B 2 2] in all frames."""
+def _box(corners: Tensor, window: tuple[slice, slice], size: int) -> Box:
+    """The pixels around an eyeball with corners [B 2 2] in all frames."""
     along = (corners[:, 1] - corners[:, 0]).abs()
     reach = torch.stack([BOX[0] * along[:, 0] + BOX[1] * along[:, 1], BOX[0] * along[:, 1] + BOX[1] * along[:, 0]], 1)
     middle = corners.mean(1)
-    low, high = (((x + 1) / 2 * size).tolist() for x in ((middle - reach).amin(0), (middle + reach).amax(0)))
-    spans = [slice(max(int(low[k]), window[1 - k].start), min(int(high[k]) + 1, window[1 - k].stop)) for k in (1, 0)]
-    return spans[0], spans[1]
+    return Box.around((middle - reach).amin(0), (middle + reach).amax(0), window, size)

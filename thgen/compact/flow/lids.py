@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from thgen.compact.flow.patches import Box
 from thgen.compact.keypoint_rig import EYE_RINGS
-from thgen.nn.sampling import grid, smoothstep
+from thgen.nn.rows import Rows
+from thgen.nn.sampling import smoothstep
 
 BOX = (2.0, 1.5)  # width and height of an eye's patch, in widths of the eye
 CORNERS = 0.6  # of the patch's height: the row of both corners
@@ -33,7 +35,7 @@ LIT = 0.8  # place on a lid, from anchor to edge, from which the light is that o
 
 
 @dataclass(frozen=True)
-class EyeLayers:
+class EyeLayers(Rows):
     """Patches of both eyes of a photo (0 = the subject's left), in which the corners lie in one row.
 
     matrix [B 2 2 3]: crop coordinates -> coordinates of the patch, -1 to 1.
@@ -52,14 +54,6 @@ class EyeLayers:
     front: Tensor
     curves: Tensor
     edge: Tensor
-
-    def to(self, device: torch.device) -> EyeLayers:
-        return EyeLayers(**{name: getattr(self, name).to(device) for name in self.__dataclass_fields__})
-
-    def expand(self, count: int) -> EyeLayers:
-        """The same patches for `count` frames."""
-        maps = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return EyeLayers(**{name: x.expand(count, *x.shape[1:]) for name, x in maps.items()})
 
 
 @dataclass(frozen=True)
@@ -80,29 +74,16 @@ class ClosingLids:
 
         Only the pixels of the orbits are computed. The image itself is changed.
         """
-        closing, axis = self.shut.amax(0).tolist(), grid(size, image.device)
+        closing = self.shut.amax(0).tolist()
         corners = torch.stack([self.target[:, [ring[0], ring[3]], :2] for ring in EYE_RINGS], 1)
         reach = NEAR * (corners[:, :, 1] - corners[:, :, 0]).norm(dim=2).amax(1, keepdim=True)
         for eye, centre in enumerate(corners.mean(2).unbind(1)):
-            rows, columns = _box(centre, reach, window, size)
-            if closing[eye] < LEAST or rows.start >= rows.stop or columns.start >= columns.stop:
+            box = Box.around((centre - reach).amin(0), (centre + reach).amax(0), window, size)
+            if closing[eye] < LEAST or box.empty:
                 continue
-            here = torch.stack(torch.meshgrid(axis[columns], axis[rows], indexing="xy"), -1)
-            here = here.expand(len(image), -1, -1, -1)
-            flow = F.grid_sample(self.flow, here, padding_mode="border", align_corners=False)
-            inner = [slice(b.start - w.start, b.stop - w.start) for b, w in zip((rows, columns), window, strict=True)]
-            part = image[..., inner[0], inner[1]]
-            place = here + flow.permute(0, 2, 3, 1)
-            image[..., inner[0], inner[1]] = _closed(self.layers, eye, self.shut[:, eye, None, None], place, part)
+            part, place = image[(..., *box.inner)], box.shown(self.flow, size)
+            image[(..., *box.inner)] = _closed(self.layers, eye, self.shut[:, eye, None, None], place, part)
         return image
-
-
-def _box(centre: Tensor, reach: Tensor, window: tuple[slice, slice], size: int) -> tuple[slice, slice]:
-    """Rows and columns of a picture, within `window`, that lie less than `reach` [B 1] around `centre` [B 2]."""
-    low, high = ((x + 1) / 2 * size for x in ((centre - reach).amin(0), (centre + reach).amax(0)))
-    spans = zip(low.tolist()[::-1], high.tolist()[::-1], window, strict=True)
-    rows, columns = (slice(max(int(a), w.start), min(int(b) + 1, w.stop)) for a, b, w in spans)
-    return rows, columns
 
 
 def _closed(layers: EyeLayers, eye: int, shut: Tensor, place: Tensor, image: Tensor) -> Tensor:

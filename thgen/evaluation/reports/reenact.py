@@ -16,6 +16,7 @@ from thgen.evaluation.metrics.reenactment import frame_scores, means_of
 from thgen.evaluation.report import Report, Value
 from thgen.evaluation.scenes.held_out import HeldOut, flow_size, held_out
 from thgen.evaluation.subject import Subject, load
+from thgen.evaluation.subject import add_arguments as add_subject_arguments
 from thgen.synth.head.facekit import HeadMesh
 
 COPY, SELF, CROSS, FLOW, TRUE = ROWS = (
@@ -25,11 +26,8 @@ Answer = tuple[np.ndarray, np.ndarray | None]  # frames uint8 [T S S 3], and the
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--method", default="rig")
-    parser.add_argument("--identities", type=int, default=50, help="unseen people to render (default: 50)")
+    add_subject_arguments(parser, 50)
     parser.add_argument("--frames", type=int, default=4, help="driven frames of each (default: 4)")
-    parser.add_argument("--size", type=int, default=256, help="px of the crops (default: 256)")
-    parser.add_argument("--device", default="cpu")
 
 
 def run(args: argparse.Namespace) -> Report:

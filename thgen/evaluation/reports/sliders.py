@@ -16,6 +16,7 @@ from thgen.evaluation.report import Report, Value
 from thgen.evaluation.scenes.held_out import FIRST_IDENTITY, clip_source
 from thgen.evaluation.scenes.moved import AXES, moved_state
 from thgen.evaluation.subject import Subject, load, without_idle
+from thgen.evaluation.subject import add_arguments as add_subject_arguments
 from thgen.methods.base import Identity
 from thgen.pipeline import targets
 from thgen.schema import SLIDERS
@@ -85,10 +86,7 @@ def _moved(read: dict[str, np.ndarray], slider: str, frame: int) -> float:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--method", default="rig")
-    parser.add_argument("--identities", type=int, default=12, help="unseen people to render (default: 12)")
-    parser.add_argument("--size", type=int, default=256, help="px of the crops (default: 256)")
-    parser.add_argument("--device", default="cpu")
+    add_subject_arguments(parser, 12)
 
 
 def run(args: argparse.Namespace) -> Report:

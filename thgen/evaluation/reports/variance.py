@@ -17,6 +17,7 @@ from thgen.evaluation.metrics.readings import read_factors
 from thgen.evaluation.report import Report, Value
 from thgen.evaluation.scenes.speakers import STATE_FACTORS, performances
 from thgen.evaluation.subject import Subject, load, without_idle
+from thgen.evaluation.subject import add_arguments as add_subject_arguments
 from thgen.methods.base import Factors, Identity
 from thgen.pipeline import Targets, targets
 from thgen.schema import FPS
@@ -87,14 +88,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec = specs(Controls)["undriven"]
     assert isinstance(spec, OneOf)
     value = default(Controls, "undriven")
-    parser.add_argument("--method", default="rig")
-    parser.add_argument("--identities", type=int, default=12, help="unseen people to render (default: 12)")
+    add_subject_arguments(parser, 12)
     parser.add_argument("--frames", type=int, default=100, help="of each performance (default: 100)")
-    parser.add_argument("--size", type=int, default=256, help="px of the crops (default: 256)")
     parser.add_argument("--undriven", "--others", choices=spec.options, default=value, help=f"{spec.info} (default: "
                         f"{value}); --others is its name of version 0.1")  # fmt: skip
     voice_sets.add_argument(parser, "who speaks")
-    parser.add_argument("--device", default="cpu")
 
 
 def run(args: argparse.Namespace) -> Report:

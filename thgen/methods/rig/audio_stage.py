@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from thgen.audio import log_mel as audio
 from thgen.evaluation.metrics.lips import BETTER, lip_scores
 from thgen.methods.rig.audio_network import AudioToLip
-from thgen.schema import LIP_COEFFICIENTS
+from thgen.schema import LIP_COEFFICIENTS, stem_of
 from thgen.synth.voice import speech
 from thgen.synth.voice.recorded import recorded_clip
 from thgen.synth.voice.sets import VOICE_SETS
@@ -35,7 +35,7 @@ _OPENING_SPREAD = 3.0  # % of the outer-canthal distance: unit of errors of the 
 
 def _spread() -> Tensor:
     """Units of the errors of all lip coefficients, [21]."""
-    return torch.tensor([_SPREAD.get(n.removesuffix("_L").removesuffix("_R"), 0.1) for n in LIP_COEFFICIENTS])
+    return torch.tensor([_SPREAD.get(stem_of(n), 0.1) for n in LIP_COEFFICIENTS])
 
 
 class AudioData(Settings):

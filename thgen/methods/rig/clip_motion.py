@@ -18,7 +18,7 @@ import torch
 from scipy.signal import wiener
 from torch import Tensor
 
-from thgen.compact.keypoint_rig import EYE_RINGS, LID_PAIRS, LIP_PAIRS, MOUTH_CORNERS, KeypointRig
+from thgen.compact.keypoint_rig import BROWS, EYE_RINGS, LID_PAIRS, LIP_PAIRS, MOUTH_CORNERS, KeypointRig
 from thgen.compact.slider_motion import own_factors
 from thgen.encoder.reader import ReadFaces
 from thgen.face.track import smooth
@@ -53,7 +53,6 @@ NOISE_FRAMES = 7  # window in which motion is compared with the noise
 # Keypoints of the measurements, by their numbers among the 68 landmarks.
 NOSE = (27, 30)  # bridge and tip
 MOUTH = (48, 54)  # outer corners, left and right in the image
-BROWS = ((22, 23, 24, 25, 26), (17, 18, 19, 20, 21))  # subject's left, right
 
 
 def clip_factors(rig: KeypointRig, faces: ReadFaces) -> Factors:
@@ -70,14 +69,14 @@ def clip_factors(rig: KeypointRig, faces: ReadFaces) -> Factors:
     rest = posed.shape[quiet].median(0).values
     gaze = clip_gaze(rig, faces.keypoints, posed, read["gaze"])
     followed = _lids_of_gaze(gaze)
-    weights = explain(rig, posed.shape - rest - _moved(rig, followed - followed[quiet].median(0).values))
+    weights = explain(rig, posed.shape - rest - rig.displaced(followed - followed[quiet].median(0).values))
     expression = pick(weights, EXPRESSION_COEFFICIENTS)
     weights = weights + rest_weights(rig, rest, analysis.coefficients[quiet].median(0).values)
     factors = {
         "lip": pick(weights, LIP_COEFFICIENTS),
         "pose": torch.cat([_pose(analysis.pose, posed.rotation), read["pose"][:, 3:]], 1),
         "gaze": gaze,
-        "blink": openness(rig, posed.shape - _moved(rig, followed + place(expression, EXPRESSION_COEFFICIENTS))),
+        "blink": openness(rig, posed.shape - rig.displaced(followed + place(expression, EXPRESSION_COEFFICIENTS))),
         "expression": pick(weights, EXPRESSION_COEFFICIENTS),
     }
     return {name: _calm(name, factors[name]) for name in FACTORS}
@@ -198,14 +197,9 @@ def _pose(read: Tensor, rotation: Tensor) -> Tensor:
     return (read + turned - turned.median(0).values + read.median(0).values) / 2
 
 
-def _moved(rig: KeypointRig, weights: Tensor) -> Tensor:
-    """Change of the keypoints [T K 3] by weights [T 57]."""
-    return torch.einsum("tc,ckj->tkj", weights, rig.basis)
-
-
 def _gap(rig: KeypointRig, weights: Tensor) -> Tensor:
     """Lip gap [T], cm, that weights [T 57] add to a closed mouth."""
-    return rig.lip_gap(_moved(rig, weights))
+    return rig.lip_gap(rig.displaced(weights))
 
 
 def _eye_height(shape: Tensor) -> Tensor:
@@ -218,14 +212,8 @@ def _calm(name: str, track: Tensor) -> Tensor:
     noise."""
     values = smooth(track.cpu().numpy(), SMOOTHING[name])
     if len(values) >= NOISE_FRAMES:
-        columns = [_denoised(column, NOISE[name]) for column in values.T]
-        values = np.stack(columns, 1)
+        edge = NOISE_FRAMES // 2
+        padded = np.pad(values, ((edge, edge), (0, 0)), mode="edge")
+        with np.errstate(divide="ignore", invalid="ignore"):  # where nothing moves, its variance is 0
+            values = wiener(padded, (NOISE_FRAMES, 1), NOISE[name] ** 2)[edge:-edge]
     return torch.from_numpy(values).float()
-
-
-def _denoised(values: np.ndarray, noise: float) -> np.ndarray:
-    """Values [T] without motion that is not larger than the noise (standard deviation)."""
-    edge = NOISE_FRAMES // 2
-    with np.errstate(divide="ignore", invalid="ignore"):  # where nothing moves, its variance is 0
-        filtered: np.ndarray = wiener(np.pad(values, edge, mode="edge"), NOISE_FRAMES, noise**2)[edge:-edge]
-    return filtered

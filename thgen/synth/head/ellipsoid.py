@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thgen.schema import COEFFICIENTS
+from thgen.schema import COEFFICIENTS, stem_of
 from thgen.synth.head import facekit as fk
 
 RADII = np.array([7.5, 10.5, 9.5], np.float32)  # cm
@@ -110,7 +110,7 @@ def _shapes(vertices: np.ndarray, part: np.ndarray) -> np.ndarray:
         "mouthPress": ((1.8, -4.0), (1, 0.5), (0, 0, -0.2)), "noseSneer": ((1, -0.4), (0.8, 0.8), (0, 0.5, 0)),
     }  # fmt: skip
     for i, name in enumerate(COEFFICIENTS):
-        stem, side = name.removesuffix("_L").removesuffix("_R"), -1.0 if name.endswith("_R") else 1.0
+        stem, side = stem_of(name), -1.0 if name.endswith("_R") else 1.0
         if stem in motions:
             (x, y), (sx, sy), move = motions[stem]
             out[i] = bump(side * x, y, sx, sy) * np.array([side * move[0], move[1], move[2]])

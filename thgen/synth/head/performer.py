@@ -90,7 +90,8 @@ class Performer:
 
     Public attributes: plain and head [N 3] (neutral head before and after `proportions`), neutral [V 3] (all vertices),
     triangles [F 3], part [F] (classes of facekit.PART_NAMES), region [F] (as part, but with neck and body), two_sided
-    [F], textured [F], triangle_uv [F 3 2], colour [V 3], gloss [V], look, proportions, and mesh (the HeadMesh).
+    [F], textured [F], triangle_uv [F 3 2], colour [V 3], gloss [V], look, proportions, eyeballs [n] (indices of their
+    vertices), and mesh (the HeadMesh).
     The vertices of the head come first, so that indices of landmarks and keypoints are valid for all V vertices.
     """
 
@@ -98,6 +99,7 @@ class Performer:
         rng = np.random.default_rng(seed)
         self.mesh = mesh
         self.count = len(mesh.vertices)
+        self.eyeballs = np.flatnonzero(np.isin(mesh.part, (fk.EYE_L, fk.EYE_R)))
         spread *= rng.uniform(1.2, 1.6) if rng.random() < 0.2 else 1.0  # some differ strongly from the mean
         weights = rng.standard_normal(len(mesh.identity)).astype(np.float32) * spread
         head = mesh.vertices + np.tensordot(weights, mesh.identity, 1)

@@ -21,6 +21,8 @@ HOLES = ((fk.EYE_L, fk.EYE_R), (fk.MOUTH, fk.GUMS, fk.TEETH))  # parts in the sh
 UNDER_LID = 0.011  # width of that shadow, as a share of the image's side
 IN_FOCUS, FAR = 9.0, 100.0  # cm behind the nearest point: end of the sharp range, and distance of the background
 VISIBLE_DEPTH = 0.35  # cm: a point this close behind the visible surface counts as visible
+# cm: eyeballs are drawn this much farther away. Lids move along straight lines, so halfway they lie inside the ball.
+BEHIND_LIDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ def render(performer: Performer, state: State, camera: Camera, size: int) -> Fra
     world = performer.pose(state, head)
     points = camera.project(world)
     points[:, :2] *= buffer
-    depth, face, weight = rasterize(points, performer.triangles, performer.two_sided, buffer, buffer)
+    depth, face, weight = rasterize(
+        behind_lids(performer, points), performer.triangles, performer.two_sided, buffer, buffer
+    )
     look = performer.look
     linear = background(performer, buffer)
     shade(
@@ -98,6 +102,13 @@ def render(performer: Performer, state: State, camera: Camera, size: int) -> Fra
     )  # fmt: skip
     image = expose(performer, linear, face, depth, size)
     return Frame(image, points, depth, face, weight, performer.openness(head), state)
+
+
+def behind_lids(performer: Performer, points: np.ndarray) -> np.ndarray:
+    """Points [... V 3] in pixels, and depth in cm, with eyeballs BEHIND_LIDS farther away, where no lid lets them through."""
+    out = points.copy()
+    out[..., performer.eyeballs, 2] += BEHIND_LIDS
+    return out
 
 
 def background(performer: Performer, buffer: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from thgen.synth.render.renderer import (
     Camera,
     Frame,
     background,
+    behind_lids,
     expose,
     soft_shadow,
     view_from_light,
@@ -35,7 +36,9 @@ def render_batch(
         return torch.as_tensor(np.ascontiguousarray(array), device=device).to(kind)
 
     triangles = put(performer.triangles, torch.int64)
-    depth, face, weight = raster.rasterize(put(points), triangles, put(performer.two_sided, torch.bool), buffer)
+    depth, face, weight = raster.rasterize(
+        put(behind_lids(performer, points)), triangles, put(performer.two_sided, torch.bool), buffer
+    )
     look = performer.look
     image = put(background(performer, buffer))[None].repeat(len(states), 1, 1, 1)
     raster.shade(

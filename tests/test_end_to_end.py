@@ -15,11 +15,13 @@ from thgen.io.photo import read_photo
 from thgen.io.sound import read_audio
 from thgen.pipeline import Session, available_methods, generate, preview
 from thgen.request import Request
-from thgen.schema import FPS
+from thgen.schema import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from thgen.settings import Controls
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 EXAMPLES = Path(__file__).parents[1] / "examples"
+SILENT, SPOKEN = 11, 19  # frames
+QUIET = slice(SILENT - 4)  # changes between frames in which lips do not move towards the first sound yet
 STILL = {"pose": False, "gaze": False, "blink": False}
 
 
@@ -30,11 +32,12 @@ def session() -> Session:
 
 @pytest.fixture(scope="module")
 def voice(tmp_path_factory) -> Path:
-    """0.6 s of silence, then the first 1.2 s of an example voice, from where it begins to be loud."""
+    """SILENT frames of silence, then SPOKEN frames of an example voice, from where it begins to be loud."""
     samples = read_audio(EXAMPLES / "voice_1.wav")
     begin = int(np.argmax(np.abs(samples) > 0.1))
     path = tmp_path_factory.mktemp("voice") / "voice.wav"
-    soundfile.write(path, np.concatenate([np.zeros(9600, np.float32), samples[begin : begin + 19_200]]), 16_000)
+    spoken = samples[begin : begin + SPOKEN * SAMPLES_PER_FRAME]
+    soundfile.write(path, np.concatenate([np.zeros(SILENT * SAMPLES_PER_FRAME, np.float32), spoken]), SAMPLE_RATE)
     return path
 
 
@@ -55,7 +58,7 @@ def test_every_method_speaks_turns_and_holds_still(session, voice, method):
     frames = np.concatenate([w.frames for w in generate(plain, loaded)]).astype(np.float32)
     mouth = region(session, photo, slice(48, 68))
     moved = np.abs(np.diff(frames[:, *mouth], axis=0)).mean(axis=(1, 2, 3))
-    assert moved[15:].mean() > 1.5 * moved[:11].mean()
+    assert moved[SILENT:].mean() > 1.5 * moved[QUIET].mean()
     still = preview(plain, loaded).astype(np.float32)
     assert np.abs(still - loaded.prepare(plain).crop.image).mean() < 1, "nothing asked, nothing changed"
     turned = generate(plain.but(drivers={"pose": other}), loaded)
@@ -68,15 +71,15 @@ def test_the_mouth_moves_with_the_voice_and_rests_in_silence(session, voice, por
     photo = EXAMPLES / portrait
     request = Request(photo=photo, audio=voice, controls=Controls(live=STILL), size=256, paste_back=False)
     frames = np.concatenate([w.frames for w in generate(request, session)]).astype(np.float32)
-    assert len(frames) == 45
+    assert len(frames) == SILENT + SPOKEN
     mouth, brows = region(session, photo, slice(48, 68)), region(session, photo, slice(17, 27))
 
     def motion(where: tuple[slice, slice]) -> np.ndarray:
         return np.abs(np.diff(frames[:, *where], axis=0)).mean(axis=(1, 2, 3))
 
-    silent, spoken = motion(mouth)[:11], motion(mouth)[15:]
+    silent, spoken = motion(mouth)[QUIET], motion(mouth)[SILENT:]
     assert spoken.mean() > 4 * silent.mean() and spoken.max() > 2
-    assert motion(brows)[15:].mean() < 0.5 * spoken.mean()  # the voice drives the lips alone
+    assert motion(brows)[SILENT:].mean() < 0.5 * spoken.mean()  # the voice drives the lips alone
 
 
 @pytest.mark.parametrize(
@@ -99,11 +102,11 @@ def test_the_command_line(tmp_path, voice):
                "--pose", EXAMPLES / "driving_1.mp4", "--size", "256", "--out", tmp_path / "o.mp4"]  # fmt: skip
     run = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert run.returncode == 0, run.stderr
-    assert re.search(r"1\.80 s, 45 frames; .* s per second of video; method rig, seed 0", run.stdout)
+    assert re.search(r"1\.20 s, 30 frames; .* s per second of video; method rig, seed 0", run.stdout)
     for name in ("analyser", "face_encoder", "audio", "rig"):
         assert re.search(rf"^  {name} \(bundled, [0-9a-f]{{12}}\)", run.stdout, re.M)
     found = probe(tmp_path / "o.mp4")
-    assert found.has_audio and abs(found.seconds - 1.8) <= 1 / FPS
+    assert found.has_audio and abs(found.seconds - 1.2) <= 1 / FPS
     assert b"method rig; seed 0; weights analyser " in (tmp_path / "o.mp4").read_bytes()
 
 

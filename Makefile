@@ -6,6 +6,11 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell sed -n 's/^torch==//p' requirements.txt)
 TORCH_CPU := https://download.pytorch.org/whl/cpu
 PYTEST_ARGS ?=
+# Tests run side by side, one worker per core. All tests of a file go to one worker: they share a server, clips, weights or
+# the order. Files start in the order of their names, for those with few tests take the longest. `make WORKERS=0` is one
+# process.
+WORKERS ?= logical
+PARALLEL := -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 SMOKE := out/smoke
 # Tests that meet what a machine may have installed: voices, programs, FaceKit. `make test-bare` hides all of it.
 BARE := tests/test_hidden.py tests/synth/voice/test_speech.py tests/synth/voice/test_festival.py tests/cli/test_render.py \
@@ -49,10 +54,10 @@ app: $(VENV)/.run
 	$(PY) app.py
 
 test: $(VENV)/.dev
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-bare: $(VENV)/.dev
-	$(PY) -m pytest --without all $(BARE) $(PYTEST_ARGS)
+	$(PY) -m pytest $(PARALLEL) --without all $(BARE) $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
@@ -60,7 +65,7 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/mypy thgen app.py
 
 check: lint
-	$(PY) -m pytest -m "not slow and not browser" $(PYTEST_ARGS)
+	$(PY) -m pytest -m "not slow and not browser" $(PARALLEL) $(PYTEST_ARGS)
 
 hooks: $(VENV)/.dev
 	$(VENV)/bin/pre-commit install

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.weights
 ROOT = Path(__file__).parents[2]
 PORTRAIT = ROOT / "examples/portrait_1.png"
 MEMORY = 1500 * MEGABYTE  # that hostile inputs may add to what the server holds after its first video
+CLIP_FRAMES = 6  # of a driving clip: the server looks for a face in each
 FILE = {"_type": "gradio.FileData"}
 
 
@@ -99,10 +100,10 @@ def voice(server, tmp_path_factory) -> dict[str, object]:
 
 
 def driving(folder: Path, *options: str, suffix: str = "mp4") -> Path:
-    """A portrait that moves from left to right for half a second."""
+    """A portrait that moves from left to right for CLIP_FRAMES."""
     path = folder / f"clip.{suffix}"
-    run("-loop", 1, "-framerate", 25, "-i", PORTRAIT, "-frames:v", 12, "-vf",
-        "scale=360:450,crop=320:380:x=3*n:y=10", *options, path)  # fmt: skip
+    run("-loop", 1, "-framerate", 25, "-i", PORTRAIT, "-frames:v", CLIP_FRAMES, "-vf",
+        "scale=360:450,crop=320:380:x=6*n:y=10", *options, path)  # fmt: skip
     return path
 
 
@@ -141,13 +142,12 @@ def test_clips_of_phones_and_cameras_drive(server, photo, tmp_path, name):
     answer = ask(server.url, "generate", quick(photo, pose_clip=clip))
     assert answer.event == "complete", answer
     video, info = answer.data
-    assert info["frames"] in range(11, 15) and info["method"] == "rig"
+    assert info["frames"] in range(CLIP_FRAMES - 1, CLIP_FRAMES + 3) and info["method"] == "rig"
     (tmp_path / "o.mp4").write_bytes(httpx.get(video["url"]).content)
     assert cv2.VideoCapture(str(tmp_path / "o.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == info["frames"]
 
 
-PHOTOS = {
-    "endless scans": (lambda: endless_jpeg(4000), "takes too long"),
+PHOTOS = {  # a slow one: test_a_slow_photo_keeps_no_other_visitor_waiting
     "tall strip": (lambda: saved("PNG", (33, 2000)), "strip"),
     "nothing in it": (lambda: saved("PNG", (256, 256)), "No human face"),
     "not a photo": (lambda: b"hello", "not an image"),
@@ -179,7 +179,7 @@ def test_hostile_sounds_are_refused(server, photo, tmp_path, name, says):
     assert any(part in sentence for part in says.split("|")), sentence
 
 
-@pytest.mark.parametrize("name", ["inverted stereo", "peak of 6.9", "one silent channel", "length of 4 GB"])
+@pytest.mark.parametrize("name", ["inverted stereo", "peak of 6.9", "length of 4 GB"])
 def test_odd_sounds_speak(server, photo, tmp_path, name):
     path = tmp_path / "voice.wav"
     path.write_bytes(SOUNDS[name][0](tmp_path))
@@ -210,7 +210,7 @@ def test_black_and_white_frames_show_no_face(server, photo, tmp_path, colour, fr
     plain = f"color={colour}:s=320x380:r=25:d={frames / 25}"
     path = tmp_path / "cut.mp4"
     still = "[0:v]scale=320:400,crop=320:380,setsar=1[a];[a]split[b][c];[1:v]setsar=1[p];[b][p][c]concat=n=3"
-    run("-loop", 1, "-framerate", 25, "-t", 1, "-i", PORTRAIT, "-f", "lavfi", "-i", plain, "-filter_complex", still,
+    run("-loop", 1, "-framerate", 25, "-t", 0.4, "-i", PORTRAIT, "-f", "lavfi", "-i", plain, "-filter_complex", still,
         "-pix_fmt", "yuv420p", path)  # fmt: skip
     answer = ask(server.url, "generate", quick(photo, pose_clip=server.file(path)))
     if frames > 25:

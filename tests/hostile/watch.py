@@ -42,7 +42,7 @@ def watched(folder: Path, seconds: float = SECONDS, memory: int = MEMORY) -> Ite
     children = set(process.children(recursive=True))
 
     def sample() -> None:
-        while not stop.wait(0.02):
+        while not stop.wait(0.05):  # memory that breaks the bound takes longer to fill; each look costs milliseconds
             held = 0
             for one in [process, *process.children(recursive=True)]:
                 with contextlib.suppress(psutil.NoSuchProcess):

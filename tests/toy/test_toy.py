@@ -5,23 +5,31 @@ Everything else is real: the analyser that finds the faces, the files, the serve
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 from tests.toy.declaration import GLOW, TINT, TOY
 from thgen import pipeline
 from thgen.__main__ import main
 from thgen.errors import ControlError
 from thgen.io.clip import read_clip
+from thgen.io.mp4 import write_mp4
+from thgen.io.sound import read_audio
 from thgen.methods import METHODS
 from thgen.request import Request
+from thgen.schema import SAMPLE_RATE
 from thgen.settings import Controls
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -39,6 +47,16 @@ def toy():
 
 
 @pytest.fixture(scope="module")
+def short(tmp_path_factory) -> tuple[str, str]:
+    """Files: 20 frames of the example clip, and the first second of the example voice."""
+    folder = tmp_path_factory.mktemp("short")
+    frames = list(islice(read_clip(CLIP), 20))
+    write_mp4(folder / "clip.mp4", frames, frames[0].shape[1::-1], len(frames))
+    soundfile.write(folder / "voice.wav", read_audio(VOICE)[:SAMPLE_RATE], SAMPLE_RATE)
+    return str(folder / "clip.mp4"), str(folder / "voice.wav")
+
+
+@pytest.fixture(scope="module")
 def session(toy):
     return pipeline.Session.load("toy", "cpu")
 
@@ -53,19 +71,30 @@ def mean_colours(request: Request, session) -> np.ndarray:
     return np.concatenate([w.frames.mean(axis=(1, 2)) for w in pipeline.generate(request, session)])
 
 
-def crop_of(**more) -> Request:
-    return Request(**{"method": "toy", "photo": PHOTOS[0], "size": 128, "paste_back": False, **more})
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> list[str]:
+    """The examples' portraits at a third of their size: looking for a face in the whole ones takes seconds each."""
+    paths = [str(tmp_path_factory.mktemp("photos") / Path(path).name) for path in PHOTOS]
+    for path, small in zip(PHOTOS, paths, strict=True):
+        Image.open(path).convert("RGB").reduce(3).save(small)
+    return paths
 
 
-def test_the_command_line_has_its_factors_photos_and_choice(tmp_path, capsys):
+@pytest.fixture(scope="module")
+def crop_of(photos) -> Callable[..., Request]:
+    return functools.partial(Request, method="toy", photo=photos[0], size=128, paste_back=False)
+
+
+def test_the_command_line_has_its_factors_photos_and_choice(tmp_path, capsys, short, photos):
     out, recipe = tmp_path / "o.mp4", tmp_path / "r.json"
-    call = ["generate", "--method", "toy", *(w for p in PHOTOS for w in ("--photo", p)), "--audio", VOICE,
-            f"--{GLOW}", CLIP, f"--{TINT}-to", PHOTOS[1], "--blend", f"{TINT}=0:0,2:1", "--set", "toy.mood=warm",
+    clip, voice = short
+    call = ["generate", "--method", "toy", *(w for p in photos for w in ("--photo", p)), "--audio", voice,
+            f"--{GLOW}", clip, f"--{TINT}-to", photos[1], "--blend", f"{TINT}=0:0,2:1", "--set", "toy.mood=warm",
             "--set", "toy.mood_strength=0.5", "--strength", f"{GLOW}=1.5", "--undriven", "zero",
             "--size", "128", "--no-paste-back", "--save-recipe", str(recipe), "--out", str(out)]  # fmt: skip
     assert main(call) == 0
     frames = [frame.mean(axis=(0, 1)) for frame in read_clip(out)]
-    assert len(frames) == 195 and frames[0][0] > frames[0][2] + 10, "warm"
+    assert len(frames) == 25 and frames[0][0] > frames[0][2] + 10, "warm"
     said = json.loads(recipe.read_text())
     assert said["controls"]["values"] == {"toy.mood": "warm", "toy.mood_strength": 0.5}
     assert list(said["files"]) == ["audio", GLOW, f"{TINT}_to", "photo", "photo_2", "photo_3"]
@@ -95,22 +124,22 @@ def test_what_it_lacks_is_refused_by_name(tmp_path, capsys, words, says):
     assert says in capsys.readouterr().err
 
 
-def test_photos_reach_the_method_and_a_bad_one_is_named(session, tmp_path):
-    assert session.prepare(crop_of(more_photos=PHOTOS[1:])).identity.state["photos"] == 3
+def test_photos_reach_the_method_and_a_bad_one_is_named(session, crop_of, photos):
+    assert session.prepare(crop_of(more_photos=photos[1:])).identity.state["photos"] == 3
     flat = np.full((64, 64, 3), 90, np.uint8)
     with pytest.raises(Exception, match="Photo 2: No human face"):
         session.prepare(crop_of(more_photos=(flat,)))
 
 
-def test_the_whole_track_passes_its_temporal_layer(session, voice):
+def test_the_whole_track_passes_its_temporal_layer(session, voice, crop_of):
     """The voice begins between two frames, in the middle of a window: the tint rises over five frames, not one."""
     level = mean_colours(crop_of(audio=voice), session).mean(axis=1)
     rise = np.diff(level)[10:15]
     assert len(level) == 25 and (rise > 2).all() and np.abs(np.diff(level))[[*range(9), *range(17, 23)]].max() < 1
 
 
-def test_slow_small_clips_arrive_at_their_rate_and_size_and_leave_at_25_fps(session, monkeypatch):
-    seen = []
+def test_slow_small_clips_arrive_at_their_rate_and_size_and_leave_at_25_fps(session, monkeypatch, short, crop_of):
+    seen, (clip, _) = [], short
     encode = session.method.encode_clip
 
     def spy(crops):
@@ -119,15 +148,15 @@ def test_slow_small_clips_arrive_at_their_rate_and_size_and_leave_at_25_fps(sess
         return encode(kept)
 
     monkeypatch.setattr(session.method, "encode_clip", spy)
-    made = pipeline.plan(crop_of(drivers={GLOW: CLIP}), session)
-    seconds = sum(1 for _ in read_clip(CLIP)) / 25
+    made = pipeline.plan(crop_of(drivers={GLOW: clip}), session)
+    seconds = 20 / 25
     assert set(seen) == {(64, 64, 3)} and abs(len(seen) - 10 * seconds) <= 1
     assert abs(made.frames - 25 * seconds) <= 2 and made.driven[GLOW].shape == (made.frames, 1)
 
 
-def test_relative_latents_and_zero(session, voice):
+def test_relative_latents_and_zero(session, voice, crop_of, photos):
     """A still has no change of its own: relative motion leaves the photo's tint, absolute motion takes the still's."""
-    driven = {"drivers": {TINT: PHOTOS[1]}, "audio": voice}
+    driven = {"drivers": {TINT: photos[1]}, "audio": voice}
     relative, absolute = (
         mean_colours(crop_of(**driven, controls=Controls(motion=motion)), session)[0]
         for motion in ("relative", "absolute")
@@ -138,7 +167,7 @@ def test_relative_latents_and_zero(session, voice):
     assert (absolute > own + 10).all() and (zero < own).all()
 
 
-def test_settings_refuse_a_choice_of_another_type():
+def test_settings_refuse_a_choice_of_another_type(crop_of):
     with pytest.raises(ControlError, match="must be one of plain, warm, cold, not 3"):
         crop_of(controls=Controls(values={"toy.mood": 3}))
 
@@ -158,15 +187,16 @@ def url(toy):
     page.close()
 
 
-def test_the_api_has_it(url, tmp_path):
+def test_the_api_has_it(url, tmp_path, short, photos):
     client = Client(url, verbose=False, download_files=str(tmp_path))
-    files = [handle_file(p) for p in PHOTOS]
+    files = [handle_file(p) for p in photos]
     call = {"method": "toy", "photo": files[0], "more_photos": files[1:], "size": 128, "paste_back": False}
     plain, _ = client.predict(**call, api_name="/preview")
     warm, answer = client.predict(**call, controls={"toy.mood": "warm"}, api_name="/preview")
     change = np.asarray(picture(warm), float) - np.asarray(picture(plain), float)
     assert answer["method"] == "toy" and change[..., 0].mean() > 10 > -10 > change[..., 2].mean()
-    _, info = client.predict(**call, audio=handle_file(VOICE), **{f"{GLOW}_clip": handle_file(CLIP)},
+    clip, voice = short
+    _, info = client.predict(**call, audio=handle_file(voice), **{f"{GLOW}_clip": handle_file(clip)},
                                  controls={"toy.mood": "cold"}, api_name="/generate")  # fmt: skip
     assert info["method"] == "toy" and info["recipe"]["controls"]["values"] == {"toy.mood": "cold"}
     with pytest.raises(AppError, match=r"toy\.mood must be one of"):
@@ -181,8 +211,10 @@ def picture(path: str):
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-def test_the_page_has_its_tabs_and_makes_its_video(url):
+def test_the_page_has_its_tabs_and_makes_its_video(url, short, photos):
     from playwright.sync_api import expect, sync_playwright
+
+    clip, voice = short
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -195,14 +227,14 @@ def test_the_page_has_its_tabs_and_makes_its_video(url):
         expect(page.get_by_role("tab", name="Glow")).to_be_visible()
         expect(page.get_by_role("tab", name="Head pose")).to_be_hidden()
         page.get_by_role("tab", name="Glow").click()
-        page.locator("#field-toy-glow-clip input[type=file]").set_input_files(CLIP)
+        page.locator("#field-toy-glow-clip input[type=file]").set_input_files(clip)
         page.get_by_role("tab", name="Tint").click()
         expect(page.locator("#field-toy-glow-clip")).to_be_hidden()
         page.locator("#field-toy-mood input").click()
         page.get_by_role("option", name="warm").click()
-        page.locator("#photo input[type=file]").set_input_files(PHOTOS[0])
-        page.locator("#more-photos input[type=file]").set_input_files(PHOTOS[1:])
-        page.locator("#audio input[type=file]").set_input_files(VOICE)
+        page.locator("#photo input[type=file]").set_input_files(photos[0])
+        page.locator("#more-photos input[type=file]").set_input_files(photos[1:])
+        page.locator("#audio input[type=file]").set_input_files(voice)
         expect(page.locator("#preview img")).to_be_visible()
         page.locator("#generate").click()
         expect(page.locator("#video video")).to_be_visible()

@@ -9,6 +9,8 @@ import pytest
 
 from thgen.__main__ import main
 from thgen.cli.render import RenderJob, render_shard
+from thgen.methods.pd_fgc import stages
+from thgen.training import clip_task
 from thgen.training.config import config_files, preset_of, read_stages
 from thgen.weights.hub import load_network
 from thgen.weights.manifest import HIGHER, LOWER, read_manifest
@@ -50,6 +52,13 @@ def place(tmp_path_factory):
     render_shard(RenderJob(str(pairs), 2, 1, frames=9, motion="pairs", head="ellipsoid"), 0)
     render_shard(RenderJob(str(talk), 1, 1, frames=16, flow_size=64, motion="track", head="ellipsoid"), 0)
     return place
+
+
+@pytest.fixture(autouse=True)
+def few_batches(monkeypatch):
+    """Scores of one batch: only their names are looked at."""
+    monkeypatch.setattr(clip_task, "VALIDATION_BATCHES", 1)
+    monkeypatch.setattr(stages, "HELD_BATCHES", 1)
 
 
 def train(place: Path, monkeypatch, *words: str, settings: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-TIMEOUT = 30.0
+TIMEOUT = 30.0  # s; httpx's own 5 s are few where other tests run beside this one
 
 
 class Answer(NamedTuple):
@@ -28,15 +28,15 @@ class Answer(NamedTuple):
 
 def upload(url: str, file: Path) -> str:
     """The path that the server gives to an uploaded file."""
-    return httpx.post(f"{url}/gradio_api/upload", files={"files": (file.name, file.read_bytes())}).json()[0]
+    files = {"files": (file.name, file.read_bytes())}
+    return httpx.post(f"{url}/gradio_api/upload", files=files, timeout=TIMEOUT).json()[0]
 
 
 def ask(url: str, endpoint: str, arguments: dict[str, Any] | str) -> Answer:
     """Call an endpoint with named arguments, or with the text of a JSON object."""
     body = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    posted = httpx.post(
-        f"{url}/gradio_api/call/v2/{endpoint}", content=body, headers={"Content-Type": "application/json"}
-    )
+    headers = {"Content-Type": "application/json"}
+    posted = httpx.post(f"{url}/gradio_api/call/v2/{endpoint}", content=body, headers=headers, timeout=TIMEOUT)
     if posted.status_code != 200:
         return Answer("refused", posted.json())
     return _last(httpx.get(f"{url}/gradio_api/call/{endpoint}/{posted.json()['event_id']}", timeout=TIMEOUT).text)
@@ -52,7 +52,7 @@ def fire(url: str, fn_index: int, data: list[Any]) -> Answer:
     """Trigger an event of the page by its number in the config, as the page's script does."""
     session = secrets.token_hex(6)
     body = {"fn_index": fn_index, "data": data, "session_hash": session}
-    posted = httpx.post(f"{url}/gradio_api/queue/join", json=body)
+    posted = httpx.post(f"{url}/gradio_api/queue/join", json=body, timeout=TIMEOUT)
     if posted.status_code != 200:
         return Answer("refused", posted.json())
     stream = httpx.get(f"{url}/gradio_api/queue/data", params={"session_hash": session}, timeout=TIMEOUT).text

@@ -1,6 +1,5 @@
 """Every stage of PD-FGC on a few small clips: the modules that it updates, its exports, its losses and its data."""
 
-import argparse
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from thgen.audio.mel import mel_spectrogram, mel_windows
-from thgen.cli import render as cli
+from thgen.cli.render import RenderJob, render_shard
 from thgen.compact import frozen_generator
 from thgen.compact.frozen_generator import FrozenGenerator
 from thgen.compact.generator import targets
@@ -21,6 +20,7 @@ from thgen.methods.pd_fgc.stage_presets import Codes, CompactStage, PaperStage
 from thgen.nn.coefficients import place
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS
 from thgen.training import checkpoint as ckpt
+from thgen.training import clip_task
 from thgen.training.config import load_stage, preset_of, read_stages
 from thgen.training.data.samples import Clip
 from thgen.training.data.store import ClipStore
@@ -54,12 +54,15 @@ UPDATED = {
 def talk(tmp_path_factory):
     """Clips of the built-in head, speaking for 16 frames."""
     out = tmp_path_factory.mktemp("talk")
-    parser = argparse.ArgumentParser()
-    cli.add_parser(parser.add_subparsers())
-    options = ["--head", "ellipsoid", "--identities", "2", "--clips-per-identity", "1", "--frames", "16"]
-    cli.run(parser.parse_args(["render", *options, "--size", "128", "--flow-size", "64", "--motion", "track",
-                               "--out", str(out)]))  # fmt: skip
+    render_shard(RenderJob(str(out), 2, 1, frames=16, size=128, flow_size=64, motion="track", head="ellipsoid"), 0)
     return out
+
+
+@pytest.fixture(autouse=True)
+def few_batches(monkeypatch):
+    """Scores of one batch: they are looked up, not compared."""
+    monkeypatch.setattr(clip_task, "VALIDATION_BATCHES", 1)
+    monkeypatch.setattr(stages, "HELD_BATCHES", 1)
 
 
 def config(talk, stage: str, preset: str = "compact", **changes):

@@ -1,12 +1,15 @@
-"""`python -m thgen render`: the set of voices is part of the specification of clips (see test_clip for the clips)."""
+"""`python -m thgen render`: sets of voices, and interrupts (see test_clip for the clips)."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from tests.hidden import recorded_voices
 from thgen.__main__ import main
+from thgen.cli import render
 from thgen.cli.render import RenderJob, render_shard
 from thgen.synth import motion
 from thgen.synth.motion import track_states
@@ -70,3 +73,21 @@ def test_a_track_uses_its_set_of_voices(voices, monkeypatch):
     assert ("espeak" in {v.engine for v in spoken}) and ({v.engine for v in spoken} == {"espeak"}) == (
         voices == "espeak"
     )
+
+
+def test_an_interrupted_render_renders_no_more(tmp_path, monkeypatch):
+    """Workers used to render all that was left before the command ended."""
+    rendered = []
+
+    def shard(job, number):
+        time.sleep(0.05)
+        rendered.append(number)
+        if number == 1:
+            raise KeyboardInterrupt
+        return 1
+
+    monkeypatch.setattr(render, "render_shard", shard)
+    monkeypatch.setattr(render, "ProcessPoolExecutor", lambda workers, _: ThreadPoolExecutor(workers))
+    words = ["--identities", "1000", "--workers", "1", "--out", str(tmp_path)]
+    assert main(["render", "--head", "ellipsoid", *words]) != 0
+    assert 2 <= len(rendered) < 10 < 1000 / 25

@@ -1,4 +1,4 @@
-"""The motion head: a state near rest, and heads of old weights, which close lids by their own formula."""
+"""The motion head: a state near rest."""
 
 import torch
 
@@ -12,8 +12,14 @@ def test_an_untrained_head_gives_a_face_near_rest():
     assert state.coefficients.abs().max() < 0.1 and state.turn.abs().max() < 5
 
 
-def test_weights_that_do_not_name_the_formula_of_lids_have_the_old_one():
-    old = {"latent": 12, "hidden": 16, "layers": 1}
-    assert not MotionHead.from_config(old).lids_by_opening
-    new = {k: v for k, v in MotionHead(**old).config.items() if k != "class"}
-    assert MotionHead.from_config(new).lids_by_opening
+def test_a_shift_moves_the_zero_and_no_state():
+    torch.manual_seed(0)
+    head, latent, rest = MotionHead(6, 16, 2), torch.randn(4, 6), torch.randn(2)
+    before = head(latent)
+    head.shift(3, rest)
+    moved = latent.clone()
+    moved[:, 3:5] -= rest
+    after = head(moved)
+    for name in ("coefficients", "gaze", "turn", "place"):
+        torch.testing.assert_close(getattr(after, name), getattr(before, name), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(head(latent).coefficients, before.coefficients, atol=1e-3)

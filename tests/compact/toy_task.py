@@ -67,9 +67,6 @@ class ToySecondStage(ToyTask):
     def encode(self, views):
         return self.modules["encoder"](views)
 
-    def encode_photo(self, views):
-        return views.mean((2, 3))
-
     def batch(self, store, rng, train, pictures=0):
         found, frames, photos = [], [], []
         for row in range(self.config.batch_size):
@@ -77,7 +74,7 @@ class ToySecondStage(ToyTask):
             photo, target = 0, int(rng.integers(1, len(clip)))
             found.append(self.moments(clip, [photo, target], pictured=row < pictures))
             frames.append([self.features(clip, [n], rng, train) for n in (photo, target)])
-            photos.append(self.photo_features(clip, photo))
+            photos.append(self.photo_features(clip, photo, rng, train))
         moved = {f"frame_{end}": torch.cat([pair[k] for pair in frames]) for k, end in enumerate("st")}
         return self.pairs(found, pictures) | moved | {"photo": torch.cat(photos)}
 

@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from thgen.losses.reconstruction import edges, feature_l1, masked_mean, multiscale_l1, perceptual, weighted_l1
+from thgen.losses.reconstruction import (
+    edges,
+    feature_l1,
+    masked_mean,
+    multiscale_l1,
+    perceptual,
+    root_mean_square,
+    weighted_l1,
+)
 
 A = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 ONES = torch.ones(2, 1, 16, 16)
@@ -44,3 +52,12 @@ def test_weight_moves_the_loss_to_where_it_lies():
     top[..., 8:, :] = 0
     bottom[..., :8, :] = 0
     assert weighted_l1(wrong, A, top) > 0.2 > weighted_l1(wrong, A, bottom) == 0
+
+
+def test_root_mean_square_does_not_depend_on_the_size_and_has_a_slope_at_zero():
+    assert root_mean_square(torch.full((2, 3, 4, 4), -0.5)) == pytest.approx(0.5)
+    assert root_mean_square(torch.full((1, 8), -0.5)) == pytest.approx(0.5)
+    assert root_mean_square(torch.tensor([[3.0, 0, 0, 0], [0, 0, 0, 0]])) == pytest.approx(0.75), "1.5 and 0"
+    same = torch.zeros(2, 3, requires_grad=True)
+    root_mean_square(same).backward()
+    assert torch.isfinite(same.grad).all()

@@ -6,7 +6,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from thgen.nn.stylegan2 import BiasActivation, ModulatedConv, StyleGenerator, blur, upsample
+from thgen.nn.stylegan2 import (
+    ActivatedLinear,
+    BiasActivation,
+    ModulatedConv,
+    StyleGAN2,
+    StyleGenerator,
+    blur,
+    upsample,
+)
 
 
 def kernel(gain):
@@ -70,3 +78,65 @@ def test_noise_is_fixed_and_can_be_switched_off():
         one, again, without = net(latent, start), net(latent, start), net(latent, start, noise=False)
     assert one.shape == (2, 3, 28, 28) and torch.equal(one, again) and not torch.allclose(one, without)
     assert [m.shape[-1] for m in net.noises.maps()] == [7, 14, 14, 28, 28]
+
+
+def whole():
+    torch.manual_seed(0)
+    return StyleGAN2(latent=6, channels=(8, 8, 4), layers=2).eval()
+
+
+def test_the_size_of_the_whole_generator_is_the_published_one():
+    with torch.device("meta"):
+        net = StyleGAN2()
+    assert sum(p.numel() for p in net.parameters()) == pytest.approx(30.03e6, rel=1e-3) and net.indices == 14
+    assert sum(p.numel() for p in net.style.parameters()) == 8 * (512 * 512 + 512)
+
+
+def test_each_style_index_reaches_the_picture_and_one_latent_serves_all():
+    net = whole()
+    w = torch.randn(2, 6)
+    same = w[:, None].repeat(1, net.indices, 1)
+    with torch.no_grad():
+        picture = net.paint(w)
+        assert picture.shape == (2, 3, 16, 16) and torch.allclose(picture, net.paint(same), atol=1e-5)
+        for index in range(net.indices):
+            other = same.clone()
+            other[:, index] += 1
+            assert not torch.allclose(net.paint(other), picture, atol=1e-4), index
+
+
+def test_the_mapping_forgets_the_length_of_its_input_and_learns_slowly():
+    net = whole()
+    z = torch.randn(3, 6)
+    torch.testing.assert_close(net.style(z), net.style(5 * z))
+    layer = ActivatedLinear(512, 64, rate=0.01)
+    x = torch.nn.functional.normalize(torch.randn(100, 512)) * math.sqrt(512)
+    assert layer(x).square().mean().sqrt().item() == pytest.approx(1.02, abs=0.1), "the output's size stays"
+    assert layer.weight.std().item() == pytest.approx(100, rel=0.05), "so a step of Adam is a hundredth of it"
+
+
+def test_mixing_takes_the_second_latent_from_its_index_on():
+    net = whole()
+    a, b = torch.randn(2, 6), torch.randn(2, 6)
+    mixed = net.mixed(a, b, 2)
+    torch.testing.assert_close(mixed[:, 1], net.style(a))
+    torch.testing.assert_close(mixed[:, 2], net.style(b))
+    torch.testing.assert_close(net.mixed(a, b, net.indices)[:, -1], net.style(a))
+
+
+def test_the_average_follows_the_latents_of_the_training():
+    net = whole()
+    for _ in range(2000):
+        net.follow(torch.full((4, 6), 3.0))
+    torch.testing.assert_close(net.average, torch.full((6,), 3.0), atol=1e-2, rtol=0)
+
+
+def test_fresh_noise_differs_from_call_to_call():
+    net = whole()
+    for layer in [net.conv1, *net.convs]:
+        layer.noise.weight.data.fill_(0.3)
+    w = torch.randn(1, 6).expand(2, -1)
+    with torch.no_grad():
+        one, again = net.paint(w, fresh=True), net.paint(w, fresh=True)
+        assert torch.equal(net.paint(w), net.paint(w))
+    assert not torch.allclose(one, again) and not torch.allclose(one[0], one[1])

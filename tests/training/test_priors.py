@@ -12,10 +12,11 @@ from tests.hub_stand_in import REPO, REVISION
 from thgen.analyser.network import Analyser
 from thgen.errors import TrainingError, WeightsError
 from thgen.losses.reconstruction import feature_l1
+from thgen.nn.ir_se import ArcFace
 from thgen.nn.vgg import VGG19
 from thgen.training.config import load_stage
 from thgen.training.export import History, export_weights, folder_of
-from thgen.training.priors import PINS, Pin, choose_prior, load_prior
+from thgen.training.priors import PINS, IdentityPrior, Pin, choose_identity_prior, choose_prior, load_prior
 from thgen.training.task import build_task
 from thgen.weights.hub import Hub
 from thgen.weights.manifest import BUNDLED, Entry, read_manifest
@@ -125,3 +126,31 @@ def test_stages_ask_the_run_for_its_analyser(shards, tmp_path, method, stage):
     about = build_task(replace(config, weights=str(tmp_path))).data_summary
     assert f"analyser, of this run, {read_manifest(tmp_path)['analyser'].sha256[:12]}" in about
     assert "analyser, bundled, " in build_task(config).data_summary
+
+
+def test_an_identity_network_is_any_one_of_that_weights_name(tmp_path, caplog):
+    """ArcFace goes first, the stand-in follows, and without either the loss is off."""
+    with caplog.at_level(logging.WARNING):
+        assert choose_identity_prior("auto", 0.75) is None
+    assert "'arcface' is not available" in caplog.text and "'identity' is not available" in caplog.text
+    torch.manual_seed(0)
+    small = ArcFace(4, (1, 1, 1, 1), 8)
+    history = History("s", "d", 1, 0.0, "h", {})
+    export_weights({"identity": (small.state_dict(), dict(small.config))}, (), history, tmp_path)
+    prior = choose_identity_prior("auto", 0.75, tmp_path)
+    assert prior.name == "identity" and prior.about.startswith("of this run")
+    assert prior(torch.zeros(2, 3, 64, 64)).shape == (2, 8) and not any(p.requires_grad for p in prior.parameters())
+
+
+def test_an_identity_network_sees_the_middle_of_a_picture():
+    seen = []
+
+    class Mean(torch.nn.Module):
+        def forward(self, x):
+            seen.append(x.shape)
+            return x.mean((2, 3))
+
+    prior = IdentityPrior("mean", "", Mean(), share=0.75)
+    picture = torch.ones(1, 3, 64, 64)
+    picture[..., 8:56, 8:56] = 0.25
+    assert prior(picture).tolist() == [[0.25] * 3] and seen == [(1, 3, 112, 112)]

@@ -26,20 +26,30 @@ RIG = {
     "polish": ["model.channels=[8,8,8,8]", "model.fine=8", "model.code=8"],
 }
 PD_FGC = [
-    "model.appearance={depths: [1, 1], groups: 2, group_width: 4, base: 4, map_channels: 8, side: 4}",
     "model.audio={channels: [8, 16], depths: [1, 1], features: 16, attention: 8, lip: 10}",
 ]
 PRESETS = {
     "compact": [
+        "model.appearance={hidden: 16, features: 8}",
         "model.head={hidden: 16, layers: 1}",
         "model.motion={hidden: 16, features: 16, lip: 10}",
         "data.cached_views=1",
     ],
     "paper": [
+        "model.appearance={depths: [1, 1], groups: 2, group_width: 4, base: 4, map_channels: 8, side: 4}",
         "model.motion={width: 16, side: 128, features: 16, maps: 8, squeeze: 8, lip: 10}",
         "model.style={channels: [8, 8, 8, 8, 8, 4], start: 4}",
     ],
 }
+
+FC_TFG = [
+    "model.generator={latent: 8, channels: [8, 8, 8, 8, 4], layers: 2}",
+    "model.encoder={base: 4, units: [1, 1, 1, 1]}",
+    "model.voice={base: 4}",
+    "model.fusion={hidden: 8}",
+    "model.discriminator={}",
+    "model.sync={base: 4}",
+]
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +106,13 @@ def test_every_stage_of_pd_fgc_trains(place, monkeypatch, preset):
     train(place, monkeypatch, "pd_fgc", "--preset", preset, settings=settings)
     prefix, painter = {"compact": ("pd_fgc_", "head"), "paper": ("pd_fgc_paper_", "generator")}[preset]
     assert exported(place, f"pd_fgc.{preset}") == {prefix + n for n in ("appearance", "motion", "audio", painter)}
+
+
+@slow
+def test_every_stage_of_fc_tfg_trains(place, monkeypatch):
+    train(place, monkeypatch, "fc_tfg", "--preset", "paper", settings=[*FC_TFG, "data.head=ellipsoid"])
+    paper = {"fc_tfg_paper_" + name for name in ("generator", "encoder", "voice", "fusion")}
+    assert exported(place, "fc_tfg.paper") == paper | {"fc_tfg_sync"}
 
 
 def test_make_smoke_trains_every_config():

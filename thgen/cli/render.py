@@ -136,5 +136,9 @@ def run(args: argparse.Namespace) -> None:
         ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn")) as pool,
         tqdm(total=job.identities * job.clips_per_identity, unit="clip") as bar,
     ):
-        for done in as_completed([pool.submit(render_shard, job, n) for n in range(job.shards)]):
-            bar.update(done.result())
+        try:
+            for done in as_completed([pool.submit(render_shard, job, n) for n in range(job.shards)]):
+                bar.update(done.result())
+        except BaseException:  # an interrupt as well: else the workers render all that is left before this ends
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -18,11 +18,13 @@ from torch import Tensor
 
 from thgen.analyser.network import INPUT_SIZE, Analyser, Analysis
 from thgen.compact.eye_patch import Patch, Seen, cut_patches
+from thgen.compact.feature_fit import fit_features
+from thgen.compact.flow.coarse import FLOW_SIZE
 from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
 from thgen.compact.flow.irises import IrisLayers
 from thgen.compact.flow.lids import EyeLayers
-from thgen.compact.flow.network import BASE, FLOW_SIZE, Generated, GuidedFlow, motion_code
+from thgen.compact.flow.network import BASE, Generated, GuidedFlow, motion_code
 from thgen.compact.flow.openings import EDGE, open_share, polygon_distance
 from thgen.compact.iris_layers import cut_irises
 from thgen.compact.keypoint_rig import EYE_LAYERS, LID_FOLLOWS, PARTING, KeypointRig, Posed
@@ -81,7 +83,6 @@ class Movement:
     coefficient_change [T 57]: the same with unscaled lids (blink 1 = closed), as the network's condition
     gaze [T 2 2] and turn [T 3]: degrees; shift [T 3]: see `KeypointRig.repose`
     shut [T 2]: closing of each lid, as a part of the photo's own opening, 0 to 1
-    past_rim: lips part by as much more as the soft rim of an opening hides, see `_past_the_rim`
     """
 
     change: Tensor
@@ -90,14 +91,13 @@ class Movement:
     turn: Tensor
     shift: Tensor
     shut: Tensor
-    past_rim: bool = True
 
     def and_then(self, other: Movement) -> Movement:
         """Both movements; this one turns the head first."""
         turn = euler_angles(rotation_matrix(other.turn) @ rotation_matrix(self.turn))
         return Movement(
             self.change + other.change, self.coefficient_change + other.coefficient_change, self.gaze + other.gaze,
-            turn, self.shift + other.shift, (self.shut + other.shut).clamp(0, 1), self.past_rim and other.past_rim,
+            turn, self.shift + other.shift, (self.shut + other.shut).clamp(0, 1),
         )  # fmt: skip
 
     @staticmethod
@@ -130,21 +130,16 @@ def lid_travel(lid_scale: Tensor, opening: Tensor) -> Tensor:
     return (lid_scale / opening.clamp_min(MIN_OPENING)).clamp(*LID_TRAVEL)
 
 
-def movement(source: FaceState, target: FaceState, lid_scale: Tensor, lids_by_opening: bool = True) -> Movement:
-    """The movement from state `source` to state `target`, each [B ...]; lid_scale [B 2] of the photo.
-
-    lids_by_opening: lids close by `lid_travel`. False, for heads that were trained so: by `lid_scale` alone, which
-    leaves half closed eyes open; and lips do not part past the rim, which hides what these heads misread as openings.
-    """
+def movement(source: FaceState, target: FaceState, lid_scale: Tensor) -> Movement:
+    """The movement from state `source` to state `target`, each [B ...]; lid_scale [B 2] of the photo."""
     coefficient_change = target.coefficients - source.coefficients
     lids = pick(coefficient_change, BLINK_COEFFICIENTS)
     opening = 1 - pick(source.coefficients, BLINK_COEFFICIENTS)
-    travel = lid_travel(lid_scale, opening) if lids_by_opening else lid_scale
-    change = coefficient_change + place(lids * (travel - 1), BLINK_COEFFICIENTS)
+    change = coefficient_change + place(lids * (lid_travel(lid_scale, opening) - 1), BLINK_COEFFICIENTS)
     turn = euler_angles(rotation_matrix(target.turn) @ rotation_matrix(source.turn).mT)
     gaze, shift = target.gaze - source.gaze, target.place - source.place
     shut = (lids / opening.clamp_min(MIN_OPENING)).clamp(0, 1)
-    return Movement(change, coefficient_change, gaze, turn, shift, shut, past_rim=lids_by_opening)
+    return Movement(change, coefficient_change, gaze, turn, shift, shut)
 
 
 def clamp_target(source: FaceState, target: FaceState, own: Tensor) -> FaceState:
@@ -181,7 +176,7 @@ def render(generator: GuidedFlow, photo: EncodedPhoto, move: Movement) -> Genera
         turn = turn if photo.layers.irises is None else move.gaze
     gaze, target = move.gaze - turn, (source + conditions).clamp(-0.2, 1.4)
     motion = motion_code(source, target, rotation, move.turn, eyes, eyes + gaze)
-    change = _past_the_rim(rig, photo, change) if move.past_rim else change
+    change = _past_the_rim(rig, photo, change)
     drawn = targets(rig, photo, replace(move, change=change, gaze=gaze))
     return generator(
         photo.small.expand(count, -1, -1, -1), photo.keypoints.expand(count, -1, -1), drawn, motion,
@@ -232,7 +227,8 @@ class Generator:
         seen = Seen.of(crop.size, segments("hair", "background"), segments("worn"), segments("eyes"))
         patches = cut_patches(crop.image, crop.keypoints[:68], seen)
         eyes, lift = cut_eyes(patches, crop.size)
-        keypoints = self._lift_lids(torch.from_numpy(crop.keypoints)[None].to(self.device), lift)
+        seen_at = fit_features(crop.image, crop.keypoints, self.rig.in_front().cpu().numpy())
+        keypoints = self._lift_lids(torch.from_numpy(seen_at)[None].to(self.device), lift)
         photo = photo_of(self.rig, image, keypoints, analysis.coefficients, analysis.gaze)
         layers = self._layers(crop.image, photo, segments, eyes.to(self.device))
         layers = replace(layers, irises=self._irises(crop, photo, [true for _, true in patches]))

@@ -29,6 +29,7 @@ PARTING = ("mouthUpperUp_L", "mouthUpperUp_R", "mouthLowerDown_L", "mouthLowerDo
 # Shapes with which the lids follow a gaze up and down, left and right eye.
 LID_FOLLOWS = (("eyeLookUp_L", "eyeLookUp_R"), ("eyeLookDown_L", "eyeLookDown_R"))
 OUTLINE_STEPS = 8  # points of an eye's outline per lid
+EVERY = slice(None)  # rows or columns of a crop
 
 
 def lid_curve() -> Tensor:
@@ -158,6 +159,10 @@ class KeypointRig(nn.Module):
             lower |= skin & near & ~falls & (away[:, 1] < 0.05)
         return upper, lower, skin & ~upper & ~lower
 
+    def in_front(self) -> Tensor:
+        """Mask [K] of the keypoints in front: the skin, and the edges of the lids."""
+        return (self.layer == 0) | (self.layer > 3)
+
     def lips(self) -> tuple[Tensor, Tensor]:
         """Masks [K] of the skin's keypoints on the upper and on the lower lip."""
         corners = self.canonical[list(MOUTH_CORNERS)]
@@ -172,7 +177,7 @@ class KeypointRig(nn.Module):
         """Masks [B 1 size size] of the regions below and above the line between the lips, near the mouth."""
         first, last = keypoints[:, MOUTH_CORNERS[0], :2], keypoints[:, MOUTH_CORNERS[1], :2]
         centre = keypoints[:, [LIP_PAIRS[1][0], LIP_PAIRS[1][1]], :2].mean(1)
-        u, v, down, length = _from_corners(first, last, size)
+        u, v, down, length = from_corners(first, last, size)
         depth = ((centre - (first + last) / 2) * down).sum(1)
         edge = 4 * u * (1 - u) * depth[:, None, None]  # a parabola through the middle of the lips
         within = ((u > 0.05) & (u < 0.95) & (v.abs() < 0.5)).float()
@@ -184,7 +189,7 @@ class KeypointRig(nn.Module):
         below = keypoints.new_ones(len(keypoints), size, size)
         for ring in EYE_RINGS:
             first, _, _, last, inner, outer = keypoints[:, list(ring), :2].unbind(1)
-            u, v, down, length = _from_corners(first, last, size)
+            u, v, down, length = from_corners(first, last, size)
             depth = (((inner + outer) / 2 - first) * down).sum(1)
             edge = 4.5 * u * (1 - u) * depth[:, None, None]  # a parabola through both landmarks of the lower lid
             column = (u > -0.05) & (u < 1.05) & (v.abs() < 0.9)
@@ -241,14 +246,16 @@ class KeypointRig(nn.Module):
             return self.repose(self.move(source, change, gaze), source, turn, shift)
 
 
-def _from_corners(first: Tensor, last: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def from_corners(
+    first: Tensor, last: Tensor, size: int, rows: slice = EVERY, columns: slice = EVERY
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Coordinates of a crop's pixels relative to an opening with corners `first` and `last` [B 2].
 
-    Returns u and v [B size size] in lengths of the opening: along it, 0 to 1 from corner to corner, and down from it.
-    Also the gradient of v [B 2] and the length [B 1 1].
+    rows, columns: the pixels wanted. Returns u and v [B rows columns] in lengths of the opening: along it, 0 to 1 from
+    corner to corner, and down from it. Also the gradient of v [B 2] and the length [B 1 1].
     """
     axis = grid(size, first.device)
-    y, x = axis[None, :, None], axis[None, None, :]
+    y, x = axis[None, rows, None], axis[None, None, columns]
     along = (last - first) / (last - first).pow(2).sum(1, keepdim=True).clamp_min(1e-6)
     down = torch.stack([-along[:, 1], along[:, 0]], 1)  # a quarter turn: down, when `last` lies to the right
     u, v = (

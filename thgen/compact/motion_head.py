@@ -1,14 +1,13 @@
 """Latents -> state of a face. In compact presets this MLP and the flow generator replace a paper's image generator.
 
 A movement is the difference between the states of driver and photo (compact.generator), so equal latents reproduce the
-photo. One MLP takes all latents together. Disentanglement of the factors is the task of the method, not of this head.
+photo. One head takes all latents together. Disentanglement of the factors is the task of the method, not of this head.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -33,32 +32,33 @@ class FaceState(Rows):
 
 
 class MotionHead(nn.Module):
-    """MLP from latents to a face state. latent: total size of all latents; hidden, layers: width and depth.
+    """Latents -> face state, by a linear map and an MLP. Unseen people are moved better than by the MLP alone.
 
-    lids_by_opening: see `generator.movement`. Only heads that were trained before 26 November 2026 have False; delete
-    it, and `from_config`, with PD-FGC's weights of that time.
+    latent: total size of all latents; hidden, layers: width and depth of the MLP.
     """
 
-    def __init__(self, latent: int, hidden: int = 256, layers: int = 3, lids_by_opening: bool = True):
+    def __init__(self, latent: int, hidden: int = 256, layers: int = 3):
         super().__init__()
-        self.lids_by_opening = lids_by_opening
-        self.config = {
-            "class": "motion_head", "latent": latent, "hidden": hidden, "layers": layers,
-            "lids_by_opening": lids_by_opening,
-        }  # fmt: skip
+        self.config = {"class": "motion_head", "latent": latent, "hidden": hidden, "layers": layers}
         sizes = [latent] + [hidden] * layers
         self.body = nn.Sequential(*(m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())))
         self.out = nn.Linear(hidden, len(COEFFICIENTS) + 4 + 3 + 3)
+        self.linear = nn.Linear(latent, self.out.out_features, bias=False)
         with torch.no_grad():  # training starts from a face near rest
             self.out.weight.mul_(0.1)
+            self.linear.weight.mul_(0.1)
             self.out.bias.zero_()
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The head of a weights file. Old files do not say how lids close."""
-        return cls(**{"lids_by_opening": False, **config})
+    @torch.no_grad()
+    def shift(self, start: int, rest: Tensor) -> None:
+        """Move the zero of the latent's entries from `start` on to `rest` [n]: latents that are smaller by `rest` lead
+        to the same states as before."""
+        entries, first = slice(start, start + len(rest)), self.body[0]
+        first.bias += first.weight[:, entries] @ rest  # type: ignore[operator,index]
+        self.out.bias += self.linear.weight[:, entries] @ rest  # type: ignore[misc]
 
     def forward(self, latent: Tensor) -> FaceState:
         """Latents [B latent] -> state."""
-        shape, gaze, turn, place = self.out(self.body(latent)).float().split((len(COEFFICIENTS), 4, 3, 3), 1)
+        out = self.linear(latent) + self.out(self.body(latent))
+        shape, gaze, turn, place = out.float().split((len(COEFFICIENTS), 4, 3, 3), 1)
         return FaceState(SHAPE * shape, GAZE * gaze.unflatten(1, (2, 2)), TURN * turn, PLACE * place)

@@ -31,11 +31,10 @@ from thgen.compact.frozen_generator import FrozenGenerator, first_states
 from thgen.compact.motion_head import FaceState
 from thgen.encoder.frozen import load_encoder, read_frames, trained_on
 from thgen.encoder.inputs import encoder_input, input_size
-from thgen.face.crop import face_view
 from thgen.training.clip_task import ClipTask, Drawn
 from thgen.training.config import StageConfig
 from thgen.training.data.feature_cache import FeatureCache
-from thgen.training.data.samples import Moments, tensor
+from thgen.training.data.samples import Clip, Moments
 from thgen.training.task import Batch
 
 PICTURE_SIDE = 256  # px
@@ -68,9 +67,9 @@ class CompactTask(ClipTask):
         return {"frozen": self.frozen, "face_encoder": self.encoder} | super().build_helpers()
 
     # ---- batches
-    def photo_views(self, images: np.ndarray) -> Tensor:
-        """Photos uint8 [n S S 3] -> their faces [n 3 VIEW_SIDE VIEW_SIDE]."""
-        return tensor(face_view(images))
+    def photo_features(self, clip: Clip, frame: int, rng: np.random.Generator, train: bool) -> Tensor:
+        """As of a frame, [1 F]: an appearance encoder, too, is a head on the face encoder."""
+        return self.features(clip, [frame], rng, train)
 
     def frame_views(self, rng: np.random.Generator, moments: Moments, augmented: bool) -> Tensor:
         """Features of frames [n F], of damaged ones with misplaced tiles if `augmented`."""
@@ -108,10 +107,8 @@ class CompactTask(ClipTask):
         """
         count, wanted = len(batch["full_s"]) if "full_s" in batch else 0, self.config.losses
         known = batch["keypoints_s"], batch["coefficients_s"], batch["gaze_s"]
-        image = batch["full_s"] if count else target.new_zeros(1, 3, 1, 1)
         with torch.autocast(target.device.type, enabled=False):
-            # Keypoints need no pictures, so all rows get the same one here.
-            encoded = self.frozen.photo(image[:1].expand(len(target), -1, -1, -1), *known)
+            encoded = self.frozen.face(*known)
             states = head(photo.float()), head(target.float())
             move = self.frozen.move(encoded, *states)
             terms = {"keypoints": self.frozen.keypoint_error(encoded, move, batch["keypoints_t"])}
@@ -122,7 +119,7 @@ class CompactTask(ClipTask):
                 terms["coefficient_l2"] = move.coefficient_change.square().mean()
             picture = None
             if count:
-                few = self.frozen.photo(image, *(labels[:count] for labels in known))
+                few = self.frozen.photo(batch["full_s"], *(labels[:count] for labels in known))
                 picture = self.frozen.draw(few, self.frozen.move(few, *(first_states(s, count) for s in states)))
             return CompactDrawn(picture=picture, terms=terms, groups=groups, state=states[1])
 

@@ -31,7 +31,6 @@ CROP = Framing(2.0, 0.08)  # input and output of methods: the whole head with so
 ANALYSER = Framing(FRAME_SCALE, FRAME_LIFT)  # input of the analyser: tighter around the face
 # Square in CROP that contains the face in every pose: centre x, centre y and half-side, in half-widths of the crop.
 FACE = (0.0, 0.1, 0.72)
-VIEW_SIDE = 128  # px: of FACE, as the appearance encoders of compact methods get a photo
 
 
 @dataclass(frozen=True)
@@ -150,11 +149,6 @@ def face_window(size: int) -> tuple[slice, slice]:
     side = round(half * size)
     top, left = (round((middle + 1) / 2 * size - side / 2) for middle in (y, x))
     return slice(top, top + side), slice(left, left + side)
-
-
-def face_view(crops: np.ndarray, side: int = VIEW_SIDE) -> np.ndarray:
-    """Crops uint8 [B S S 3] -> their square FACE, [B side side 3]: input of appearance encoders of compact methods."""
-    return resized(crops[(slice(None), *face_window(crops.shape[1]))], side)
 
 
 def resized(images: np.ndarray, side: int) -> np.ndarray:

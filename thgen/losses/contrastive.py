@@ -19,3 +19,11 @@ def info_nce(positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
     """
     logits = torch.cat([positive[:, None], negatives], 1) / temperature
     return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
+
+
+def info_nce_among(near: Tensor, temperature: float) -> Tensor:
+    """InfoNCE of similarities near [B N N]: the diagonal is positive, the rest of the row negative. Mean []."""
+    count = near.shape[1]
+    other = ~torch.eye(count, dtype=torch.bool, device=near.device)
+    negatives = near[:, other].unflatten(1, (count, count - 1))
+    return info_nce(near.diagonal(dim1=1, dim2=2).flatten(), negatives.flatten(0, 1), temperature)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+SMALLEST_SQUARE = 1e-12  # added below a root, whose slope at 0 has no limit
+
 
 def weighted_l1(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Mean |image - truth| under weight [B 1 H W]."""
@@ -44,3 +46,8 @@ def feature_l1(made: list[Tensor], true: list[Tensor]) -> Tensor:
 def masked_mean(value: Tensor, mask: Tensor) -> Tensor:
     """Mean of `value` where `mask` is 1; both [B ...] of one shape. 0 for an empty mask."""
     return (value * mask).sum() / mask.sum().clamp_min(1)
+
+
+def root_mean_square(difference: Tensor) -> Tensor:
+    """Mean over rows [B ...] of a row's root mean square: its L2 norm, divided by the root of the number of entries."""
+    return (difference.square().flatten(1).mean(1) + SMALLEST_SQUARE).sqrt().mean()

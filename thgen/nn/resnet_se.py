@@ -12,14 +12,17 @@ from thgen.nn.resnext import projection
 
 
 class Squeeze(nn.Module):
-    """Squeeze and excitation (Hu et al. 2018): scales each channel by a function of the mean of all channels."""
+    """Squeeze and excitation (Hu et al. 2018): scales each channel by a function of the mean of all channels.
 
-    def __init__(self, channels: int, reduction: int = 8):
+    reduction: channels per hidden channel. bias: of the linear layers; IR-SE has none.
+    """
+
+    def __init__(self, channels: int, reduction: int = 8, bias: bool = True):
         super().__init__()
+        hidden = max(1, channels // reduction)
         self.fc = nn.Sequential(
-            nn.Linear(channels, channels // reduction), nn.ReLU(), nn.Linear(channels // reduction, channels),
-            nn.Sigmoid(),
-        )  # fmt: skip
+            nn.Linear(channels, hidden, bias), nn.ReLU(), nn.Linear(hidden, channels, bias), nn.Sigmoid()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.fc(x.mean((2, 3)))[..., None, None]

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 TAPS = (1.0, 3.0, 3.0, 1.0)  # of the low-pass filter along one axis
 EPSILON = 1e-8  # added to a sum of squares before the root
+MAPPING_RATE = 0.01  # learning rate of the mapping network, parts of that of the other layers (StyleGAN2)
+AVERAGE_STEP = 0.005  # weight of a training step in the average latent (StyleGAN2)
 
 
 def blur(x: Tensor, pad: tuple[int, int], gain: float) -> Tensor:
@@ -30,16 +32,26 @@ def blur(x: Tensor, pad: tuple[int, int], gain: float) -> Tensor:
 
 
 class EqualLinear(nn.Module):
-    """Linear layer with equalised learning rate: the stored weight is N(0, 1), and `forward` scales it."""
+    """Linear layer with equalised learning rate: the stored weight is N(0, 1), and `forward` scales it.
 
-    def __init__(self, inputs: int, outputs: int, bias: float = 0.0):
+    rate: factor of the layer's learning rate. The stored weight is divided by it; weight and bias are used times it.
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: float = 0.0, rate: float = 1.0):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs))
-        self.bias = nn.Parameter(torch.full((outputs,), bias))
-        self.scale = 1 / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / rate))
+        self.scale, self.rate = rate / math.sqrt(inputs), rate
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.scale, self.bias)
+        return F.linear(x, self.weight * self.scale, self.bias * self.rate)
+
+
+class ActivatedLinear(EqualLinear):
+    """EqualLinear, then a leaky ReLU times the square root of 2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(super().forward(x), 0.2) * math.sqrt(2)
 
 
 class Kernel(nn.Module):
@@ -157,8 +169,15 @@ class StyleGenerator(nn.Module):
     """Latent [B latent] and start map [B C s s] -> image [B 3 S S], S = start * 2^(len(channels) - 1).
 
     channels: number of channels at each resolution, the first at `start`. There is no mapping network and no learned
-    constant: PD-FGC uses neither.
+    constant (PD-FGC uses neither): see StyleGAN2.
+
+    latent, indices: entries of the latent and number of style indices; size: S in px.
+    Each layer reads the latent at its style index: 0 and 1 are the first convolution and its RGB layer, 2 b + 1,
+    2 b + 2 and 2 b + 3 the two convolutions and the RGB layer of block b. An RGB layer shares its index with the next
+    block.
     """
+
+    config: dict[str, object]
 
     def __init__(
         self, latent: int = 2590, channels: tuple[int, ...] = (512, 512, 512, 512, 256, 128), start: int = 7
@@ -173,14 +192,77 @@ class StyleGenerator(nn.Module):
             rgbs.append(ToRGB(b, latent, up=True))
         self.convs, self.to_rgbs = nn.ModuleList(convs), nn.ModuleList(rgbs)
         self.noises = NoiseMaps(start, len(channels) - 1)
+        self.latent, self.start, self.indices = latent, start, 2 * len(channels)
+        self.size = start * 2 ** (len(channels) - 1)
 
-    def forward(self, latent: Tensor, start: Tensor, noise: bool = True) -> Tensor:
-        """latent [B latent], used at every layer; start [B C s s]. noise: add the fixed noise maps."""
+    def forward(self, latent: Tensor, start: Tensor, noise: bool = True, fresh: bool = False) -> Tensor:
+        """latent [B latent], used at every layer, or [B indices latent]; start [B C s s].
+
+        noise: add the fixed noise maps. fresh: draw new ones for this call instead, of each row its own.
+        """
         maps: list[Tensor | None] = list(self.noises.maps()) if noise else [None] * self.noises.count
-        x = self.conv1(start, latent, maps[0])
-        picture = self.to_rgb1(x, latent)
+        if fresh:
+            maps = [m if m is None else torch.randn_like(m.expand(len(start), -1, -1, -1)) for m in maps]
+        at = [latent] * self.indices if latent.ndim == 2 else latent.unbind(1)
+        x = self.conv1(start, at[0], maps[0])
+        picture = self.to_rgb1(x, at[1])
         for number, to_rgb in enumerate(self.to_rgbs):
-            x = self.convs[2 * number](x, latent, maps[2 * number + 1])
-            x = self.convs[2 * number + 1](x, latent, maps[2 * number + 2])
-            picture = to_rgb(x, latent, picture)
+            x = self.convs[2 * number](x, at[2 * number + 1], maps[2 * number + 1])
+            x = self.convs[2 * number + 1](x, at[2 * number + 2], maps[2 * number + 2])
+            picture = to_rgb(x, at[2 * number + 3], picture)
         return picture
+
+
+class PixelNorm(nn.Module):
+    """Scales each row [B D] to a root mean square of 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + EPSILON)
+
+
+class ConstantStart(nn.Module):
+    """The learned map [1 C s s] from which StyleGAN2 starts."""
+
+    def __init__(self, channels: int, size: int):
+        super().__init__()
+        self.input = nn.Parameter(torch.randn(1, channels, size, size))
+
+
+class StyleGAN2(StyleGenerator):
+    """The whole generator: noise z -> latent w (`style`, the mapping network) -> image, from a learned constant.
+
+    layers: of the mapping network, whose learning rate is MAPPING_RATE times that of the rest
+    average: [latent] mean of w over the training, from which inversion encoders count (`follow`)
+    """
+
+    average: Tensor
+
+    def __init__(
+        self, latent: int = 512, channels: tuple[int, ...] = (512, 512, 512, 512, 512, 256, 128), start: int = 4,
+        layers: int = 8,
+    ):  # fmt: skip
+        super().__init__(latent, channels, start)
+        self.config = {
+            "class": "stylegan2", "latent": latent, "channels": list(channels), "start": start, "layers": layers,
+        }  # fmt: skip
+        mapping = [ActivatedLinear(latent, latent, rate=MAPPING_RATE) for _ in range(layers)]
+        self.style = nn.Sequential(PixelNorm(), *mapping)
+        self.input = ConstantStart(channels[0], start)
+        self.register_buffer("average", torch.zeros(latent))
+
+    def paint(self, latents: Tensor, fresh: bool = False) -> Tensor:
+        """w [B latent], or one per style index [B indices latent] -> image [B 3 S S]. fresh: see `forward`."""
+        return self(latents, self.input.input.expand(len(latents), -1, -1, -1), fresh=fresh)
+
+    def mixed(self, first: Tensor, second: Tensor, crossing: int) -> Tensor:
+        """Style mixing: w of `first` up to index `crossing`, then that of `second`; z [B latent] -> [B indices latent].
+
+        `crossing` = indices takes `first` alone.
+        """
+        one, two = (self.style(z)[:, None].expand(-1, self.indices, -1) for z in (first, second))
+        return torch.cat([one[:, :crossing], two[:, crossing:]], 1)
+
+    @torch.no_grad()
+    def follow(self, latents: Tensor) -> None:
+        """Move `average` towards the mean of w [B latent] of a training step."""
+        self.average.lerp_(latents.float().mean(0), AVERAGE_STEP)

@@ -1,7 +1,8 @@
 """What tasks on rendered clips share: batches, photo and target pairs, cached features, picture losses, validation.
 
-A subclass gives the networks (`build`), the input of the encoders (`photo_views`, `frame_views`), the result of a batch
-(`drawn`) and further losses. For compact methods, `compact.task.CompactTask` gives the input and helps with the result.
+A subclass gives the networks (`build`), the input of the encoders (`photo_features`, `frame_views`), the result of a
+batch (`drawn`) and further losses. For compact methods, `compact.task.CompactTask` gives the input and helps with the
+result.
 """
 
 from __future__ import annotations
@@ -26,11 +27,10 @@ from thgen.training.data.samples import Augmentation, Clip, Moments, perspective
 from thgen.training.data.store import ClipStore
 from thgen.training.export import folder_of
 from thgen.training.priors import Prior, choose_prior, use_of
-from thgen.training.settings import Count, Settings
+from thgen.training.settings import Count, Positive, Settings
 from thgen.training.task import Batch, Task
 from thgen.weights.manifest import LOWER, NEITHER
 
-PHOTO_STEP = 5  # frames from one photo of a clip whose features are cached to the next
 VALIDATION_BATCHES = 6
 VALIDATION_SEED = 7
 
@@ -55,6 +55,7 @@ class PictureData(ClipData):
 
     pictures: Count = 0  # rows of a batch for which pictures are generated
     pictures_from: Count = 0  # first step at which they are
+    pictures_every: Positive = 1  # steps from one with pictures to the next; all others cost a small part of it
     prior: str = "auto"  # of the loss vgg: auto, vgg19 or analyser
 
 
@@ -81,7 +82,7 @@ class ClipTask(Task):
     """By default a stage that rebuilds a target frame of a clip from a photo, which is another frame of it.
 
     Its batches contain
-        photo [B 3 side side]             `photo_views` of the photo
+        photo                             `photo_features` of the photo
         frame_s, frame_t                  `features` of photo and target
         keypoints_s, keypoints_t [B K 3]; coefficients_s [B 57], gaze_s [B 2 2]: labels
         full_s, full_t [P 3 S S]          photo and target at `picture_side`, if the batch asks for pictures
@@ -113,7 +114,6 @@ class ClipTask(Task):
         self.data_summary = "; ".join(self.summary)
         self.cached_views = self.data.cached_views if isinstance(self.data, CachedData) else 0
         self.cache = self.new_cache() if self.cached_views else None
-        self.photo_cache = self.new_photo_cache() if self.cached_views else None
 
     @abstractmethod
     def build(self) -> dict[str, nn.Module]:
@@ -145,7 +145,9 @@ class ClipTask(Task):
     def pictures_of(self, number: int) -> int:
         """Rows of batch `number` for which pictures are generated."""
         data = self.data
-        return data.pictures if isinstance(data, PictureData) and number >= data.pictures_from else 0
+        if not isinstance(data, PictureData) or number < data.pictures_from or number % data.pictures_every:
+            return 0
+        return data.pictures
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
         """A batch of random clips, augmented if `train`. pictures: rows for which pictures are generated."""
@@ -154,11 +156,11 @@ class ClipTask(Task):
             clip = Clip(store, store.draw(rng))
             pair = rng.choice(len(clip), 2, replace=False).tolist()
             features.append(self.features(clip, pair, rng, train))
-            photos.append(clip.moments(pair[:1]).images)
+            photos.append(self.photo_features(clip, pair[0], rng, train))
             moments.append(self.moments(clip, pair, pictured=row < pictures))
         frames = torch.stack(features, 1)
-        views = self.photo_views(np.concatenate(photos))
-        return self.pairs(moments, pictures) | {"frame_s": frames[0], "frame_t": frames[1], "photo": views}
+        views = {"frame_s": frames[0], "frame_t": frames[1], "photo": torch.cat(photos)}
+        return self.pairs(moments, pictures) | views
 
     def pairs(self, moments: list[Moments], pictures: int) -> Batch:
         """Labels of photos and targets, the first and the second frame of each of the moments, and both as pictures of
@@ -176,8 +178,8 @@ class ClipTask(Task):
         return out
 
     @abstractmethod
-    def photo_views(self, images: np.ndarray) -> Tensor:
-        """Photos uint8 [n S S 3] -> input of an appearance encoder [n 3 side side]."""
+    def photo_features(self, clip: Clip, frame: int, rng: np.random.Generator, train: bool) -> Tensor:
+        """Input of an appearance encoder, of one frame of a clip: a picture [1 3 side side] or features [1 F]."""
 
     @abstractmethod
     def frame_views(self, rng: np.random.Generator, moments: Moments, augmented: bool) -> Tensor:
@@ -215,30 +217,6 @@ class ClipTask(Task):
             views = features.to(self.device).contiguous(memory_format=torch.channels_last)
             return self.encode(views).float()
 
-    def encode_photo(self, views: Tensor) -> Tensor:
-        """`photo_views` [n 3 side side] -> features [n A] of the appearance encoder that this stage leaves frozen."""
-        raise NotImplementedError(f"{type(self).__name__} asks for features, but does not implement `encode_photo`")
-
-    def photo_frames(self, clip: Clip) -> range:
-        """Frames of a clip that may be the photo: all, or, with cached features, every PHOTO_STEP-th."""
-        return range(0, len(clip), PHOTO_STEP if self.cache else 1)
-
-    def photo_features(self, clip: Clip, frame: int) -> Tensor:
-        """As `features`, of the appearance encoder and one of `photo_frames`: [1 A], or the view [1 3 side side]."""
-        if self.photo_cache is None:
-            return self.photo_views(clip.moments([frame]).images)
-
-        def make() -> Tensor:
-            return self.photo_views(clip.moments(list(self.photo_frames(clip))).images)
-
-        return self.photo_cache.rows("appearance", clip, 0, make)[[frame // PHOTO_STEP]]
-
-    @torch.no_grad()
-    def _photos_encoded(self, views: Tensor) -> Tensor:
-        """`encode_photo` on the device."""
-        with self.autocast():
-            return self.encode_photo(views.to(self.device))
-
     def moments(self, clip: Clip, frames: list[int], pictured: bool) -> Moments:
         """Frames of a clip. With a cache, those that are not to be generated have labels only."""
         return clip.moments(frames) if self.cache is None or pictured else self.cache.truth(clip, frames)
@@ -251,20 +229,12 @@ class ClipTask(Task):
         """An empty cache of features of frames."""
         return FeatureCache(self.encoded, self.frame_views, self.cache_folder(), self.frozen_encoders())
 
-    def new_photo_cache(self) -> FeatureCache:
-        """An empty cache of features of photos."""
-        return FeatureCache(self._photos_encoded, self.frame_views, self.cache_folder(), self.frozen_photo_encoders())
-
     def cache_folder(self) -> str:
         """Where cached features are stored; "" = in memory only."""
         return self.data.cache_folder if isinstance(self.data, CachedData) else ""
 
     def frozen_encoders(self) -> tuple[nn.Module, ...]:
         """Networks of the features of frames that the stage caches."""
-        return ()
-
-    def frozen_photo_encoders(self) -> tuple[nn.Module, ...]:
-        """Networks of the features of photos that the stage caches."""
         return ()
 
     def autocast(self) -> torch.autocast:

@@ -18,13 +18,18 @@ from torch import Tensor, nn
 from thgen.analyser.network import INPUT_SIZE, Analyser, analyse_squares, framing
 from thgen.errors import TrainingError, WeightsError
 from thgen.nn.coefficients import pick
+from thgen.nn.ir_se import FACE_SIDE
 from thgen.nn.vgg import VGG19
 from thgen.schema import EXPRESSION_COEFFICIENTS
+from thgen.training.export import folder_of
 from thgen.weights import hub
 from thgen.weights.manifest import BUNDLED, Entry
 
 LOG = logging.getLogger(__name__)
 PREFERRED = ("vgg19", "analyser")
+# Weights names of networks of identities: ArcFace, weights of other authors, which are only on the Hub, and a stand-in
+# that is trained on rendered identities and bundled.
+IDENTITIES = ("arcface", "identity")
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,45 @@ def choose_motion_prior(name: str, weights_dir: Path | None = None) -> MotionPri
     return MotionPrior(network, _which("analyser", weights_dir))
 
 
-def use_of(prior: Prior | MotionPrior | None) -> str:
+class IdentityPrior(nn.Module):
+    """A frozen network of identities. name, about: as of Prior.
+
+    network: faces [B 3 `side` `side`] in [-1, 1] -> embeddings [B D]. Any network with this interface will do.
+    """
+
+    def __init__(self, name: str, about: str, network: nn.Module, share: float, side: int = FACE_SIDE):
+        """share: part of a picture's side that the network sees, around its centre."""
+        super().__init__()
+        self.name, self.about, self.share, self.side = name, about, share, side
+        self.network = network.requires_grad_(False).eval()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Pictures [B 3 S S] in [-1, 1] -> embeddings [B D]."""
+        size = image.shape[-1]
+        edge = round(size * (1 - self.share) / 2)
+        middle = image[..., edge : size - edge, edge : size - edge]
+        embeddings: Tensor = self.network(F.adaptive_avg_pool2d(middle, self.side))
+        return embeddings
+
+
+def choose_identity_prior(name: str, share: float, exported: Path | str = "") -> IdentityPrior | None:
+    """The identity network of that weights name: exported by the run, bundled, or on the Hub of THGEN_HUB_REPO.
+
+    "auto" tries IDENTITIES in order. None, with a warning, where its weights are not available. share: see
+    IdentityPrior.
+    """
+    for candidate in IDENTITIES if name == "auto" else (name,):
+        weights_dir = folder_of(candidate, exported)
+        try:
+            network = hub.load_network(candidate, "cpu", weights_dir)
+        except WeightsError as error:
+            LOG.warning("The identity network %r is not available, so no loss uses it: %s", candidate, error)
+            continue
+        return IdentityPrior(candidate, _which(candidate, weights_dir), network, share)
+    return None
+
+
+def use_of(prior: Prior | MotionPrior | IdentityPrior | None) -> str:
     """Whether losses with this prior are on, for the manifest."""
     return f"on {prior.name}, {prior.about}" if prior else "off, the prior is not available"
 

@@ -42,10 +42,17 @@ NETWORKS: dict[str, str] = {
     "rig_generator": "thgen.compact.flow.network:GuidedFlow",
     "pd_fgc_appearance": "thgen.methods.pd_fgc.networks:Appearance",
     "pd_fgc_motion": "thgen.methods.pd_fgc.networks:Motion",
+    "pd_fgc_face_appearance": "thgen.methods.pd_fgc.networks:FaceAppearance",
     "pd_fgc_face_motion": "thgen.methods.pd_fgc.networks:FaceMotion",
     "pd_fgc_audio": "thgen.methods.pd_fgc.networks:AudioLip",
     "motion_head": "thgen.compact.motion_head:MotionHead",
     "style_generator": "thgen.nn.stylegan2:StyleGenerator",
+    "stylegan2": "thgen.nn.stylegan2:StyleGAN2",
+    "inversion_encoder": "thgen.nn.psp:InversionEncoder",
+    "arcface": "thgen.nn.ir_se:ArcFace",
+    "wav2lip_audio": "thgen.nn.wav2lip:AudioEncoder",
+    "wav2lip_sync": "thgen.nn.wav2lip:SyncExpert",
+    "fc_tfg_fusion": "thgen.methods.fc_tfg.networks:LatentFusion",
 }
 
 
@@ -349,13 +356,14 @@ def foreign_tensors(name: str, path: Path, entry: Entry) -> dict[str, Tensor]:
 
 
 def _build(name: str, key: str, config: Mapping[str, Any], networks: Mapping[str, str]) -> nn.Module:
-    """The network with random weights: `from_config(config)` if the class has it, else config as keyword arguments."""
+    """The network with random weights; its config is the keyword arguments of its class."""
     if key not in networks:
         raise WeightsError(f"The weights {name!r} are for the network {key!r}, which this version does not know.")
     module, _, cls_name = networks[key].partition(":")
     cls = getattr(importlib.import_module(module), cls_name)
     try:
-        return cls.from_config(dict(config)) if hasattr(cls, "from_config") else cls(**config)
+        network: nn.Module = cls(**config)
+        return network
     except (TypeError, ValueError, KeyError) as error:
         raise WeightsError(f"The config of the weights {name!r} does not fit {cls_name} ({error}).") from error
 

@@ -12,9 +12,10 @@ import torch
 from tests.compact.drawn_face import drawn_eyes, nothing_seen
 from thgen.compact.eye_patch import cut_patches
 from thgen.compact.flow import openings
+from thgen.compact.flow.coarse import FLOW_SIZE
 from thgen.compact.flow.compositing import PhotoLayers
 from thgen.compact.flow.dentition import Bite, bite_lift
-from thgen.compact.flow.network import BASE, FLOW_SIZE, MOTION, GuidedFlow
+from thgen.compact.flow.network import BASE, MOTION, GuidedFlow
 from thgen.compact.flow.openings import FAR, open_share, polygon_distance
 from thgen.compact.flow.teeth import ARC, TEETH_LAYER
 from thgen.compact.lid_layers import cut_eyes

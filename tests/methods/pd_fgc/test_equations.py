@@ -177,8 +177,9 @@ def test_blink_and_gaze_are_entries_of_the_eye():
 
 
 def test_released_gains():
-    assert (RELEASED.lip, RELEASED.expression, RELEASED.eye, RELEASED.pose) == (1.5, 1.2, 1.2, 1.0)
-    assert Gains() == Gains(1.0, 1.0, 1.0, 1.0)
+    assert RELEASED.lip == RELEASED.voice == 1.5 and RELEASED.pose == 1
+    assert RELEASED.expression == RELEASED.gaze == RELEASED.blink == 1.2
+    assert set(vars(Gains()).values()) == {1.0}
 
 
 def test_lips_are_smoothed_with_zeros_beyond_the_ends():

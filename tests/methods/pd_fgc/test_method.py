@@ -10,18 +10,16 @@ from thgen.audio.mel import mel_spectrogram, mel_windows
 from thgen.compact.flow.network import GuidedFlow
 from thgen.compact.generator import MAX_CHANGE, MAX_CLOSURE, Generator, movement
 from thgen.compact.generator_stage import fill_rig
-from thgen.compact.mosaic import encoder_view
 from thgen.compact.motion_head import FaceState, MotionHead
 from thgen.encoder.frozen import load_encoder
 from thgen.encoder.inputs import encoder_input, input_size
 from thgen.encoder.reader import read_faces
 from thgen.evaluation.scenes.crops import clip_crops, photo_crop
 from thgen.face.observe import Observer
-from thgen.methods.pd_fgc import method as module
 from thgen.methods.pd_fgc.declaration import PD_FGC
 from thgen.methods.pd_fgc.latents import COMPACT, Gains, Latents, smooth_lips, smooth_pose
 from thgen.methods.pd_fgc.method import PdFgc
-from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceMotion, Motion
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceAppearance, FaceMotion, Motion
 from thgen.methods.pd_fgc.paper import PaperPdFgc
 from thgen.nn.stylegan2 import StyleGenerator
 from thgen.schema import BLINK_COEFFICIENTS, COEFFICIENT_INDEX, COEFFICIENTS, FACTORS
@@ -53,8 +51,8 @@ def method():
     encoder = load_encoder("ellipsoid")
     faces = FaceMotion(input_size(encoder), 16, 1, 16, lip=10, expression=5)
     voice = AudioLip((8, 16), (1, 1), 80, 16, 8, 10, unit=True)
-    appearance = Appearance((1, 1), 2, 4, 4, 8, 4)
-    latents = Latents(appearance.model.channels, 10, 5)
+    appearance = FaceAppearance(input_size(encoder), 16, 1, 8)
+    latents = Latents(8, 10, 5)
     networks = (encoder, appearance, faces, voice, MotionHead(latents.size, 16, 1))
     generator = Generator(analyser.eval(), flow.eval(), torch.device("cpu"))
     return PdFgc(generator, *(n.eval() for n in networks), torch.device("cpu"))
@@ -133,9 +131,9 @@ def test_gains_multiply_latents_and_lips_are_smoothed_after(method):
     samples = np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32)
     networks = (method.generator, method.encoder, method.appearance, method.faces, method.voice, method.head)
     plain = PdFgc(*networks, method.device, Gains()).encode_audio(samples, 25)["lip"]
-    loud = PdFgc(*networks, method.device, Gains(lip=1.5, voice_lip=2.0))
+    loud = PdFgc(*networks, method.device, Gains(lip=1.5, voice=3.0))
     torch.testing.assert_close(loud.encode_audio(samples, 25)["lip"], 3 * plain)
-    torch.testing.assert_close(method.encode_audio(samples, 25)["lip"], COMPACT.voice_lip * plain)
+    torch.testing.assert_close(method.encode_audio(samples, 25)["lip"], COMPACT.voice * plain)
     with torch.inference_mode():
         windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), 25))
         torch.testing.assert_close(plain, smooth_lips(method.voice(windows)[1]))
@@ -155,29 +153,9 @@ def test_a_face_is_read_alike_as_photo_and_as_frame(method, photo):
     with torch.inference_mode():
         codes = method._codes(encoder_input(read_faces(method.encoder, [crop], method.device).encoded))
     for name, values in own.items():
-        gain = COMPACT.eye if name in ("gaze", "blink") else 1.0
+        gain = getattr(COMPACT, name)
         torch.testing.assert_close(values, codes[name])
         torch.testing.assert_close(track[name], gain * values, atol=1e-5, rtol=1e-4)
-
-
-def test_old_weights_get_the_mosaic_and_close_lids_in_their_way(method, photo, monkeypatch):
-    """Until they are replaced: E_mot with pictures as its input, and a head without the present formula of lids."""
-    torch.manual_seed(2)
-    faces = Motion(width=16, side=128, features=16, maps=8, lip=10, expression=5).eval()
-    old = MotionHead.from_config({"latent": method.head.config["latent"], "hidden": 16, "layers": 1}).eval()
-    networks = (method.generator, method.encoder, method.appearance, faces, method.voice, old)
-    before = PdFgc(*networks, method.device)
-    monkeypatch.setattr(method.encoder, "forward", lambda *_: pytest.fail("the face encoder is not asked"))
-    crops = clip_of(method, photo, 2)
-    frames = method.generator.image(np.stack([crop.image for crop in crops]))
-    with torch.inference_mode():
-        codes = before._codes(encoder_view(frames, torch.from_numpy(np.stack([crop.keypoints for crop in crops]))))
-    torch.testing.assert_close(before.encode_clip(iter(crops))["expression"], codes["expression"])
-    asked = []
-    monkeypatch.setattr(module, "movement", lambda *given: asked.append(given[3]) or movement(*given))
-    identity = before.encode_photos(crops[:1])
-    before.decode(identity, identity.own)
-    assert asked == [False] and method.head.lids_by_opening
 
 
 def test_a_window_decodes_as_its_frames_one_by_one(method, identity):

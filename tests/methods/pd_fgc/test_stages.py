@@ -30,13 +30,14 @@ from thgen.weights.manifest import read_manifest
 
 pytest.importorskip("espeakng_loader")
 MODEL = {
-    "appearance": {"depths": [1, 1], "groups": 2, "group_width": 4, "base": 4, "map_channels": 8, "side": 4},
     "audio": {"channels": [8, 16], "depths": [1, 1], "features": 16, "attention": 8, "lip": 10, "unit": True},
 }  # fmt: skip
 LATENTS = {"features": 16, "lip": 10, "pose": 6, "eye": 6, "expression": 5}
 OWN = {
-    "compact": {"head": {"hidden": 16, "layers": 1}, "motion": {"hidden": 16, "layers": 1, **LATENTS}},
-    "paper": {"style": {"channels": [8, 8, 8, 8, 8, 4], "start": 4},  # 4 -> 128
+    "compact": {"head": {"hidden": 16, "layers": 1}, "motion": {"hidden": 16, "layers": 1, **LATENTS},
+                "appearance": {"hidden": 16, "features": 8}},
+    "paper": {"appearance": {"depths": [1, 1], "groups": 2, "group_width": 4, "base": 4, "map_channels": 8, "side": 4},
+              "style": {"channels": [8, 8, 8, 8, 8, 4], "start": 4},  # 4 -> 128
               # Of one squeezed channel, half of all untrained encoders would be dead.
               "motion": {"width": 16, "side": 128, "maps": 8, "squeeze": 8, **LATENTS}},
 }  # fmt: skip
@@ -69,7 +70,7 @@ def config(talk, stage: str, preset: str = "compact", **changes):
     """A stage of the real config at a size for tests."""
     own = {"data.train": str(talk), "data.val": str(talk), "data.head": "ellipsoid"}
     if stage in ("1", "3", "3b"):
-        own |= {"data.pictures": 1, "data.pictures_from": 0}
+        own |= {"data.pictures": 1, "data.pictures_every": 1}
     if stage in ("2a", "3", "3b"):
         own |= {"data.versions": 1}
     found = load_stage(f"pd_fgc.{preset}", stage, overrides=own | changes, smoke=True)
@@ -95,7 +96,8 @@ def test_before_pictures_are_generated_the_discriminator_stays(talk, tmp_path):
     outcome = train(chosen, RunOptions(runs=tmp_path / "runs", weights=tmp_path / "weights", export=False, cpu=True))
     after = ckpt.read_tensors(outcome.checkpoint / "modules.safetensors", torch.device("cpu"))
     before = _before(chosen)
-    changed = {key.partition("/")[0] for key, value in after.items() if not torch.equal(value, before[key])}
+    # but for the decay of weights
+    changed = {n.partition("/")[0] for n, value in after.items() if not torch.allclose(value, before[n], rtol=1e-4)}
     assert changed == {"appearance", "motion", "painter0"}
 
 
@@ -348,11 +350,10 @@ def test_stages_share_the_cached_features_of_clips(talk, tmp_path, monkeypatch):
     assert all(torch.equal(f, second.cache.clip(clip, v, second.views_name())) for v, f in enumerate(known))
 
 
-@pytest.mark.parametrize(("stage", "decoded"), [("1", 2), ("2a", 0), ("2b", 0), ("2c", 0), ("3", 0)])
-def test_a_step_with_cached_features_decodes_no_frame(talk, stage, decoded, monkeypatch):
-    """But the photos of stage 1, whose appearance encoder trains. Batches without pictures, as most are."""
+@pytest.mark.parametrize("stage", ["1", "2a", "2b", "2c", "3"])
+def test_a_step_with_cached_features_decodes_no_frame(talk, stage, monkeypatch):
+    """Batches without pictures, as most are."""
     task = build_task(config(talk, stage, **{"data.cached_views": 1}))
-    task.photo_cache.rows = lambda name, clip, version, make: torch.zeros(4, 8)
     for number in range(len(task.store)):
         task.cache.clip(Clip(task.store, number), 0)
         if stage == "2b":
@@ -360,12 +361,17 @@ def test_a_step_with_cached_features_decodes_no_frame(talk, stage, decoded, monk
     loaded, load = [], task.store.load
     monkeypatch.setattr(task.store, "load", lambda n, frames, names: loaded.extend(frames) or load(n, frames, names))
     task.batch(task.store, np.random.default_rng(0), True, 0)
-    assert len(loaded) == decoded
+    assert not loaded
 
 
 def test_the_paper_preset_encodes_every_photo_again(talk):
-    with pytest.raises(Exception, match="caches no appearance maps"):
-        build_task(config(talk, "3", "paper", **{"data.cached_views": 2}))
+    """Its generator starts from the map of E_app, which is too large to be cached. Frames are cached all the same."""
+    task = build_task(config(talk, "3", "paper", **{"data.cached_views": 2}))
+    for module in task.modules.values():
+        module.eval()
+    batch = task.batch(task.store, np.random.default_rng(0), True, 1)
+    assert batch["photo"].ndim == 4 and batch["window"].ndim == batch["frame_s"].ndim == 2
+    assert task.losses("generator", batch)["image"] > 0
 
 
 def test_lids_and_lips_count_whatever_the_pose(talk, monkeypatch):

@@ -14,6 +14,7 @@ from thgen.encoder.network import Encoded
 from thgen.encoder.reader import ReadFaces
 from thgen.methods.rig.clip_motion import (
     LOWEST,
+    as_read,
     clip_factors,
     explain,
     measurements,
@@ -184,6 +185,15 @@ def test_measurements_do_not_see_the_heads_place(rig: KeypointRig) -> None:
     assert rows.sum(1).abs().max() < 1e-5
 
 
+def test_the_mouths_width_counts_for_as_much_more_as_it_is_read_less(rig: KeypointRig) -> None:
+    change = rig.displaced(weights(mouthStretch_L=0.5, mouthStretch_R=0.5)[:1])
+    read = as_read(rig)
+    assert (read < 1).sum() == 2
+    rows = measurements(rig).flatten(1)[read < 1]
+    plain, wider = (rig.displaced(explain(rig, change, share)).flatten(1) @ rows.T for share in (1.0, read))
+    assert (wider / plain).min() > 1.1
+
+
 def test_quiet_frames_are_those_with_the_smallest_gap(rig: KeypointRig) -> None:
     shape = moved(rig, weights(jawOpen=torch.linspace(0, 1, FRAMES)))
     assert np.flatnonzero(quiet_frames(rig, shape).numpy()).tolist() == list(range(FRAMES // 4 + 2))
@@ -194,3 +204,14 @@ def test_openness_counts_from_the_open_eye(rig: KeypointRig) -> None:
     closed = torch.linspace(0, 1, FRAMES)
     opened = openness(rig, moved(rig, weights(eyeBlink_L=closed, eyeBlink_R=closed)))
     assert opened[0].min() >= 100 and opened[-1].max() < 15
+
+
+def test_a_smile_is_an_expression_and_no_speech(rig: KeypointRig) -> None:
+    """Lips could explain its corners too, but both sides and the cheeks together are a smile."""
+    smile = {f"{stem}_{side}": bump(0.7) for stem in ("mouthSmile", "cheekSquint") for side in "LR"}
+    found = clip_factors(rig, faces(moved(rig, weights(**smile))))
+    middle = {name: found[name][FRAMES // 2] for name in ("lip", "expression")}
+    for side in "LR":
+        assert middle["expression"][EXPRESSION_COEFFICIENTS.index(f"mouthSmile_{side}")] > 0.55
+        assert middle["expression"][EXPRESSION_COEFFICIENTS.index(f"cheekSquint_{side}")] > 0.2
+    assert middle["lip"].abs().max() < 0.2

@@ -6,7 +6,6 @@ and in half-widths of the crop: output(p) = photo(p + flow(p)).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -14,158 +13,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from thgen.compact.flow.coarse import FLOW_SIZE, Coarse, CoarseFlow
 from thgen.compact.flow.compositing import MovedLayers, PhotoLayers, move_layers
 from thgen.compact.flow.dentition import Dentition, lips_shadow
-from thgen.compact.flow.eyes import ball_flow
 from thgen.compact.flow.hair_layer import HairLayer, hair_layer
 from thgen.compact.flow.irises import TurnedEyes
 from thgen.compact.flow.lids import ClosingLids
-from thgen.compact.flow.openings import EDGE, open_share, polygon_distance
+from thgen.compact.flow.openings import open_share
 from thgen.compact.flow.teeth import Teeth
-from thgen.compact.keypoint_rig import EYE_LAYERS, KeypointRig
-from thgen.nn.sampling import gaussians, grid, resize, spread, warp
+from thgen.compact.keypoint_rig import KeypointRig
+from thgen.nn.sampling import grid, resize, warp
 from thgen.schema import COEFFICIENTS
 
 BASE = 256  # px: side of the crop in the network
-FLOW_SIZE = 128  # px: side of the flow
-DEPTH_DECAY = 3.0  # per half-width: a keypoint's weight falls by exp(-DEPTH_DECAY x depth), so nearer keypoints win
-EMPTY = 0.01  # kernel weight at which a place counts as half covered by keypoints
-SPACING, NEIGHBOURS = 0.65, 4  # least kernel width on the skin, in mean distances to the NEIGHBOURS nearest keypoints
-WIDER, FAINT = 2.5, 0.1  # every skin keypoint has a second kernel, this much wider and fainter, which fills gaps
-NARROWEST, INSIDE = 0.012, 0.05  # half-widths: least kernel width on the skin; kernel width on teeth
-HAIR_WEIGHT = 0.12  # kernel weight of the head's rigid motion where the photo shows hair or something worn
-HAIR_YIELD = 0.1  # kernel weight of keypoints at which that weight is halved: ears lie in the middle of hair
-WIDE_SIZE = 32  # px: side of the map for the wide kernels
 LOGIT_GAIN = 2.0  # factor on the logits of `keep` and `head` outside training
 UPPER_TEETH = 0.03  # half-widths: teeth whose flow differs less than this from the head's motion are the upper row
 TEETH_TRUST = 16.0  # added to the logits of `keep` on upper teeth that the photo shows
 TRUST = 3.0  # added to the logits of `keep`: on photos, unlike renders, they are low on pixels that are right
 MOTION = 2 * len(COEFFICIENTS) + 3 + 9 + 8  # coefficients of source and target, turn, source rotation, gaze of both
-
-
-@dataclass(frozen=True)
-class Coarse:
-    """Maps from keypoints. The openings are left eye, right eye and mouth.
-
-    flow, skin [B 2 G G]: of everything, and of the skin as if nothing were open; cover [B 1 G G]: how well keypoints
-    cover a place, 0 to 1; opening [B 3 G G]: see `open_share`; distance [B 3 G' G']: signed distance to the outlines of
-    the openings.
-    """
-
-    flow: Tensor
-    skin: Tensor
-    cover: Tensor
-    opening: Tensor
-    distance: Tensor
-
-
-def _radius(points: Tensor) -> Tensor:
-    """Root mean square distance [B] of points [B n 3] from their centre."""
-    return (points - points.mean(1, keepdim=True)).pow(2).sum(-1).mean(1).sqrt()
-
-
-class CoarseFlow(nn.Module):
-    """Flow from the displacements of keypoints, by Gaussian kernels of learned width and weight, in ordered layers.
-
-    The skin lies in front. Eyeballs and teeth show only through the openings of lids and lips. A closing lid therefore
-    moves as skin; it is not averaged with the iris behind it, which does not move.
-    """
-
-    def __init__(self, rig: KeypointRig, width: Tensor):
-        super().__init__()
-        self.rig = rig
-        self.log_width = nn.Parameter(width.clamp_min(1e-3).log())
-        self.log_weight = nn.Parameter(torch.zeros_like(width))
-
-    def _spread(
-        self, source: Tensor, target: Tensor, chosen: Tensor, size: int, least: Tensor, wider: float = 1.0
-    ) -> tuple[Tensor, Tensor]:
-        """Weighted sum of the displacements of the chosen keypoints [B 2 G G], and sum of the weights [B 1 G G].
-
-        least: least kernel width [B K]. wider: factor on all widths, without effect on the weights.
-        """
-        width = torch.maximum(self.log_width.exp(), least)[:, chosen]
-        s, t = source[:, chosen], target[:, chosen]
-        depth = t[..., 2] - target[:, :, 2].amin(1, keepdim=True)
-        # A narrow kernel outweighs a wide one, so that lids and lips win over the cheeks; width 0.03 weighs 1.
-        weight = (self.log_weight[chosen] - 2 * (width.log() - math.log(0.03)) - DEPTH_DECAY * depth).exp()
-        columns, rows = gaussians(t, wider * width[..., None], size)
-        return spread((s - t)[..., :2], columns, rows * weight[..., None])
-
-    def forward(
-        self, source: Tensor, target: Tensor, size: int = FLOW_SIZE, distance: Tensor | None = None,
-        hair: HairLayer | None = None,
-    ) -> Coarse:  # fmt: skip
-        """Keypoints of photo and target [B K 3] -> Coarse at size x size, in float32 also under autocast.
-
-        distance: Coarse.distance of an earlier call for the same target, at any size, to save time.
-        hair: motion of hair and worn things, which have no keypoints.
-        """
-        with torch.autocast(source.device.type, enabled=False):
-            source, target = source.float(), target.float()
-            if distance is None:
-                outlines = self.rig.openings(target)
-                distance = torch.cat([polygon_distance(points, sign, size) for points, sign in outlines], 1)
-            return self._layers(source, target, size, resize(distance, size), hair)
-
-    def _layers(self, source: Tensor, target: Tensor, size: int, distance: Tensor, hair: HairLayer | None) -> Coarse:
-        layer = self.rig.layer
-        moved, total = self._skin(source, target, size)
-        if hair is not None:
-            weight = HAIR_WEIGHT * resize(hair.weight, size) / (1 + (total / HAIR_YIELD) ** 2)
-            moved, total = moved + weight * resize(hair.flow, size), total + weight
-        cover = total / (total + EMPTY)
-        flow = skin = moved / (total + EMPTY)
-        opening = open_share(distance)
-        for number in range(1, 4):
-            chosen = (layer == number).nonzero()[:, 0]
-            if len(chosen):
-                inner = self._inside(source, target, number, chosen, size)
-                flow = flow + opening[:, number - 1 : number] * (inner - flow)
-        return Coarse(flow, skin, cover, opening, distance)
-
-    def _inside(self, source: Tensor, target: Tensor, layer: int, chosen: Tensor, size: int) -> Tensor:
-        """Flow [B 2 G G] behind an opening: of an eyeball, or of the inside of the mouth."""
-        if layer in EYE_LAYERS:
-            return ball_flow(self.rig, source, target, EYE_LAYERS.index(layer), size)
-        moved, weight = self._spread(source, target, chosen, size, torch.full_like(source[..., 0], INSIDE))
-        return moved / (weight + 1e-6)
-
-    def _least_width(self, source: Tensor) -> Tensor:
-        """Least width of each kernel, [B K] in half-widths, at which neighbouring kernels overlap.
-
-        Training alone would give narrower kernels, since the keypoints of renders are exact. Keypoints of photos are
-        not: with a narrow kernel, a wrong one would move a small disc away from its surroundings.
-        """
-        skin = self.rig.layer == 0
-        points = self.rig.canonical
-        gaps = torch.cdist(points, points[skin], compute_mode="donot_use_mm_for_euclid_dist")
-        gaps = torch.where(gaps > 0, gaps, math.inf)
-        spacing = gaps.topk(min(NEIGHBOURS, gaps.shape[1] - 1), largest=False).values.mean(1)
-        scale = _radius(source[:, skin]) / _radius(points[None, skin]).clamp_min(1e-6)
-        return (SPACING * scale[:, None] * spacing).nan_to_num(0, posinf=0).clamp_min(NARROWEST)
-
-    def _skin(self, source: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """Weighted sum of the displacements of the skin [B 2 G G], and sum of the weights [B 1 G G].
-
-        Above the edge of the lower lid only the upper lid counts, below it only the lower lid. Otherwise the lower lid,
-        which does not move, would hold back the upper lid that closes. The same holds for the lips.
-        """
-        below = self.rig.below_lids(target, size, EDGE)
-        upper, lower, others = self.rig.lid_groups()
-        upper_lip, lower_lip = self.rig.lips()
-        lip_below, lip_above = self.rig.beyond_lips(target, size, EDGE)
-        chosen, least = (others & ~upper_lip & ~lower_lip).nonzero()[:, 0], self._least_width(source)
-        moved, total = self._spread(source, target, chosen, size, least)
-        # On the side of the head that comes into view the keypoints lie far apart: narrow kernels leave gaps there.
-        every = others.nonzero()[:, 0]
-        wide, weight = (FAINT * resize(x, size) for x in self._spread(source, target, every, WIDE_SIZE, least, WIDER))
-        moved, total = moved + wide, total + weight
-        groups = ((upper, 1 - below), (lower, below), (upper_lip, 1 - lip_below), (lower_lip, 1 - lip_above))
-        for group, share in groups:
-            part, weight = self._spread(source, target, group.nonzero()[:, 0], size, least)
-            moved, total = moved + share * part, total + share * weight
-        return moved, total
 
 
 class Modulated(nn.Module):
@@ -261,12 +126,15 @@ class GuidedFlow(nn.Module):
         """
         hair = layers.hair if layers is not None else hair
         rigid = None if hair is None else hair_layer(self.rig, source, target, hair)
-        coarse = self.coarse(source, target, hair=rigid)
+        # Training learns the kernels, and what the network adds to them, from plain means.
+        least = self.coarse.least_width(source)
+        exact = None if self.training else self.coarse.sharpened(source, target, least)
+        coarse = self.coarse(source, target, hair=rigid, sharp=exact, least=least)
         fine = self._features(photo, target, coarse, motion)
         correction = 0.25 * self.to_flow(fine).float()
         if layers is not None:
             correction = correction - warp(layers.drift, coarse.flow)
-        sharp = coarse if full is None else self.coarse(source, target, BASE, coarse.distance, rigid)
+        sharp = coarse if full is None else self.coarse(source, target, BASE, coarse.distance, rigid, exact, least)
         correction = resize(correction, sharp.flow.shape[-1])
         flow = sharp.flow + correction
         paint, keep, head = F.pixel_shuffle(self.to_maps(fine), 2).float().split((3, 1, 1), 1)

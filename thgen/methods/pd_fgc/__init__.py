@@ -1,7 +1,7 @@
 """PD-FGC: Progressive Disentangled Representation Learning for Fine-Grained Controllable Talking Head Synthesis
 (Wang, Deng, Yin, Shum, Wang; CVPR 2023). Equations: `equations`, top to bottom as in the paper.
 
-    appearance  E_app(photo)                                 2048 and a map        networks.Appearance
+    appearance  E_app(photo)                                 2048 and a map        networks.Appearance, FaceAppearance
     motion      E_mot(frame) -> unified feature              512                   networks.Motion, FaceMotion
     lip         E_lip(feature), E_aud(voice)                 500    eq. 2, 3       networks.AudioLip
     eye         E_eye(feature): blink and gaze               6      eq. 4
@@ -15,9 +15,9 @@ Deviations from the paper, with the reason. "Code" means the authors' released c
  3. The voice's window is 35 ms early (code). Every 40 ms gives one frame; the code loses the first two.
  4. Entries 0, 1, 4, 5 of the eye latent are blink, 2 and 3 are gaze (code; the paper does not split it). Our own
     training learns the split from mirrored eyes (methods.pd_fgc.encoder_stages.EyeStage).
- 5. The released weights need gains of 1.5, 1.2 and 1.2 for lip, expression and eye (code). Ours have 1, 1 and 1.2, and
-    1.8 for lips of a voice: a voice explains a part of the lip motion only, so its amplitude is too small. These values
-    are fitted on unseen renders (docs/measured.md).
+ 5. The released weights need gains of 1.5, 1.2 and 1.2 for lip, expression and eye (code). Ours have 1.2 and 1.2 for
+    lip and expression, 1.3 and 1.25 for gaze and blink, and 1.1 for lips of a voice. They are fitted on unseen renders,
+    so that motion has its size (docs/measured.md).
  6. Noise maps are drawn once per network (the code draws them once per run). Otherwise frames flicker.
  7. Eq. 2, 3, 4: cosines are divided by a temperature of 0.1. With the printed 1 the loss of eq. 2 is at least 0.73.
  8. Eq. 6 is printed for two matrices of one width. Lip has 500 entries and expression 30, so we use all pairs.
@@ -25,13 +25,13 @@ Deviations from the paper, with the reason. "Code" means the authors' released c
     paper's 3-D prior has another parametrisation, its normalisation is not published, and the meaning of the six
     released numbers is unknown.
 10. The paper does not print the weights of the losses. Those of the configs are ours.
-11. Compact preset: E_mot is a small MLP on what the shared face encoder says of a frame (encoder.inputs), which was
-    trained on keypoints and segments of renders alone. The paper's E_mot is a network of pictures of its own. E_app is
-    a small network of the photo's face at 128 px. A motion head and the shared flow generator replace G, so the photo's
-    pixels are kept. Most of the training compares keypoints, each group relative to its neighbours, and penalises large
-    coefficients (compact.frozen_generator, compact.task). Losses of pictures are added at the end. Frames are augmented
-    by the damage of cameras and codecs and by misplaced tiles, not by the paper's warp, because their features are
-    cached. The bundled weights are older: their E_mot is a network of pictures, whose input is compact.mosaic.
+11. Compact preset: E_app and E_mot are small MLPs on what the shared face encoder says of a photo and of a frame
+    (encoder.inputs). That encoder was trained on keypoints and segments of renders alone. The paper's E_app and E_mot
+    are networks of pictures of their own, which start from weights for recognition and expressions. A motion head and
+    the shared flow generator replace G, so the photo's pixels are kept. Most of the training compares keypoints, each
+    group relative to its neighbours, and penalises large coefficients (compact.frozen_generator, compact.task). Losses
+    of pictures are added at the end. Frames are augmented by the damage of cameras and codecs and by misplaced tiles,
+    not by the paper's warp, because their features are cached.
 12. Lips of a clip pass through the voice's embedding, because eq. 2 and 3 align both features. The code does not do so.
 13. Rotation and scale of a clip's alignment come from its first frames, not from all, so that memory does not grow.
 14. Compact preset: the zero of lip is the mouth of silence; that of eye and expression is the mean over training clips.

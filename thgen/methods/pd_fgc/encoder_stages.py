@@ -199,9 +199,9 @@ class PoseStage(EncoderStage):
             clip = Clip(store, store.draw(rng))
             frame = int(rng.integers(len(clip)))
             features.append(self.features(clip, [frame], rng, train))
-            points.append(store.truth(clip.number, ("keypoints",))["keypoints"][frame])
+            points.append(self.moments(clip, [frame], pictured=False).keypoints[0])
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            true = pose_target(self.rig.unpose(torch.from_numpy(np.stack(points))))
+            true = pose_target(self.rig.unpose(torch.from_numpy(np.stack(points).astype(np.float32))))
         return {"frame": torch.cat(features), "pose": true}
 
     def losses(self, optimizer: str, batch: Batch) -> dict[str, Tensor]:

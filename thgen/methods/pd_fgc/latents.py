@@ -39,17 +39,18 @@ def eye_of(blink: Tensor, gaze: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Gains:
-    """Factors by which latents are multiplied. voice_lip: additional factor of lips that come from a voice."""
+    """Factors by which latents are multiplied. lip: of a clip; voice: of lips that come from a voice."""
 
     lip: float = 1.0
+    voice: float = 1.0
     expression: float = 1.0
-    eye: float = 1.0
+    gaze: float = 1.0
+    blink: float = 1.0
     pose: float = 1.0
-    voice_lip: float = 1.0
 
 
-RELEASED = Gains(1.5, 1.2, 1.2, 1.0)  # for the authors' weights
-COMPACT = Gains(eye=1.2, voice_lip=1.8)  # for our weights (deviation 5)
+RELEASED = Gains(lip=1.5, voice=1.5, expression=1.2, gaze=1.2, blink=1.2)  # for the authors' weights
+COMPACT = Gains(lip=1.2, voice=1.1, expression=1.2, gaze=1.3, blink=1.25)  # for our weights (deviation 5)
 
 
 def smooth_lips(lips: Tensor) -> Tensor:

@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from thgen.audio.mel import mel_spectrogram, mel_windows
-from thgen.compact.generator import BATCH, Generator, clamp_target, in_batches, movement
-from thgen.compact.mosaic import encoder_view
+from thgen.compact.generator import BATCH, Generator, clamp_target, movement
 from thgen.compact.motion_head import MotionHead
 from thgen.compact.slider_motion import own_factors, unit_movement
 from thgen.encoder.inputs import encoder_input
 from thgen.encoder.network import FaceEncoder
 from thgen.encoder.reader import read_faces
-from thgen.face.crop import face_view
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.methods.pd_fgc.declaration import PD_FGC
 from thgen.methods.pd_fgc.latents import BLINK, COMPACT, GAZE, Gains, Latents, eye_of, smooth_lips, smooth_pose
-from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceMotion, MotionBase
+from thgen.methods.pd_fgc.networks import AudioLip, MotionBase
 from thgen.weights.hub import Networks
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ class PdFgcBase(Method):
     def __init__(
         self,
         generator: Generator,
-        appearance: Appearance,
+        appearance: nn.Module,
         faces: MotionBase,
         voice: AudioLip,
         gains: Gains,
@@ -52,19 +50,18 @@ class PdFgcBase(Method):
         return cls(Generator(analyser, rig, networks.device), *own, networks.device)  # type: ignore[arg-type,call-arg]
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
-        """Lip latent of a voice, [frames D]: E_aud on windows of 0.2 s, times the gains, smoothed."""
+        """Lip latent of a voice, [frames D]: E_aud on windows of 0.2 s, times its gain, smoothed."""
         windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), frames)).to(self.device)
         with torch.inference_mode():
             lips = torch.cat([self.voice(part)[1] for part in windows.split(BATCH)])
-        return {"lip": smooth_lips(self.gains.lip * self.gains.voice_lip * lips).cpu()}
+        return {"lip": smooth_lips(self.gains.voice * lips).cpu()}
 
     @torch.inference_mode()
     def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
         """Every factor of a clip, [T D]. Lip and pose are smoothed, as in the authors' code."""
         rows = [self._codes(frames) for frames in self._frames(crops)]
         codes = {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
-        gains = {"lip": self.gains.lip, "expression": self.gains.expression, "pose": self.gains.pose}
-        tracks = {name: gains.get(name, self.gains.eye) * track for name, track in codes.items()}
+        tracks = {name: getattr(self.gains, name) * track for name, track in codes.items()}
         if len(tracks["lip"]) == 1:  # a still picture has no neighbours
             return tracks
         return tracks | {"lip": smooth_lips(tracks["lip"]), "pose": smooth_pose(tracks["pose"])}
@@ -95,7 +92,7 @@ class PdFgc(PdFgcBase):
     declaration = PD_FGC
 
     def __init__(
-        self, generator: Generator, encoder: FaceEncoder, appearance: Appearance, faces: MotionBase, voice: AudioLip,
+        self, generator: Generator, encoder: FaceEncoder, appearance: nn.Module, faces: MotionBase, voice: AudioLip,
         head: MotionHead, device: torch.device, gains: Gains = COMPACT,
     ) -> None:  # fmt: skip
         super().__init__(generator, appearance, faces, voice, gains, device)
@@ -105,22 +102,14 @@ class PdFgc(PdFgcBase):
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The one photo."""
         photo, analysis = self.generator.read(crops[0])
-        vector, _ = self.appearance(self.generator.image(face_view(crops[0].image[None])))
-        if isinstance(self.faces, FaceMotion):
-            own = self._codes(next(self._frames(crops[:1])))
-        else:  # weights of before 26 November 2026, see `_frames`
-            own = self._codes(encoder_view(photo.image, photo.keypoints))
+        frame = next(self._frames(crops[:1]))
+        vector, own = self.appearance(frame), self._codes(frame)
         state = {"photo": photo, "appearance": vector, "source": self.head(self._latent(vector, own))}
         return Identity(photo.image, own, state, own_factors(analysis))
 
     def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
-        if isinstance(self.faces, FaceMotion):
-            faces = encoder_input(read_faces(self.encoder, crops, self.device).encoded)
-            yield from faces.to(self.device).split(BATCH)
-            return
-        for part in in_batches(crops):  # delete this, and compact.mosaic, with the weights of before 26 November 2026
-            keypoints = torch.from_numpy(np.stack([crop.keypoints for crop in part])).to(self.device)
-            yield encoder_view(self.generator.image(np.stack([crop.image for crop in part])), keypoints)
+        faces = encoder_input(read_faces(self.encoder, crops, self.device).encoded)
+        yield from faces.to(self.device).split(BATCH)
 
     @torch.inference_mode()
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
@@ -132,7 +121,7 @@ class PdFgc(PdFgcBase):
         source = state["source"].expand(len(target.turn))
         target = clamp_target(source, target, photo.coefficients)
         lid_scale = photo.lid_scale.expand(len(target.turn), -1)
-        move = movement(source, target, lid_scale, self.head.lids_by_opening)
+        move = movement(source, target, lid_scale)
         if sliders and identity.measured is not None:
             wanted = {name: values.to(self.device).float() for name, values in sliders.items()}
             move = move.and_then(unit_movement(self.generator.rig, photo, identity.measured, wanted))

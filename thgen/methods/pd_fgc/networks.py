@@ -1,5 +1,5 @@
 """Networks of PD-FGC: appearance, motion with a head per factor, voice. As released, but for the compact preset's
-`FaceMotion`. Backbones: `thgen.nn`."""
+`FaceAppearance` and `FaceMotion`. Backbones: `thgen.nn`."""
 
 from __future__ import annotations
 
@@ -119,14 +119,39 @@ class Motion(MotionBase):
         }  # fmt: skip
 
 
-class FaceFeature(nn.Sequential):
-    """What the face encoder says of a frame, [B inputs] -> feature [B features]. The entries are brought to one scale
-    first, because codes of different tiles have different ones. hidden, layers: width and depth."""
+class FaceFeature(nn.Module):
+    """What the face encoder says of a frame, [B inputs] -> feature [B features], by a linear map and an MLP.
+
+    The entries are brought to one scale first, because codes of different tiles have different ones. The linear map
+    reads unseen people better than the MLP alone, since keypoints are linear in the codes. hidden, layers: width and
+    depth of the MLP.
+    """
 
     def __init__(self, inputs: int, hidden: int, layers: int, features: int) -> None:
+        super().__init__()
         sizes = [inputs] + [hidden] * layers
         body = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())]
-        super().__init__(nn.BatchNorm1d(inputs, affine=False), *body, nn.Linear(hidden, features))
+        self.norm, self.linear = nn.BatchNorm1d(inputs, affine=False), nn.Linear(inputs, features)
+        self.body = nn.Sequential(*body, nn.Linear(hidden, features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(x)
+        out: Tensor = self.linear(x) + self.body(x)
+        return out
+
+
+class FaceAppearance(FaceFeature):
+    """Of the compact preset (deviation 11): `encoder.inputs.encoder_input` of photos [B inputs] -> vector [B features].
+
+    inputs: of the face encoder on which it is trained. hidden, layers, features: see FaceFeature.
+    """
+
+    def __init__(self, inputs: int, hidden: int = 256, layers: int = 1, features: int = 64) -> None:
+        super().__init__(inputs, hidden, layers, features)
+        self.config = {
+            "class": "pd_fgc_face_appearance", "inputs": inputs, "hidden": hidden, "layers": layers,
+            "features": features,
+        }  # fmt: skip
 
 
 class FaceMotion(MotionBase):

@@ -23,7 +23,7 @@ from thgen.compact.task import CompactTask
 from thgen.face.crop import resized
 from thgen.losses.correlation import MemoryBank
 from thgen.methods.pd_fgc.latents import Latents
-from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceMotion, Motion, MotionBase
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceAppearance, FaceMotion, Motion, MotionBase
 from thgen.methods.pd_fgc.stage_settings import CompactModel, PaperModel, PdFgcData
 from thgen.nn.discriminators import PatchDiscriminator
 from thgen.nn.stylegan2 import StyleGenerator
@@ -39,8 +39,7 @@ Exported = dict[str, tuple[dict[str, Tensor], dict[str, Any]]]  # weights name -
 
 @dataclass(frozen=True, kw_only=True)
 class Codes:
-    """Latents of photo and target [B D]; start: E_app's map [B C s s], from which the paper's G starts; None if E_app's
-    features are cached."""
+    """Latents of photo and target [B D]; start: E_app's map [B C s s], from which the paper's G starts."""
 
     photo: Tensor
     target: Tensor
@@ -68,11 +67,10 @@ class PdFgcStage(ClipTask):
 
     def build(self) -> dict[str, nn.Module]:
         model = self.config.model
-        self.appearance = Appearance(**model.get("appearance", {}))
+        self.appearance, channels = self.new_appearance()
         self.faces = faces = self.new_motion()
         self.voice = voice = AudioLip(**model.get("audio", {}))
         sizes = {name: value for name, value in faces.config.items() if isinstance(value, int)}
-        channels = self.appearance.model.channels
         self.latents = Latents(channels, sizes["lip"], sizes["expression"], sizes["eye"], sizes["pose"])
         self.exports = tuple(self.weights_name(network) for network in self.trains)
         return {
@@ -89,6 +87,14 @@ class PdFgcStage(ClipTask):
             "bank": MemoryBank(self.data.bank, self.latents.expression, self.latents.lip),
             "discriminator": PatchDiscriminator(),
         }
+
+    @abstractmethod
+    def new_appearance(self) -> tuple[nn.Module, int]:
+        """E_app, and the length A of its vector."""
+
+    @abstractmethod
+    def appearance_of(self, photos: Tensor) -> tuple[Tensor, Tensor | None]:
+        """E_app of `photo_features`: vectors [B A], and the maps from which the paper's G starts."""
 
     @abstractmethod
     def new_motion(self) -> MotionBase:
@@ -111,16 +117,8 @@ class PdFgcStage(ClipTask):
         feature: Tensor = self.faces(views)
         return feature
 
-    def encode_photo(self, views: Tensor) -> Tensor:
-        """E_app's vector, of a stage that leaves it frozen."""
-        vector: Tensor = self.appearance(views)[0]
-        return vector
-
     def frozen_encoders(self) -> tuple[nn.Module, ...]:
         return (self.faces.model,)
-
-    def frozen_photo_encoders(self) -> tuple[nn.Module, ...]:
-        return (self.appearance,)
 
     # ---- published networks
     def weights_name(self, network: str) -> str:
@@ -149,6 +147,13 @@ class CompactStage(PdFgcStage, CompactTask):
 
     model_type = CompactModel
     prefix, painter_name = "pd_fgc_", "head"
+
+    def new_appearance(self) -> tuple[nn.Module, int]:
+        network = FaceAppearance(self.frame_size, **self.config.model.get("appearance", {}))
+        return network, int(network.config["features"])  # type: ignore[call-overload]
+
+    def appearance_of(self, photos: Tensor) -> tuple[Tensor, None]:
+        return self.appearance(photos).float(), None
 
     def new_motion(self) -> FaceMotion:
         return FaceMotion(self.frame_size, **self.config.model.get("motion", {}))
@@ -185,11 +190,11 @@ class CompactStage(PdFgcStage, CompactTask):
             "expression": faces.expression(features).mean(0), "eye": faces.eye(features).mean(0),
         }  # fmt: skip
         embeds = {"lip": voice.mouth_embed, "expression": faces.emo_embed, "eye": faces.eye_embed}
-        first, start = head.body[0], self.latents.appearance
+        start = self.latents.appearance
         for name in ("lip", "expression", "eye"):  # the order of Latents.join
             rest, size = rests[name].float(), getattr(self.latents, name)
             embeds[name][-1].bias -= rest  # type: ignore[operator]
-            first.bias += first.weight[:, start : start + size] @ rest  # type: ignore[index,operator]
+            head.shift(start, rest)
             start += size
 
 
@@ -200,6 +205,14 @@ class PaperStage(PdFgcStage):
     model_type = PaperModel
     prefix, painter_name = "pd_fgc_paper_", "generator"
 
+    def new_appearance(self) -> tuple[nn.Module, int]:
+        network = Appearance(**self.config.model.get("appearance", {}))
+        return network, network.model.channels
+
+    def appearance_of(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+        vector, start = self.appearance(photos)
+        return vector.float(), start
+
     def new_motion(self) -> Motion:
         faces = Motion(**self.config.model.get("motion", {}))
         self.side = self.picture_side = int(faces.config["side"])  # type: ignore[call-overload]
@@ -208,8 +221,9 @@ class PaperStage(PdFgcStage):
     def new_painter(self, latent: int) -> nn.Module:
         return StyleGenerator(latent, **self.config.model.get("style", {}))
 
-    def photo_views(self, images: np.ndarray) -> Tensor:
-        return tensor(resized(images, self.side))
+    def photo_features(self, clip: Clip, frame: int, rng: np.random.Generator, train: bool) -> Tensor:
+        """The whole photo [1 3 side side]: E_app's map is too large to be cached."""
+        return tensor(resized(clip.moments([frame]).images, self.side))
 
     def frame_views(self, rng: np.random.Generator, moments: Moments, augmented: bool) -> Tensor:
         """Whole frames [n 3 side side]. Augmented ones are warped and have other colours."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from thgen.compact.motion_head import MotionHead
 from thgen.methods.pd_fgc.equations import BANK, WINDOW
-from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceMotion, Motion
+from thgen.methods.pd_fgc.networks import Appearance, AudioLip, FaceAppearance, FaceMotion, Motion
 from thgen.nn.stylegan2 import StyleGenerator
 from thgen.training.clip_task import CachedData, ClipData, PictureData
-from thgen.training.settings import Positive, Real, Settings, Share, arguments_of, networks_of
+from thgen.training.settings import Positive, Real, Share, arguments_of, networks_of
 
-ENCODERS: dict[str, type[Settings]] = {"appearance": arguments_of(Appearance), "audio": arguments_of(AudioLip)}
 CompactModel = networks_of(
-    **ENCODERS, motion=arguments_of(FaceMotion, given=("inputs",)),
-    head=arguments_of(MotionHead, given=("latent", "lids_by_opening")),
+    appearance=arguments_of(FaceAppearance, given=("inputs",)), motion=arguments_of(FaceMotion, given=("inputs",)),
+    audio=arguments_of(AudioLip), head=arguments_of(MotionHead, given=("latent",)),
 )  # fmt: skip
-PaperModel = networks_of(**ENCODERS, motion=arguments_of(Motion), style=arguments_of(StyleGenerator, given=("latent",)))
+PaperModel = networks_of(
+    appearance=arguments_of(Appearance), motion=arguments_of(Motion), audio=arguments_of(AudioLip),
+    style=arguments_of(StyleGenerator, given=("latent",)),
+)  # fmt: skip
 
 
 class PdFgcData(ClipData):
@@ -34,7 +36,7 @@ class AppearanceData(PdFgcData, PictureData):
 
 
 class CompactAppearanceData(AppearanceData, CachedData):
-    """data: of stage 1 of the compact preset, whose frames are features of the frozen face encoder."""
+    """data: of stage 1 of the compact preset, whose photos and frames are features of the frozen face encoder."""
 
 
 class LipData(EncoderData):

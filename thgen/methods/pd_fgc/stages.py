@@ -85,9 +85,8 @@ class AppearanceMotionStage(PictureStage):
         self.optimizers = self.adversarial_optimizers(["appearance", "motion", "painter0"])
 
     def codes(self, batch: Batch) -> Codes:
-        vector, start = self.appearance(batch["photo"])
+        vector, start = self.appearance_of(batch["photo"])
         photo, target = (self.faces(batch[name]).float() for name in ("frame_s", "frame_t"))
-        vector = vector.float()
         return Codes(photo=torch.cat([vector, photo], 1), target=torch.cat([vector, target], 1), start=start)
 
 
@@ -145,7 +144,7 @@ class ExpressionStage(PictureStage):
             rows["window"].append(self.features(clip, list(range(centre - half, centre + half + 1)), rng, train))
             rows["frame_s"].append(self.features(clip, [photo], rng, train=False))
             rows["frame_t"].append(self.features(clip, [centre], rng, train=False))
-            rows["photo"].append(self.photo_features(clip, photo))
+            rows["photo"].append(self.photo_features(clip, photo, rng, train=False))
             version = int(rng.integers(self.data.versions)) if train else 0
             mels.append(self.voices.windows(clip, [centre], version))
         from_video = rng.random(len(moments)) < self.data.lip_from_video_share
@@ -160,17 +159,8 @@ class ExpressionStage(PictureStage):
         if total < self.data.window:
             raise TrainingError(f"The clips in {clip.store.folder} have {total} frames, the window {self.data.window}.")
         margin = half if train else max(half, min(EDGE, (total - 1) // 2))
-        centre, photos = int(rng.integers(margin, total - margin)), self.photo_frames(clip)
-        photo = photos[int(rng.integers(len(photos)))]
+        centre, photo = (int(rng.integers(low, high)) for low, high in ((margin, total - margin), (0, total)))
         return (0 if train and rng.random() < AT_REST else photo), centre
-
-    @torch.no_grad()
-    def appearance_encoded(self, photo: Tensor) -> tuple[Tensor, Tensor | None]:
-        """`photo_features` -> vector [B A], and the map, which is not cached."""
-        if photo.ndim == 2:
-            return photo, None
-        vector, start = self.appearance(photo)
-        return vector.float(), start
 
     @torch.no_grad()
     def frozen_latents(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -180,9 +170,9 @@ class ExpressionStage(PictureStage):
 
     def codes(self, batch: Batch, held: bool = False) -> ExpressionCodes:
         """held: the target has the expression of the photo."""
-        vector, start = self.appearance_encoded(batch["photo"])
         photo, target, around = (self.encoded(batch[name]) for name in ("frame_s", "frame_t", "window"))
         with torch.no_grad():
+            vector, start = self.appearance_of(batch["photo"])
             voice = self.voice(batch["mel"])[0].float()
         expression = window_average(self.faces.expression(around).float().unflatten(0, (-1, self.data.window)))
         lip_s, eye_s, pose_s = self.frozen_latents(photo)
@@ -271,10 +261,3 @@ class Expression(CompactStage, ExpressionStage):
 
 class PaperExpression(PaperStage, ExpressionStage):
     """Stage 3 of the paper preset."""
-
-    def __init__(self, config: StageConfig) -> None:
-        super().__init__(config)
-        if self.cache:
-            raise TrainingError(
-                "data.cached_views caches no appearance maps, from which the paper's generator starts: leave it out."
-            )

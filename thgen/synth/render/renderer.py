@@ -105,7 +105,7 @@ def render(performer: Performer, state: State, camera: Camera, size: int) -> Fra
 
 
 def behind_lids(performer: Performer, points: np.ndarray) -> np.ndarray:
-    """Points [... V 3] in pixels, and depth in cm, with eyeballs BEHIND_LIDS farther away, where no lid lets them through."""
+    """Points [... V 3] in pixels, and depth in cm, with eyeballs BEHIND_LIDS farther away: no lid lets them through."""
     out = points.copy()
     out[..., performer.eyeballs, 2] += BEHIND_LIDS
     return out

@@ -75,24 +75,30 @@ class Clip:
 class Voices:
     """Mel windows of the voices of clips. Spectrograms stay in memory: making one costs more than the rest of a step.
 
-    size: number of spectrograms in memory.
+    size: number of spectrograms in memory. spectrogram: samples [L] -> mel [80 M]; cut: mel and a number of video
+    frames -> a window for each of them. Both are of one recipe, by default that of `audio.mel`.
     """
 
-    def __init__(self, size: int = 4096) -> None:
-        self._spectrogram = lru_cache(maxsize=size)(self._make)
+    def __init__(
+        self,
+        size: int = 4096,
+        spectrogram: Callable[[np.ndarray], np.ndarray] = mel_spectrogram,
+        cut: Callable[[np.ndarray, int], np.ndarray] = mel_windows,
+    ) -> None:
+        self._make, self._cut = spectrogram, cut
+        self._spectrogram = lru_cache(maxsize=size)(self._of_clip)
 
-    @staticmethod
-    def _make(store: ClipStore, number: int, version: int) -> np.ndarray:
+    def _of_clip(self, store: ClipStore, number: int, version: int) -> np.ndarray:
         samples = store.voice(number)
         if version:
             samples = augment(samples, np.random.default_rng((number, version)))
-        return mel_spectrogram(samples).astype(np.float16)
+        return self._make(samples).astype(np.float16)
 
     def windows(self, clip: Clip, frames: list[int], version: int) -> np.ndarray:
-        """Mel windows float32 [n 1 80 20] of frames of a clip. Version 0 is the clean voice; each other version has a
-        room, a microphone and a codec of its own."""
+        """Mel windows float32 [n 1 80 F] of frames of a clip, F mel frames each (20 of `audio.mel`). Version 0 is the
+        clean voice; each other version has a room, a microphone and a codec of its own."""
         mel = self._spectrogram(clip.store, clip.number, version).astype(np.float32)
-        return mel_windows(mel, max(frames) + 1)[frames]
+        return self._cut(mel, max(frames) + 1)[frames]
 
 
 def perspective(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:

@@ -1,0 +1,146 @@
+"""FC-TFG's paper preset with small random networks: from a photo to frames, and what each factor does."""
+
+import numpy as np
+import pytest
+import torch
+
+from thgen import pipeline
+from thgen.face.crop import Square
+from thgen.face.finder import FaceCrop
+from thgen.methods.fc_tfg.networks import LatentFusion
+from thgen.methods.fc_tfg.paper import CODES, PaperFcTfg
+from thgen.nn.psp import InversionEncoder
+from thgen.nn.stylegan2 import StyleGAN2
+from thgen.nn.wav2lip import AudioEncoder
+from thgen.settings import Controls
+
+SIZE = 96  # px of the photo; the generator paints 64
+
+
+@pytest.fixture(scope="module")
+def method():
+    torch.manual_seed(0)
+    generator = StyleGAN2(8, (8, 8, 8, 8, 4), layers=2)
+    encoder = InversionEncoder(64, 8, generator.indices, 4, (1, 1, 1, 1))
+    voice = AudioEncoder(4)
+    fusion = LatentFusion(8, voice.features, generator.indices, 16)
+    with torch.no_grad():
+        for parameter in fusion.parameters():  # as after some training
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    networks = (generator, encoder, voice, fusion)
+    return PaperFcTfg(*(n.eval().requires_grad_(False) for n in networks), torch.device("cpu"))
+
+
+def crop_of(seed: int) -> FaceCrop:
+    """A crop of noise. The method reads its image alone."""
+    image = np.random.default_rng(seed).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
+    square = Square(SIZE / 2, SIZE / 2, SIZE)
+    return FaceCrop(image, square, np.zeros((1, 3), np.float32), None, square)
+
+
+@pytest.fixture(scope="module")
+def identity(method):
+    return method.encode_photos([crop_of(0)])
+
+
+@pytest.fixture(scope="module")
+def clip(method):
+    return method.encode_clip(iter([crop_of(k) for k in (1, 2, 3, 4)]))
+
+
+@pytest.fixture(scope="module")
+def voice(method):
+    return method.encode_audio(np.random.default_rng(0).normal(0, 0.1, 2560).astype(np.float32), 4)
+
+
+def finished(method, identity, driven, **controls):
+    return pipeline.targets(method, identity, Controls(**controls), 0, 4, driven, voiced=("speech",)).factors[CODES]
+
+
+def test_a_photo_a_clip_and_a_voice_make_frames(method, identity, clip, voice):
+    assert identity.image.shape == (1, 3, SIZE, SIZE) and identity.measured is None
+    target = pipeline.targets(method, identity, Controls(), 0, 4, clip | voice, voiced=("speech",))
+    out = method.decode(identity, target.part(0, 3).factors, target.part(0, 3).sliders)
+    assert out.frames.shape == (3, 3, SIZE, SIZE) and out.frames.abs().max() <= 1 and (out.mask == 1).all()
+    assert not torch.allclose(out.frames[0], out.frames[1], atol=1e-3)
+    alone = method.decode(identity, target.part(1, 2).factors)
+    torch.testing.assert_close(alone.frames[0], out.frames[1], atol=1e-4, rtol=0)
+
+
+def test_tracks_have_the_declared_form(method, identity, clip, voice):
+    """Four codes each, of which the fine ones have a weight more; the voice is not negative, and a photo has none."""
+    assert {n: tuple(v.shape) for n, v in (clip | voice).items()} == {
+        "coarse": (4, 32),
+        "fine": (4, 33),
+        "speech": (4, 64),
+    }
+    assert identity.own.keys() == {f.name for f in method.declaration.factors}
+    assert (
+        (identity.own["speech"] == 0).all() and (identity.own["fine"][:, -1] == 1).all() and voice["speech"].min() >= 0
+    )
+
+
+def test_declared_sizes_are_those_of_the_papers_networks(method):
+    from thgen.methods.fc_tfg.latents import motion_factors
+
+    with torch.device("meta"):
+        fusion = LatentFusion()
+        found = motion_factors(fusion, torch.zeros(1, 14, 512))
+    assert {n: v.shape[1] for n, v in found.items()} | {"speech": AudioEncoder().features} == {
+        f.name: f.size for f in method.declaration.factors
+    }  # fmt: skip
+
+
+def test_the_tracks_are_those_of_equation_2(method, identity, clip, voice):
+    """What goes through factors and controls is E_m of the frame's code and the voice, then the temporal fusion."""
+    with torch.inference_mode():
+        driving = method._inverted([crop_of(k) for k in (1, 2, 3, 4)])
+        for heard in (voice["speech"], torch.zeros_like(voice["speech"])):
+            motion = method.fusion.motion_codes(driving, heard)
+            fused = method.fusion.fused(identity.state["canonical"], motion[None])[0].flatten(1)
+            found = finished(method, identity, clip | {"speech": heard})
+            torch.testing.assert_close(found, fused, atol=1e-5, rtol=1e-5)
+
+
+def test_each_factor_moves_its_own_indices(method, identity, clip, voice):
+    still = finished(method, identity, {}).unflatten(1, (8, 8))
+    for name, track, places in (
+        ("coarse", clip, [0, 1, 2, 3]),
+        ("fine", clip, [4, 5, 6, 7]),
+        ("speech", voice, [4, 5]),
+    ):
+        moved = finished(method, identity, {name: track[name]}).unflatten(1, (8, 8))
+        assert ((moved - still).abs().amax((0, 2)) > 1e-6).nonzero().flatten().tolist() == places, name
+
+
+def test_no_motion_is_the_canonical_face_of_the_photo(method, identity, clip):
+    zero = finished(method, identity, {}, undriven="zero")
+    with torch.inference_mode():
+        expected = method.fusion.fused(identity.state["canonical"], torch.zeros(1, 4, 8, 8))[0].flatten(1)
+    torch.testing.assert_close(zero, expected)
+    off = finished(method, identity, clip, undriven="zero", strength={"coarse": 0.0, "fine": 0.0})
+    torch.testing.assert_close(off, expected)
+
+
+def test_strength_scales_the_motion_from_the_canonical_face_on(method, identity, clip, voice):
+    """Also at the two indices with a voice, at which E_m is not linear."""
+    codes = [
+        finished(method, identity, clip | voice, undriven="zero", strength={"coarse": gain, "fine": gain})
+        for gain in (0.0, 0.5, 1.0)
+    ]
+    torch.testing.assert_close(codes[1], (codes[0] + codes[2]) / 2, atol=1e-5, rtol=1e-5)
+
+
+def test_the_temporal_fusion_sees_the_whole_track_and_not_a_window(method, identity, clip):
+    target = pipeline.targets(method, identity, Controls(), 0, 20, clip)
+    short = pipeline.targets(method, identity, Controls(), 0, 8, clip)
+    torch.testing.assert_close(target.factors[CODES][:7], short.factors[CODES][:7])
+    assert not torch.allclose(target.factors[CODES][7], short.factors[CODES][7]), "frame 8 reaches back to frame 7"
+
+
+@pytest.mark.parametrize("length", [640, 6401, 16_000])
+def test_a_voice_gives_one_code_per_frame_however_long(method, length):
+    frames = -(-length // 640)
+    samples = np.random.default_rng(1).normal(0, 0.1, length).astype(np.float32)
+    codes = method.encode_audio(samples, frames)["speech"]
+    assert codes.shape == (frames, 64) and torch.isfinite(codes).all()

@@ -1,0 +1,94 @@
+"""FC-TFG with the networks of the paper (preset "paper")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from thgen.analyser.network import to_input
+from thgen.audio.wav2lip_mel import mel_spectrogram, mel_windows
+from thgen.compact.generator import BATCH, in_batches
+from thgen.face.crop import resized
+from thgen.methods.base import Decoded, Factors, Identity, Method
+from thgen.methods.fc_tfg.declaration import FC_TFG_PAPER
+from thgen.methods.fc_tfg.latents import SPEECH, motion_factors, motion_of
+from thgen.methods.fc_tfg.networks import LatentFusion
+from thgen.nn.psp import InversionEncoder
+from thgen.nn.stylegan2 import StyleGAN2
+from thgen.nn.wav2lip import AudioEncoder
+from thgen.weights.hub import Networks
+
+if TYPE_CHECKING:
+    from thgen.face.finder import FaceCrop
+
+CODES = "codes"  # what `finish` gives to `decode`: z_sd at the manipulated indices, [T M*N]
+
+
+class PaperFcTfg(Method):
+    """A photo is inverted to z_s and becomes the canonical code z_sc. Clips and voices give motion codes z_cd. Their
+    sum is fused over the whole track, and StyleGAN2 paints it: the whole crop, with the background."""
+
+    declaration = FC_TFG_PAPER
+
+    def __init__(
+        self, generator: StyleGAN2, encoder: InversionEncoder, voice: AudioEncoder, fusion: LatentFusion,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        self.generator, self.encoder, self.voice, self.fusion, self.device = generator, encoder, voice, fusion, device
+
+    @classmethod
+    def load(cls, networks: Networks) -> Self:
+        """The method with the declared weights, whose order is that of the constructor. Raises WeightsError."""
+        _, *own = (networks.get(name) for name in cls.declaration.weights)
+        return cls(*own, networks.device)  # type: ignore[arg-type,call-arg]
+
+    @torch.inference_mode()
+    def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
+        """The one photo. Its own motion is that of its frame, without a voice."""
+        image = to_input(torch.from_numpy(np.ascontiguousarray(crops[0].image[None]))).to(self.device)
+        source = self._inverted(crops[:1])
+        own = {name: value.cpu() for name, value in motion_factors(self.fusion, source).items()}
+        own[SPEECH] = torch.zeros(1, self.voice.features)
+        state = {"source": source, "canonical": self.fusion.canonical_codes(source)}
+        return Identity(image, own, state)
+
+    def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
+        """z_a of a voice, [frames A]: E_a on windows of 0.2 s around each frame."""
+        windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), frames))
+        with torch.inference_mode():
+            return {SPEECH: torch.cat([self.voice(part.to(self.device)).cpu() for part in windows.split(BATCH)])}
+
+    @torch.inference_mode()
+    def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
+        """Coarse and fine motion of a clip, each [T D]. Smoothing is the work of the temporal fusion."""
+        rows = [motion_factors(self.fusion, self._inverted(part)) for part in in_batches(crops)]
+        return {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
+
+    def _inverted(self, crops: Sequence[FaceCrop]) -> Tensor:
+        """z = E_inv(x) of crops, [B L N]."""
+        images = resized(np.stack([crop.image for crop in crops]), self.encoder.side)
+        codes: Tensor = self.generator.average + self.encoder(to_input(torch.from_numpy(images)).to(self.device))
+        return codes
+
+    @torch.inference_mode()
+    def finish(self, identity: Identity, track: Factors) -> Factors:
+        """Factors of the whole video -> z_sd after the temporal fusion, CODES [T M*N]."""
+        motion = motion_of(self.fusion, {name: values.to(self.device).float() for name, values in track.items()})
+        return {CODES: self.fusion.fused(identity.state["canonical"], motion[None])[0].flatten(1).cpu()}
+
+    @torch.inference_mode()
+    def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
+        """Frames [T 3 S S] for CODES of T frames. All of their pixels are generated. There are no sliders and no
+        flow."""
+        codes = window[CODES].to(self.device).float().unflatten(1, (len(self.fusion.at), -1))
+        source = identity.state["source"].expand(len(codes), -1, -1)
+        made = self.generator.paint(self.fusion.placed(source, codes))
+        size = identity.image.shape[-1]
+        if made.shape[-1] != size:
+            made = F.interpolate(made, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
+        return Decoded(made.clamp(-1, 1), made.new_ones(len(made), 1, size, size))

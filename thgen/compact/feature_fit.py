@@ -110,10 +110,6 @@ def best_line(
     return weights[number], float(found[number])
 
 
-def _certain(contrast: float, limits: tuple[float, float]) -> float:
-    return float(np.clip((contrast - limits[0]) / (limits[1] - limits[0]), 0, 1))
-
-
 def _brow_shift(grey: np.ndarray, points: np.ndarray, side: int) -> np.ndarray:
     """Displacement [K 2] px that brings one brow (0 = the subject's left) to where the picture shows it."""
     brow, ring = points[list(BROWS[side])], points[list(EYE_RINGS[side])]
@@ -135,7 +131,7 @@ def _brow_shift(grey: np.ndarray, points: np.ndarray, side: int) -> np.ndarray:
     contrast = bands(grey, frame, grid_u, grid_v, BROW_BANDS)
     weights = np.array(list(product(BROW_OFFSETS, repeat=2)))
     ends, found = best_line(contrast, rows, np.stack([1 - places, places]), weights, BROW_LIKELY, BROW_SPREAD)
-    certain = _certain(found, BROW_CERTAIN)
+    certain = float(np.interp(found, BROW_CERTAIN, (0.0, 1.0)))
     at = frame.to(points)
     away = at[:, 1] - np.interp(at[:, 0], u, v)  # below the brow's line, in heights
     near = np.where(away > 0, 1 - away, np.exp(-((away / BROW_ABOVE) ** 2))).clip(0, 1)

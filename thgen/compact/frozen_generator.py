@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from thgen.compact.flow.network import GuidedFlow
-from thgen.compact.generator import EncodedPhoto, Movement, movement, photo_of, render, targets
+from thgen.compact.generator import EncodedPhoto, Movement, face_of, movement, photo_of, render, targets
 from thgen.compact.generator_stage import fill_rig
 from thgen.compact.keypoint_rig import EYE_LAYERS, EYE_RINGS, MOUTH_CORNERS, KeypointRig
 from thgen.compact.motion_head import GAZE, PLACE, SHAPE, TURN, FaceState
@@ -82,11 +82,8 @@ class FrozenGenerator(nn.Module):
         return photo_of(self.net.rig, image, keypoints, coefficients, gaze)
 
     def face(self, keypoints: Tensor, coefficients: Tensor, gaze: Tensor) -> EncodedPhoto:
-        """As `photo`, without a picture: for keypoints alone, whose cost is a fraction of that of a picture."""
-        none, posed = keypoints.new_zeros(len(keypoints), 3, 0, 0), self.net.rig.unpose(keypoints)
-        return EncodedPhoto(
-            none, none, keypoints, posed, self.net.rig.lid_scale(posed), coefficients, gaze, layers=None
-        )
+        """As `photo`, without a picture."""
+        return face_of(self.net.rig, keypoints, coefficients, gaze)
 
     def move(self, photo: EncodedPhoto, source: FaceState, target: FaceState) -> Movement:
         """The movement of photos from one state to another."""

@@ -9,6 +9,7 @@ from thgen.synth.head import facekit as fk
 from thgen.synth.head.keypoints import build_layout
 from thgen.synth.head.performer import BLINK_CLOSED, Performer, State, neck_weight
 from thgen.synth.motion import random_states
+from thgen.synth.render import renderer
 from thgen.synth.render.renderer import Camera, flow_between, frame_window, render
 
 SIZE = 128
@@ -66,6 +67,19 @@ def test_openness_is_100_when_neutral_and_0_when_closed(performer, camera):
     assert render(performer, state(), camera, 32).openness == pytest.approx(100, abs=0.1)
     # Lids of other identities may keep a small gap, which the openness then states.
     assert (render(performer, state(eyeBlink=BLINK_CLOSED), camera, 32).openness < 5).all()
+
+
+def test_eyeballs_lie_behind_lids_that_close_and_open_eyes_stay(performer, camera, monkeypatch):
+    """Lids move along straight lines, so halfway they lie inside the eyeball, which came through them."""
+
+    def seen(blink: float) -> int:
+        parts = render(performer, state(eyeBlink=blink), camera, SIZE).segmentation(performer)
+        return int(np.isin(parts, (fk.EYE_L, fk.EYE_R)).sum())
+
+    behind = [seen(blink) for blink in (0, BLINK_CLOSED)]
+    monkeypatch.setattr(renderer, "BEHIND_LIDS", 0.0)
+    through = [seen(blink) for blink in (0, BLINK_CLOSED)]
+    assert behind[0] > 0.9 * through[0] and behind[1] < 0.7 * through[1]
 
 
 def test_the_left_eye_is_the_subjects_left(performer, camera):

@@ -45,7 +45,7 @@ class FcTfgStage(ClipTask):
         discriminator  D          paths  mean path length of stage 1    sync  the expert of the stage "sync"
 
     updates: modules of the optimizer "generator";  trains: those of them whose weights are exported
-    names:   module -> weights name
+    names:   module -> weights name;  voices: of clips, by the recipe of Wav2Lip
     """
 
     updates: ClassVar[tuple[str, ...]]
@@ -60,6 +60,7 @@ class FcTfgStage(ClipTask):
         super().__init__(config)
         self.optimizers = self.adversarial_optimizers(list(self.updates))
         self.exports = tuple(self.names[name] for name in self.trains)
+        self.voices = Voices(spectrogram=wav2lip_mel.mel_spectrogram, cut=wav2lip_mel.mel_windows)
 
     # ---- networks
     def new_generator(self) -> StyleGAN2:
@@ -263,10 +264,6 @@ class Fusion(InversionStage):
     updates = trains = ("generator", "encoder", "voice", "fusion")
     data_type = FusionData
     data: FusionData
-
-    def __init__(self, config: StageConfig) -> None:
-        super().__init__(config)
-        self.voices = Voices(spectrogram=wav2lip_mel.mel_spectrogram, cut=wav2lip_mel.mel_windows)
 
     def build(self) -> dict[str, nn.Module]:
         model = self.config.model

@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thgen.audio import wav2lip_mel
 from thgen.losses.contrastive import cosine, info_nce_among
 from thgen.methods.fc_tfg.stage_settings import SyncData
 from thgen.methods.fc_tfg.stages import MIDDLE, FcTfgStage
 from thgen.methods.fc_tfg.sync import SYNC, lip_views
 from thgen.nn.wav2lip import FRAMES, SyncExpert
-from thgen.training.config import StageConfig
-from thgen.training.data.samples import Clip, Voices, spaced_frames, tensor
+from thgen.training.data.samples import Clip, spaced_frames, tensor
 from thgen.training.data.store import ClipStore
 from thgen.training.task import Batch
 from thgen.weights.manifest import HIGHER, LOWER
@@ -30,10 +28,6 @@ class Sync(FcTfgStage):
     better: ClassVar[Mapping[str, str]] = {"accuracy": HIGHER, "a2v": LOWER}
     data_type = SyncData
     data: SyncData
-
-    def __init__(self, config: StageConfig) -> None:
-        super().__init__(config)
-        self.voices = Voices(spectrogram=wav2lip_mel.mel_spectrogram, cut=wav2lip_mel.mel_windows)
 
     def build(self) -> dict[str, nn.Module]:
         self.expert = SyncExpert(**self.config.model.get("sync", {}))

@@ -25,12 +25,12 @@ Deviations from the paper, with the reason. "Code" means the authors' released c
     paper's 3-D prior has another parametrisation, its normalisation is not published, and the meaning of the six
     released numbers is unknown.
 10. The paper does not print the weights of the losses. Those of the configs are ours.
-11. Compact preset: E_app and E_mot are small MLPs on what the shared face encoder says of a photo and of a frame
+11. Compact preset: E_app and E_mot are small heads on what the shared face encoder says of a photo and of a frame
     (encoder.inputs). That encoder was trained on keypoints and segments of renders alone. The paper's E_app and E_mot
     are networks of pictures of their own, which start from weights for recognition and expressions. A motion head and
     the shared flow generator replace G, so the photo's pixels are kept. Most of the training compares keypoints, each
-    group relative to its neighbours, and penalises large coefficients (compact.frozen_generator, compact.task). Losses
-    of pictures are added at the end. Frames are augmented by the damage of cameras and codecs and by misplaced tiles,
+    group relative to its neighbours, and penalises large coefficients (compact.frozen_generator, compact.task). A
+    few steps compare pictures. Frames are augmented by the damage of cameras and codecs and by misplaced tiles,
     not by the paper's warp, because their features are cached.
 12. Lips of a clip pass through the voice's embedding, because eq. 2 and 3 align both features. The code does not do so.
 13. Rotation and scale of a clip's alignment come from its first frames, not from all, so that memory does not grow.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thgen.compact.keypoint_rig import Posed
-from thgen.losses.contrastive import cosine, info_nce
+from thgen.losses.contrastive import cosine, info_nce, info_nce_among
 from thgen.losses.correlation import MemoryBank, correlations
 from thgen.losses.reconstruction import perceptual
 from thgen.nn.geometry import euler_angles
@@ -41,21 +41,13 @@ def audio_to_video(audio: Tensor, video: Tensor, temperature: float = TEMPERATUR
     The pair of one moment is the positive; the K other moments of the clip are its negatives.
     """
     near = cosine(audio[:, :, None], video[:, None])  # S(f_i^a, f_k^v)
-    return _among_moments(near, temperature)
+    return info_nce_among(near, temperature)
 
 
 def video_to_audio(audio: Tensor, video: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Eq. 3, L_v2a: as eq. 2 with the roles exchanged."""
     near = cosine(video[:, :, None], audio[:, None])  # S(f_i^v, f_k^a)
-    return _among_moments(near, temperature)
-
-
-def _among_moments(near: Tensor, temperature: float) -> Tensor:
-    """Contrastive loss of similarities near [B N N]: the diagonal is positive, the rest of the row negative."""
-    count = near.shape[1]
-    other = ~torch.eye(count, dtype=torch.bool, device=near.device)
-    negatives = near[:, other].unflatten(1, (count, count - 1))
-    return info_nce(near.diagonal(dim1=1, dim2=2).flatten(), negatives.flatten(0, 1), temperature)
+    return info_nce_among(near, temperature)
 
 
 def eye_contrast(first: Tensor, second: Tensor, anchor: Tensor, temperature: float = TEMPERATURE) -> Tensor:

@@ -39,7 +39,8 @@ Exported = dict[str, tuple[dict[str, Tensor], dict[str, Any]]]  # weights name -
 
 @dataclass(frozen=True, kw_only=True)
 class Codes:
-    """Latents of photo and target [B D]; start: E_app's map [B C s s], from which the paper's G starts."""
+    """Latents of photo and target [B D]; start: E_app's map [B C s s], from which the paper's G starts; None in
+    the compact preset."""
 
     photo: Tensor
     target: Tensor

@@ -49,17 +49,18 @@ def test_another_set_of_voices_is_another_setting(tmp_path, capsys):
     assert settings(tmp_path, "--motion", "pairs") == 0, "pairs have no voices"
 
 
-def test_a_job_passes_its_set_of_voices_on(tmp_path, monkeypatch):
+def test_a_job_passes_its_voices_and_gestures_on(tmp_path, monkeypatch):
     calls = []
 
-    def stop(rng, frames, voices):
-        calls.append((frames, voices))
+    def stop(rng, frames, voices, gestures):
+        calls.append((frames, voices, gestures))
         raise InterruptedError
 
     monkeypatch.setattr(motion, "track_states", stop)
     with pytest.raises(InterruptedError):
-        render_shard(RenderJob(str(tmp_path), frames=5, motion="track", head="ellipsoid", voices="all"), 0)
-    assert calls == [(5, "all")]
+        job = RenderJob(str(tmp_path), frames=5, motion="track", head="ellipsoid", voices="all", gestures=0.5)
+        render_shard(job, 0)
+    assert calls == [(5, "all", 0.5)]
 
 
 @pytest.mark.parametrize("voices", ["espeak", "all"])

@@ -67,3 +67,15 @@ def test_tracks_contain_speech_blinks_and_smooth_motion():
     assert coefficients[:, COEFFICIENT_INDEX["eyeBlink_L"]].max() > 0.9
     step = np.abs(np.diff(np.stack([s.pose for s in states]), axis=0)).max(0)
     assert (step[:3] < 3).all(), "a head does not jump between frames"
+
+
+def test_gestures_come_beside_the_speech_and_leave_the_rest_as_it_was():
+    calm, lively = (track_states(np.random.default_rng(5), 800, gestures=rate)[0] for rate in (0.0, 1.0))
+    both = [np.stack([s.coefficients for s in states]) for states in (calm, lively)]
+    assert all((a.pose == b.pose).all() and (a.gaze == b.gaze).all() for a, b in zip(calm, lively, strict=True))
+    assert (both[1] >= both[0] - 1e-6).all(), "a gesture adds to what the face does"
+    added = both[1] - both[0]
+    for names in (("browOuterUp_L", "browOuterUp_R"), ("eyeBlink_L", "eyeBlink_R"), ("mouthSmile_L", "mouthFunnel")):
+        assert added[:, [COEFFICIENT_INDEX[name] for name in names]].max() > 0.3
+    assert (added.max(1) < 1e-6).mean() > 0.2, "gestures end"
+    assert np.abs(np.diff(added, axis=0)).max() < 0.65, "gestures come within a tenth of a second, not at once"

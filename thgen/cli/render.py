@@ -19,7 +19,8 @@ from thgen.synth.voice import sets as voice_sets
 @dataclass(frozen=True)
 class RenderJob:
     """What to render. motion: "random" (independent states), "pairs" (each with its neighbour in time) or "track"
-    (25 fps motion with speech); voices: one of voice_sets.VOICE_SETS, from which the voices of tracks are drawn."""
+    (25 fps motion with speech); voices: one of voice_sets.VOICE_SETS, from which the voices of tracks are drawn;
+    gestures: per second of a track, see motion.track_states."""
 
     out: str
     identities: int = 100
@@ -34,6 +35,7 @@ class RenderJob:
     head: str = "facekit"
     device: str = "cpu"
     voices: str = "espeak"
+    gestures: float = 0.0
 
     @property
     def length(self) -> int:
@@ -69,7 +71,7 @@ def render_shard(job: RenderJob, number: int) -> int:
                 meta: dict = {"identity": identity, "motion": job.motion}
                 samples = None
                 if job.motion == "track":
-                    states, speech, meta["emotions"] = track_states(rng, job.length, job.voices)
+                    states, speech, meta["emotions"] = track_states(rng, job.length, job.voices, job.gestures)
                     samples = speech.samples[: job.length * SAMPLES_PER_FRAME]
                 else:
                     states = random_states(rng, job.length, pairs=job.motion == "pairs")
@@ -90,6 +92,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--motion", choices=("random", "pairs", "track"), default="track")
     parser.add_argument("--head", default="facekit", help="facekit, or ellipsoid (built in, for trying)")
     voice_sets.add_argument(parser, "who speaks in tracks")
+    parser.add_argument(
+        "--gestures",
+        type=float,
+        default=0.0,
+        metavar="RATE",
+        help="per second of tracks: grimaces, winks, lifted brows",
+    )
     parser.add_argument("--device", default="cpu", help="cpu (numba) or a torch device, as cuda")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True)
@@ -97,12 +106,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _settings(config: Path) -> dict:
-    """The settings in a render.json. An old file has no entry `voices`.
+    """The settings in a render.json. An old file has no entries `gestures` and `voices`.
 
     For silent clips the default is added, so that the rendering can continue. For clips with speech the set of voices
     is unknown, so the entry stays absent and the settings count as different.
     """
-    found = json.loads(config.read_text())
+    found = {"gestures": 0.0, **json.loads(config.read_text())}
     return found if found.get("motion") == "track" else {"voices": "espeak", **found}
 
 
@@ -120,6 +129,7 @@ def run(args: argparse.Namespace) -> None:
     job = RenderJob(
         args.out, args.identities, args.clips_per_identity, args.seconds, args.frames, args.size, args.flow_size,
         args.motion, args.seed, head=args.head, device=args.device, voices=args.voices,
+        gestures=args.gestures,
     )  # fmt: skip
     out = Path(args.out)
     config = out / "render.json"

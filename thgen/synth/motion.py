@@ -61,6 +61,11 @@ GRIMACING = 0.3  # share of states with a grimace of the mouth, and, independent
 LOPSIDED = 0.25  # share of grimaces that one side of the face makes weakly or not at all
 BROW_LIFTED, WINKING, SHUT = 0.05, 0.05, 0.05  # shares of states with one lifted brow, a wink, both eyes shut
 SQUINTING, SQUINT_SPREAD = 0.04, np.array([10.0, 3.0])  # share of states with crossed or diverged eyes; degrees per eye
+BLINKS = [COEFFICIENT_INDEX[name] for name in BLINK_COEFFICIENTS]
+# Gestures of a track: shares of grimaces of the mouth and of the eyes, lifted brows, winks; s of rise and fall, and of
+# the time between them; share of the drawn size.
+GESTURES = (0.35, 0.35, 0.15, 0.15)
+GESTURE_EASE, GESTURE_HELD, GESTURE_SIZE = (0.1, 0.4), (0.0, 0.8), (0.4, 1.0)
 NOD_CELL = 1.2  # s: in each interval of this length, the loudest syllable may come with a nod
 BLINK_WITH_SACCADE = 8.0  # degrees: a gaze shift of this size often comes with a blink
 POSE_SPREAD = np.array([19.0, 11.0, 9.0, 0.5, 0.4, 1.2])  # yaw, pitch, roll in degrees; x, y, z in cm
@@ -129,6 +134,17 @@ def _one_brow(rng: np.random.Generator) -> np.ndarray:
     return out
 
 
+def _wink(rng: np.random.Generator) -> np.ndarray:
+    """Coefficients [57] of a wink, which squeezes its side of the face. The other eye may close a little."""
+    out = np.zeros(len(COEFFICIENTS), np.float32)
+    shut, other = rng.permutation(["L", "R"])
+    out[COEFFICIENT_INDEX[f"eyeBlink_{shut}"]] = BLINK_CLOSED * rng.uniform(0.85, 1.05)
+    out[COEFFICIENT_INDEX[f"eyeBlink_{other}"]] = rng.uniform(0, 0.3)
+    for stem in ("eyeSquint", "cheekSquint", "mouthSmile"):
+        out[COEFFICIENT_INDEX[f"{stem}_{shut}"]] += rng.uniform(0, 0.7)
+    return out
+
+
 def _close_lids(out: np.ndarray, rng: np.random.Generator) -> None:
     """Draw the blink weights of the coefficients `out` [57], in place. A wink squeezes its side of the face."""
     draw = rng.random()
@@ -139,11 +155,9 @@ def _close_lids(out: np.ndarray, rng: np.random.Generator) -> None:
         wink = rng.random() < 0.08
         out[COEFFICIENT_INDEX[name]] = rng.random() * BLINK_CLOSED if wink else blink
     if rng.random() < WINKING:
-        shut, other = rng.permutation(["L", "R"])
-        out[COEFFICIENT_INDEX[f"eyeBlink_{shut}"]] = BLINK_CLOSED * rng.uniform(0.85, 1.05)
-        out[COEFFICIENT_INDEX[f"eyeBlink_{other}"]] = rng.uniform(0, 0.3)
-        for stem in ("eyeSquint", "cheekSquint", "mouthSmile"):
-            out[COEFFICIENT_INDEX[f"{stem}_{shut}"]] += rng.uniform(0, 0.7)
+        wink = _wink(rng)
+        out[BLINKS] = 0
+        out += wink
 
 
 def _random_gaze(rng: np.random.Generator) -> np.ndarray:
@@ -270,13 +284,36 @@ def _saccade_blinks(rng: np.random.Generator, gaze: np.ndarray) -> np.ndarray:
     return closed
 
 
+def _gesture(rng: np.random.Generator) -> np.ndarray:
+    """Coefficients [57] of a random gesture: a grimace of mouth or eyes, one lifted brow or a wink."""
+    kind = rng.choice(4, p=GESTURES)
+    if kind == 0:
+        return _grimace(rng, GRIMACES_MOUTH)
+    if kind == 1:
+        return _grimace(rng, GRIMACES_EYES)
+    return _one_brow(rng) if kind == 2 else _wink(rng)
+
+
+def _gesture_track(rng: np.random.Generator, frames: int, rate: float) -> np.ndarray:
+    """Coefficients [frames 57] of gestures that come and go. rate: of them per second, on average."""
+    track, t = np.zeros((frames, len(COEFFICIENTS)), np.float32), np.arange(frames) / FPS
+    at = float(rng.exponential(1 / rate))
+    while at < frames / FPS:
+        rise, held, fall = rng.uniform(*GESTURE_EASE), rng.uniform(*GESTURE_HELD), rng.uniform(*GESTURE_EASE)
+        shown = np.clip(np.minimum((t - at) / rise, (at + rise + held + fall - t) / fall), 0, 1)
+        track += (shown * shown * (3 - 2 * shown))[:, None] * _gesture(rng) * rng.uniform(*GESTURE_SIZE)
+        at += rise + held + fall + float(rng.exponential(1 / rate))
+    return track
+
+
 def track_states(
-    rng: np.random.Generator, frames: int, voices: str = "espeak"
+    rng: np.random.Generator, frames: int, voices: str = "espeak", gestures: float = 0.0
 ) -> tuple[list[State], Speech, list[str]]:
     """A performance of `frames` frames at 25 fps: states, speech, and names of its emotions.
 
     The states have lips that follow the speech, blinks, saccades, head motion and expressions. voices: one of
-    voice.sets.VOICE_SETS. Raises AssetError if the drawn voice is not installed.
+    voice.sets.VOICE_SETS. gestures: grimaces, lifted brows and winks per second, beside the speech; 0 = none, and the
+    same performance as without this argument. Raises AssetError if the drawn voice is not installed.
     """
     seed = int(rng.integers(2**31))
     coefficients, emotions = _emotion_track(rng, frames)
@@ -290,6 +327,10 @@ def track_states(
         coefficients[:, COEFFICIENT_INDEX[name]] = blink[:, side]
     pose = _head_track(rng, seed, frames)
     pose[:, 1] += _nods(rng, speech, frames)
+    if gestures:
+        coefficients += _gesture_track(rng, frames, gestures)
+        coefficients[:, BLINKS] = np.minimum(coefficients[:, BLINKS], BLINK_CLOSED * 1.05)
+        coefficients = coefficients.clip(0, 1.2)
     states = [
         State(coefficients[t], pose[t].astype(np.float32), np.repeat(gaze[t][None], 2, 0).astype(np.float32))
         for t in range(frames)

@@ -58,12 +58,12 @@ Deviations from the paper, with the reason. "Parent" means the released code of 
 19. Strength, blending and "undriven: zero" act on the motion codes z_cd, so that 0 is the canonical face. At the two
     indices with a voice E_m needs z_d itself. There the factor holds z_d times a weight, and the weight (`networks`).
 20. Compact preset: E_inv is a small MLP on what the shared face encoder says of a face (encoder.inputs), which was
-    trained on keypoints and segments of renders alone. Codes have 32 numbers and not 512. There are eight style indices,
-    the manipulated ones. The photo's own pixels keep what the other six keep in the paper.
-21. Compact preset: motion heads and the shared flow generator replace G. StyleGAN2 gives each style index its meaning by
-    its place: coarse ones move a head, fine ones change a face. Here the heads do: the indices 1 to 4 lead to turn and
-    place alone, 7 and 8 to lips and jaw, 9 and 10 to lids, brows and gaze (compact_networks.IndexHeads). So these kinds
-    cannot mix, whatever the training does; what is canonical and what is motion remains to be learned.
+    trained on keypoints and segments of renders alone. Codes have 32 numbers and not 512. There are eight style
+    indices, the manipulated ones. The photo's own pixels keep what the other six keep in the paper.
+21. Compact preset: motion heads and the shared flow generator replace G. StyleGAN2 gives each style index its meaning
+    by its place: coarse ones move a head, fine ones change a face. Here the heads do: the indices 1 to 4 lead to turn
+    and place alone, 7 and 8 to lips and jaw, 9 and 10 to lids, brows and gaze (compact_networks.IndexHeads). So these
+    kinds cannot mix, whatever the training does; what is canonical and what is motion remains to be learned.
 22. Compact preset: a movement is the difference between the state of the codes z_sd and the state of the photo's own,
     E_can(z_s) + E_m(z_s). So a photo's own motion gives the photo. Most steps compare keypoints of the whole target
     frame, whose gradient reaches the codes through the heads, each group relative to its neighbours, and penalise large

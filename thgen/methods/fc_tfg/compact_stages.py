@@ -167,10 +167,11 @@ class CompactFusion(CompactFcTfgStage):
             still = not speaks and self.silent is not None
             photo, frames, others = self._frames(clip, rng, length, still, speaks)
             rows["frame_s"].append(self.features(clip, [photo], rng, train))
-            # in one call, so that both have the same damage
-            both = self.features(clip, [*frames, *others], rng, train)
-            rows["window"].append(both[:length][None])
-            rows["other"].append(both[length:][None])
+            # in one call and once each, so that a frame has one damage in both
+            known = sorted({*frames, *others})
+            found = dict(zip(known, self.features(clip, known, rng, train), strict=True))
+            for name, numbers in (("window", frames), ("other", others)):
+                rows[name].append(torch.stack([found[number] for number in numbers])[None])
             moments.append(self.moments(clip, [photo, frames[length // 2]], pictured=False))
             if speaks:
                 mels.append(self.voices.windows(clip, frames, int(rng.integers(self.data.versions)) if train else 0))

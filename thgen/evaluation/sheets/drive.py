@@ -103,7 +103,7 @@ def most_different(track: torch.Tensor) -> tuple[int, int]:
 
 
 def columns_of(driven: Factors, method: Method) -> list[Still]:
-    """Each factor alone, all factors at the frame of the pose (without one, of the first factor), and blends at STEPS of
+    """Each factor alone, all at the frame of the pose (without a pose, of the first factor), and blends at STEPS of
     factors with two sources."""
     moments = {name: furthest(track) for name, track in driven.items()}
     out = [Still(name, {name: track}, moments[name], moments[name]) for name, track in driven.items()]

@@ -50,7 +50,7 @@ class CompactFcTfgStage(CompactTask):
 
     trains: ClassVar[tuple[str, ...]]
     names: ClassVar[Mapping[str, str]] = {name: f"fc_tfg_{name}" for name in ("encoder", "voice", "fusion", "heads")}
-    picture_terms = ("image", *COMPARING)
+    picture_terms: ClassVar[tuple[str, ...]] = ("image", *COMPARING)
     model_type = CompactModel
     data_type = CompactData
     data: CompactData

@@ -84,7 +84,7 @@ class FcTfg(FcTfgBase):
     def load(cls, networks: Networks) -> Self:
         """The method with the declared weights, whose order is that of the constructor. Raises WeightsError."""
         analyser, rig, *own = (networks.get(name) for name in cls.declaration.weights)
-        return cls(Generator(analyser, rig, networks.device), *own, networks.device)  # type: ignore[arg-type]
+        return cls(Generator(analyser, rig, networks.device), *own, networks.device)  # type: ignore[arg-type,call-arg]
 
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:

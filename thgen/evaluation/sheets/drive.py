@@ -103,10 +103,11 @@ def most_different(track: torch.Tensor) -> tuple[int, int]:
 
 
 def columns_of(driven: Factors, method: Method) -> list[Still]:
-    """Each factor alone, all factors at the frame of the pose, and blends at STEPS of factors with two sources."""
+    """Each factor alone, all at the frame of the pose (without a pose, of the first factor), and blends at STEPS of
+    factors with two sources."""
     moments = {name: furthest(track) for name, track in driven.items()}
     out = [Still(name, {name: track}, moments[name], moments[name]) for name, track in driven.items()]
-    together = moments.get("pose", 0)
+    together = moments.get("pose", next(iter(moments.values())))
     out.append(Still("all", driven, together, together))
     for name in (n for n in driven if method.declaration.factor(n).blends):
         first, second = most_different(driven[name])

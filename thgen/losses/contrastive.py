@@ -27,3 +27,13 @@ def info_nce_among(near: Tensor, temperature: float) -> Tensor:
     other = ~torch.eye(count, dtype=torch.bool, device=near.device)
     negatives = near[:, other].unflatten(1, (count, count - 1))
     return info_nce(near.diagonal(dim1=1, dim2=2).flatten(), negatives.flatten(0, 1), temperature)
+
+
+def angular_margin(near: Tensor, person: Tensor, margin: float, scale: float) -> Tensor:
+    """ArcFace (Deng et al. 2019), eq. 3: softmax over scaled cosines, with `margin` radians added to the own angle.
+
+    near [B N]: cosines of embeddings and classes; person [B]: own class. Mean []. margin = 0 is the plain softmax.
+    """
+    own = person[:, None]
+    angle = near.gather(1, own).clamp(-1 + 1e-6, 1 - 1e-6).acos()
+    return F.cross_entropy(scale * near.scatter(1, own, (angle + margin).cos()), person)

@@ -31,7 +31,7 @@ def test_tensor_names_are_those_of_the_released_generator():
         "affine_params_projector.0.weight_orig", "affine_params_projector.2.bias",
     ):  # fmt: skip
         assert name in names, name
-    assert not any(".block.3.bias" in n or ".skip." in n and n.startswith("decoder_blocks.0.") for n in names)
+    assert not any(".block.3.bias" in n or (".skip." in n and n.startswith("decoder_blocks.0.")) for n in names)
     assert len(names) == 1 + 8 * 6 + 6 * 4 + 4 + 2 * 4
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests.views.faces import noise
-from thgen.analyser.network import Analyser
+from thgen.analyser.network import Analyser, to_input
 from thgen.schema import SEGMENTS
 from thgen.views.background import enlarged, person, without_background
 
@@ -42,8 +42,9 @@ def test_the_analysers_background_is_removed(monkeypatch, size):
     images = np.zeros((2, size, size, 3), np.uint8)
     images[0, :, : size // 2] = 255
     images[1, : size // 4] = 255
-    keep = person(analyser, images)
-    assert keep.shape == (2, size, size) and 0 <= keep.min() and keep.max() <= 1.001
+    found = person(analyser, to_input(torch.from_numpy(images)))
+    assert found.shape == (2, 1, size, size) and found.min() >= 0 and found.max() <= 1.001
+    keep = found[:, 0].numpy()
     columns = keep[0].mean(0)
     assert columns[: size // 2 - size // 16].max() < 0.6 and columns[size // 2 + size // 16 :].min() > 0.4
     assert keep[1][: size // 8].max() < 0.1 and keep[1][size // 2 :].min() > 0.9

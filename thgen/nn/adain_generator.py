@@ -48,10 +48,10 @@ class AdaptiveBlock(nn.Module):
         super().__init__()
         self.up = up
         first, second = (4, 8) if up else (3, 7)
-        self.block = nn.ModuleDict({
-            "0": AdaptiveNorm(inputs), str(first): SpectralConv2d(inputs, outputs, 3, 1, 1, False, EPSILON),
-            str(first + 1): AdaptiveNorm(outputs), str(second): SpectralConv2d(outputs, outputs, 3, 1, 1, False, EPSILON),
-        })  # fmt: skip
+        convs = [SpectralConv2d(a, outputs, 3, 1, 1, False, EPSILON) for a in (inputs, outputs)]
+        norms = [AdaptiveNorm(inputs), AdaptiveNorm(outputs)]
+        places = ("0", str(first), str(first + 1), str(second))
+        self.block = nn.ModuleDict(zip(places, (norms[0], convs[0], norms[1], convs[1]), strict=True))
         self.skip = None
         if up or inputs != outputs:
             self.skip = nn.ModuleDict({str(int(up)): SpectralConv2d(inputs, outputs, 1, epsilon=EPSILON)})

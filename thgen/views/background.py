@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from thgen.analyser.network import INPUT_SIZE, Analyser, to_input
+from thgen.analyser.network import INPUT_SIZE, Analyser
 from thgen.schema import SEGMENTS
 
 
@@ -24,13 +25,12 @@ def without_background(image: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def person(analyser: Analyser, images: np.ndarray) -> np.ndarray:
-    """Crops uint8 [n S S 3] in the framing of a photo -> probability float32 [n S S] of any segment but background.
+def person(analyser: Analyser, pictures: Tensor) -> Tensor:
+    """Crops [n 3 S S] in [-1, 1] in the framing of a photo -> probability [n 1 S S] of any segment but background.
 
     The mean of a picture and its mirror image, which have the same segments.
     """
-    device = next(analyser.parameters()).device
-    small = F.interpolate(to_input(torch.from_numpy(images)).to(device), size=(INPUT_SIZE, INPUT_SIZE), mode="area")
-    found = analyser.segment(torch.cat([small, small.flip(3)])).softmax(1)[:, SEGMENTS.index("background")]
-    mean = (found[: len(images)] + found[len(images) :].flip(2)) / 2
-    return np.stack([enlarged(keep, images.shape[1]) for keep in (1 - mean).cpu().numpy()])
+    small = F.interpolate(pictures, size=(INPUT_SIZE, INPUT_SIZE), mode="area")
+    found = analyser.segment(torch.cat([small, small.flip(3)])).softmax(1)[:, [SEGMENTS.index("background")]]
+    background = (found[: len(small)] + found[len(small) :].flip(3)) / 2
+    return F.interpolate(1 - background, size=pictures.shape[2:], mode="bilinear", align_corners=False)

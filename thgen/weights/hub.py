@@ -53,6 +53,12 @@ NETWORKS: dict[str, str] = {
     "wav2lip_audio": "thgen.nn.wav2lip:AudioEncoder",
     "wav2lip_sync": "thgen.nn.wav2lip:SyncExpert",
     "fc_tfg_fusion": "thgen.methods.fc_tfg.networks:LatentFusion",
+    "gc_avt_identity": "thgen.methods.gc_avt.networks:Identity",
+    "gc_avt_content": "thgen.methods.gc_avt.networks:Content",
+    "gc_avt_voice": "thgen.methods.gc_avt.networks:Voice",
+    "mobilenet_v2": "thgen.nn.mobilenet:MobileNetV2",
+    "adain_generator": "thgen.nn.adain_generator:AdaINGenerator",
+    "vgg19": "thgen.nn.vgg:VGG19",
 }
 
 

@@ -63,4 +63,4 @@ def mel_windows(mel: np.ndarray, frames: int, ahead: int = AHEAD) -> np.ndarray:
     after = max(0, PER_VIDEO_FRAME * (frames - 1) - before + FRAMES - mel.shape[1])
     padded = np.pad(mel, ((0, 0), (before, after)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, FRAMES, axis=1)[:, ::PER_VIDEO_FRAME]
-    return np.ascontiguousarray(windows.transpose(1, 0, 2)[:frames, None])
+    return windows.transpose(1, 0, 2)[:frames, None].copy()

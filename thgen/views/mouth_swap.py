@@ -55,7 +55,8 @@ def swap_mouth(
     source, target = (pixels(np.asarray(p)[list(ALIGNED)], size) for p in (mouth_points, face_points))
     matrix = similarity(source, target)
     moved = cv2.warpAffine(mouth_of, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    weight = lower_face(face_points, size, shrink)
+    there = cv2.warpAffine(lower_face(mouth_points, size, shrink), matrix, (size, size), flags=cv2.INTER_LINEAR)
+    weight = np.minimum(lower_face(face_points, size, shrink), there)  # lower face in both: no hair, no background
     face, mouth = face_of.astype(np.float32), moved.astype(np.float32)
     edge = (weight > EDGE[0]) & (weight < EDGE[1])
     if edge.any():

@@ -10,6 +10,8 @@ Liu, Ding, Wang; CVPR 2022). Equations: `equations`, top to bottom as in the pap
     picture     G(f_id, f_p, f_e, f_c)                    256 px      AdaIN         nn.adain_generator
     losses      L_c, L1, VGG19, VGG-face, D               eq. 1-5     stages, training.priors, nn.discriminators
 
+What the encoders see of a rendered frame: docs/gc_avt_inputs.jpg (`python -m thgen evaluate inputs --seed 11`).
+
 Numbers of the paper, and where they stand: K = 8, embeddings of 512, 12, 256, 256 and 256 (`networks`, `latents`,
 `paper.yaml`); 256 px; batches of 16 (`paper.yaml`); 16 kHz, FFT 1280, hop 160, 80 bands, 0.2 s (`audio.mel`); 25 frames
 per second (`schema`); shift of the mouth below one second (`views.mouth_swap`).

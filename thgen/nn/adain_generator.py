@@ -5,6 +5,7 @@ AdaIN: Huang and Belongie 2017. Tensor names are those of the released generator
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -48,10 +49,11 @@ class AdaptiveBlock(nn.Module):
         super().__init__()
         self.up = up
         first, second = (4, 8) if up else (3, 7)
-        convs = [SpectralConv2d(a, outputs, 3, 1, 1, False, EPSILON) for a in (inputs, outputs)]
-        norms = [AdaptiveNorm(inputs), AdaptiveNorm(outputs)]
-        places = ("0", str(first), str(first + 1), str(second))
-        self.block = nn.ModuleDict(zip(places, (norms[0], convs[0], norms[1], convs[1]), strict=True))
+        conv = partial(SpectralConv2d, size=3, padding=1, bias=False, epsilon=EPSILON)
+        self.block = nn.ModuleDict({
+            "0": AdaptiveNorm(inputs), str(first): conv(inputs, outputs),
+            str(first + 1): AdaptiveNorm(outputs), str(second): conv(outputs, outputs),
+        })  # fmt: skip
         self.skip = None
         if up or inputs != outputs:
             self.skip = nn.ModuleDict({str(int(up)): SpectralConv2d(inputs, outputs, 1, epsilon=EPSILON)})
@@ -125,5 +127,5 @@ class AdaINGenerator(nn.Module):
         assert isinstance(first, SpectralLinear)
         training = first.training
         first.eval()  # the singular vectors stay as they are
-        first.bias += first.weight()[:, start : start + len(rest)] @ rest.to(first.bias)
+        first.bias.add_(first.weight()[:, start : start + len(rest)] @ rest.to(first.bias))
         first.train(training)

@@ -80,3 +80,4 @@ smoke: $(VENV)/.dev
 	$(PY) -m thgen train pd_fgc --preset paper --smoke --runs $(SMOKE)/runs
 	$(PY) -m thgen train fc_tfg --preset compact --smoke --runs $(SMOKE)/runs
 	$(PY) -m thgen train fc_tfg --preset paper --smoke --runs $(SMOKE)/runs
+	$(PY) -m thgen train gc_avt --preset paper --smoke --runs $(SMOKE)/runs

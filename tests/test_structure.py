@@ -22,6 +22,7 @@ LAYERS = (
     ("encoder.network", "encoder.measures"),
     ("encoder.inputs", "encoder.reader"),
     ("face",),
+    ("views",),
     ("compact", "synth"),
     ("evaluation.metrics", "training"),
     ("analyser", "compact.generator_stage", "weights"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from thgen.audio import mel as mel_module
-from thgen.audio.mel import mel_spectrogram, mel_windows
+from thgen.audio.mel import CENTRED, mel_spectrogram, mel_windows
 
 
 def by_definition(samples, m):
@@ -51,6 +51,12 @@ def test_each_video_frame_gets_the_mel_frames_around_it():
     assert windows[5, 0, 3, 0] == 13
     assert (windows[0, 0, :, :8] == 0).all() and windows[0, 0, 0, 8] == 1, "before the start there is silence"
     assert windows[11, 0, 0, :11].tolist() == list(range(37, 48)) and (windows[11, 0, 0, 11:] == 0).all()
+
+
+def test_centred_windows_are_one_video_frame_later():
+    mel = np.tile(np.arange(1, 48, dtype=np.float32), (80, 1))
+    assert (mel_windows(mel, 12, CENTRED)[:11] == mel_windows(mel, 12)[1:]).all()
+    assert mel_windows(mel, 12, CENTRED)[1, 0, 0, 0] == 1, "frame 1 starts with mel frame 0"
 
 
 def test_examples_in_the_docstrings():

@@ -16,7 +16,15 @@ from thgen.nn.ir_se import ArcFace
 from thgen.nn.vgg import VGG19
 from thgen.training.config import load_stage
 from thgen.training.export import History, export_weights, folder_of
-from thgen.training.priors import PINS, IdentityPrior, Pin, choose_identity_prior, choose_prior, load_prior
+from thgen.training.priors import (
+    PINS,
+    IdentityPrior,
+    Pin,
+    choose_face_prior,
+    choose_identity_prior,
+    choose_prior,
+    load_prior,
+)
 from thgen.training.task import build_task
 from thgen.weights.hub import Hub
 from thgen.weights.manifest import BUNDLED, Entry, read_manifest
@@ -140,6 +148,19 @@ def test_an_identity_network_is_any_one_of_that_weights_name(tmp_path, caplog):
     prior = choose_identity_prior("auto", 0.75, tmp_path)
     assert prior.name == "identity" and prior.about.startswith("of this run")
     assert prior(torch.zeros(2, 3, 64, 64)).shape == (2, 8) and not any(p.requires_grad for p in prior.parameters())
+
+
+def test_a_face_prior_is_a_vgg19_of_that_weights_name(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert choose_face_prior("auto") is None
+    assert "'vggface' is not available" in caplog.text
+    small = narrow()
+    history = History("s", "d", 1, 0.0, "h", {})
+    export_weights({"vggface": (small.state_dict(), dict(small.config))}, (), history, tmp_path)
+    prior = choose_face_prior("auto", tmp_path)
+    assert prior.name == "vggface" and not any(p.requires_grad for p in prior.parameters())
+    assert [m.shape[1] for m in prior(torch.zeros(1, 3, 32, 32))] == [c for c, _ in NARROW]
+    assert choose_face_prior("other", tmp_path) is None
 
 
 def test_an_identity_network_sees_the_middle_of_a_picture():

@@ -65,6 +65,16 @@ OF_FC_TFG = {
     "paper": {"fc_tfg_paper_" + name for name in ("generator", "encoder", "voice", "fusion")} | {"fc_tfg_sync"},
 }
 
+GC_AVT = [
+    "model.identity={features: 8, depths: [1, 1], groups: 2, base: 4}",
+    "model.pose={outputs: 3, width: 0.1}",
+    "model.expression={outputs: 4, width: 0.1}",
+    "model.content={features: 8, channels: [16], depths: [1]}",
+    "model.voice={features: 8, channels: [16], depths: [1], attention: 4}",
+    "model.generator={channels: [8, 8, 8, 8], residual: 1}",
+    "model.discriminator={scales: 2, channels: [4, 8]}",
+]
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
@@ -127,6 +137,13 @@ def test_every_stage_of_pd_fgc_trains(place, monkeypatch, preset):
 def test_every_stage_of_fc_tfg_trains(place, monkeypatch, preset):
     train(place, monkeypatch, "fc_tfg", "--preset", preset, settings=[*FC_TFG[preset], "data.head=ellipsoid"])
     assert exported(place, f"fc_tfg.{preset}") == OF_FC_TFG[preset]
+
+
+@slow
+def test_every_stage_of_gc_avt_trains(place, monkeypatch):
+    train(place, monkeypatch, "gc_avt", "--preset", "paper", settings=[*GC_AVT, "data.head=ellipsoid"])
+    names = ("identity", "pose", "expression", "content", "voice", "generator")
+    assert exported(place, "gc_avt.paper") == {"gc_avt_paper_" + name for name in names}
 
 
 def test_make_smoke_trains_every_config():

@@ -17,6 +17,7 @@ FLOOR, REFERENCE = -100.0, 20.0  # dB: level that becomes 0, and level that is s
 FRAMES = 20  # mel frames in a window, the input of the audio encoder
 PER_VIDEO_FRAME = SAMPLES_PER_FRAME // HOP  # 4
 AHEAD = 2  # video frames by which a window starts before its own video frame
+CENTRED = 1  # the same, for windows whose middle is nearest to that of the video frame
 
 
 @lru_cache(maxsize=1)
@@ -48,17 +49,18 @@ def mel_spectrogram(samples: np.ndarray) -> np.ndarray:
     return np.clip((decibel - FLOOR) / -FLOOR, 0, 1).astype(np.float32)
 
 
-def mel_windows(mel: np.ndarray, frames: int) -> np.ndarray:
+def mel_windows(mel: np.ndarray, frames: int, ahead: int = AHEAD) -> np.ndarray:
     """mel [80 M] -> the audio encoder's input for video frames 0 to frames - 1, [frames 1 80 20].
 
-    Video frame f (25 fps) gets mel frames 4 (f - 2) to 4 (f - 2) + 19. Frames beyond either end are silence, so that
-    every video frame has a window.
+    Video frame f (25 fps) gets mel frames 4 (f - ahead) to 4 (f - ahead) + 19. Frames beyond either end are silence, so
+    that every video frame has a window. The window's middle is 35 ms before that of the video frame for `ahead` = 2, as
+    PC-AVS and PD-FGC have it, and 5 ms after it for CENTRED.
 
     >>> mel_windows(np.zeros((80, 47), np.float32), 12).shape
     (12, 1, 80, 20)
     """
-    before = AHEAD * PER_VIDEO_FRAME
+    before = ahead * PER_VIDEO_FRAME
     after = max(0, PER_VIDEO_FRAME * (frames - 1) - before + FRAMES - mel.shape[1])
     padded = np.pad(mel, ((0, 0), (before, after)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, FRAMES, axis=1)[:, ::PER_VIDEO_FRAME]
-    return np.ascontiguousarray(windows.transpose(1, 0, 2)[:frames, None])
+    return windows.transpose(1, 0, 2)[:frames, None].copy()

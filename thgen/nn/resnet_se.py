@@ -46,24 +46,40 @@ class SEBlock(nn.Module):
         return F.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
-class ResNetSE(nn.Module):
+class SEStages(nn.Module):
+    """Input [B inputs H W] -> maps [B C H' W']. All stages but the first halve both axes.
+
+    channels, depths: channels and number of blocks of each stage.
+    """
+
+    def __init__(self, inputs: int, channels: tuple[int, ...], depths: tuple[int, ...]):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, channels[0], 3, 1, 1)
+        self.bn1 = nn.BatchNorm2d(channels[0])
+        before, self.stages = channels[0], len(channels)
+        for number, (outputs, depth) in enumerate(zip(channels, depths, strict=True)):
+            strides = [1 if number == 0 else 2] + [1] * (depth - 1)
+            blocks = [SEBlock(a, outputs, s) for a, s in zip([before] + [outputs] * (depth - 1), strides, strict=True)]
+            self.add_module(f"layer{number + 1}", nn.Sequential(*blocks))
+            before = outputs
+        self.channels = before
+
+    def maps(self, x: Tensor) -> Tensor:
+        x = self.bn1(F.relu(self.conv1(x)))
+        for number in range(self.stages):
+            x = self.get_submodule(f"layer{number + 1}")(x)
+        return x
+
+
+class ResNetSE(SEStages):
     """Mel window [B 1 mels frames] in [0, 1] -> feature [B features].
 
-    channels, depths: channels and number of blocks of each stage. All stages but the first halve both axes.
-    attention: hidden channels of the pooling.
+    channels, depths: see SEStages. attention: hidden channels of the pooling.
     """
 
     def __init__(self, channels: tuple[int, ...], depths: tuple[int, ...], mels: int, features: int, attention: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, channels[0], 3, 1, 1)
-        self.bn1 = nn.BatchNorm2d(channels[0])
-        inputs, self.stages = channels[0], len(channels)
-        for number, (outputs, depth) in enumerate(zip(channels, depths, strict=True)):
-            strides = [1 if number == 0 else 2] + [1] * (depth - 1)
-            blocks = [SEBlock(a, outputs, s) for a, s in zip([inputs] + [outputs] * (depth - 1), strides, strict=True)]
-            self.add_module(f"layer{number + 1}", nn.Sequential(*blocks))
-            inputs = outputs
-        size = inputs * (mels // 2 ** (self.stages - 1))
+        super().__init__(1, channels, depths)
+        size = self.channels * (mels // 2 ** (self.stages - 1))
         self.attention = nn.Sequential(
             nn.Conv1d(size, attention, 1), nn.ReLU(), nn.BatchNorm1d(attention), nn.Conv1d(attention, size, 1),
             nn.Softmax(dim=2),
@@ -71,9 +87,19 @@ class ResNetSE(nn.Module):
         self.fc = nn.Linear(size, features)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.bn1(F.relu(self.conv1(x)))
-        for number in range(self.stages):
-            x = self.get_submodule(f"layer{number + 1}")(x)
-        steps = x.flatten(1, 2)  # channels x frequency, time
+        steps = self.maps(x).flatten(1, 2)  # channels x frequency, time
         feature: Tensor = self.fc((steps * self.attention(steps)).sum(2))
+        return feature
+
+
+class PictureResNetSE(SEStages):
+    """Pictures [B 3 H W] -> feature [B features]: the same stages on three channels, averaged over the picture, which
+    has no axis of time. channels, depths: see SEStages."""
+
+    def __init__(self, channels: tuple[int, ...], depths: tuple[int, ...], features: int):
+        super().__init__(3, channels, depths)
+        self.fc = nn.Linear(self.channels, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        feature: Tensor = self.fc(self.maps(x).mean((2, 3)))
         return feature

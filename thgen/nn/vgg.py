@@ -22,6 +22,7 @@ class VGG19(nn.Module):
 
     def __init__(self, blocks: tuple[tuple[int, int], ...] = BLOCKS):
         super().__init__()
+        self.config = {"class": "vgg19", "blocks": [list(block) for block in blocks]}
         layers: list[nn.Module] = []
         self.taps: list[int] = []  # index of the first ReLU of every block: relu1_1 to relu5_1
         before = 3

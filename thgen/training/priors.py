@@ -30,6 +30,7 @@ PREFERRED = ("vgg19", "analyser")
 # Weights names of networks of identities: ArcFace, weights of other authors, which are only on the Hub, and a stand-in
 # that is trained on rendered identities and bundled.
 IDENTITIES = ("arcface", "identity")
+FACE_PRIOR = "vggface"  # weights name of a VGG19 of face recognition, which nobody publishes as free safetensors
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,19 @@ def choose_identity_prior(name: str, share: float, exported: Path | str = "") ->
             continue
         return IdentityPrior(candidate, _which(candidate, weights_dir), network, share)
     return None
+
+
+def choose_face_prior(name: str, exported: Path | str = "") -> Prior | None:
+    """A VGG19 of face recognition, by its weights name; "auto" is FACE_PRIOR. Exported by the run, bundled, or on the
+    Hub of THGEN_HUB_REPO; its pictures are normalised as those of ImageNet. None, with a warning, without weights."""
+    name = FACE_PRIOR if name == "auto" else name
+    weights_dir = folder_of(name, exported)
+    try:
+        network = hub.load_network(name, "cpu", weights_dir)
+    except WeightsError as error:
+        LOG.warning("The face prior %r is not available, so no loss uses it: %s", name, error)
+        return None
+    return Prior(name, _which(name, weights_dir), network)
 
 
 def use_of(prior: Prior | MotionPrior | IdentityPrior | None) -> str:

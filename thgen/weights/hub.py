@@ -55,6 +55,12 @@ NETWORKS: dict[str, str] = {
     "fc_tfg_fusion": "thgen.methods.fc_tfg.networks:LatentFusion",
     "fc_tfg_face_codes": "thgen.methods.fc_tfg.compact_networks:FaceCodes",
     "fc_tfg_heads": "thgen.methods.fc_tfg.compact_networks:IndexHeads",
+    "gc_avt_identity": "thgen.methods.gc_avt.networks:Identity",
+    "gc_avt_content": "thgen.methods.gc_avt.networks:Content",
+    "gc_avt_voice": "thgen.methods.gc_avt.networks:Voice",
+    "mobilenet_v2": "thgen.nn.mobilenet:MobileNetV2",
+    "adain_generator": "thgen.nn.adain_generator:AdaINGenerator",
+    "vgg19": "thgen.nn.vgg:VGG19",
 }
 
 

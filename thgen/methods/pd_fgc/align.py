@@ -8,6 +8,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from thgen.views.geometry import similarity
+
 SIDE = 224  # side of the aligned frame, px
 ANCHORS = (range(36, 42), range(42, 48), range(60, 68))  # landmarks: left and right eye in the picture, inner mouth
 TEMPLATE = np.array([[87.0, 59.0], [137.0, 59.0], [112.0, 120.0]])  # places of the three anchors, px
@@ -19,15 +21,6 @@ KEPT = SIDE - BOTTOM
 def anchors(landmarks: np.ndarray) -> np.ndarray:
     """Landmarks [T 68 2+] -> centres of both eyes and the mouth [T 3 2], in the same units."""
     return np.stack([landmarks[:, list(group), :2].mean(1) for group in ANCHORS], 1).astype(np.float64)
-
-
-def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Similarity transform [2 3] from points source [n 2] to target [n 2], by least squares."""
-    x, y = source.T
-    one, zero = np.ones_like(x), np.zeros_like(x)
-    rows = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
-    (a, b, dx, dy), *_ = np.linalg.lstsq(rows, np.concatenate([target[:, 0], target[:, 1]]), rcond=None)
-    return np.array([[a, -b, dx], [b, a, dy]])
 
 
 class Aligner:

@@ -155,9 +155,8 @@ def _close_lids(out: np.ndarray, rng: np.random.Generator) -> None:
         wink = rng.random() < 0.08
         out[COEFFICIENT_INDEX[name]] = rng.random() * BLINK_CLOSED if wink else blink
     if rng.random() < WINKING:
-        wink = _wink(rng)
         out[BLINKS] = 0
-        out += wink
+        out += _wink(rng)
 
 
 def _random_gaze(rng: np.random.Generator) -> np.ndarray:

@@ -23,6 +23,7 @@ from thgen.pipeline import Targets, targets
 
 # Factor -> name and unit of the analyser's measurement, in the order of the rows.
 READ = {"lip": "mouth", "pose": "head pose, °", "blink": "lids, %", "gaze": "gaze, °", "expression": "expression"}
+PEOPLE = 20  # who are enough for a table of all methods: each is drawn once for every factor
 EVERY = 4  # every fourth frame is measured
 RENDERS = "renders"  # the row of no method
 DRIVES, RATIO = "drives ", "own : leak"

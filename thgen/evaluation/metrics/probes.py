@@ -14,7 +14,7 @@ import numpy as np
 FOLDS = 5  # groups of people, each of which is predicted from the others
 INNER = 3  # the same among the people of the training, to choose the strength of the ridge
 # Strengths of the ridge, of the number of training rows (columns are scaled to a spread of 1).
-STRENGTHS = np.array([1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0])
+STRENGTHS = 10.0 ** np.arange(-4, 4)
 CONSTANT_BELOW = 1e-6  # spread of a column in its own unit, below which it says nothing
 SEED = 20_231  # of the permutation that shows what chance reaches
 
@@ -58,8 +58,11 @@ def identified(codes: Sequence[np.ndarray]) -> float:
 
 
 def ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray, strengths: np.ndarray) -> np.ndarray:
-    """Ridge regression from x [N D] to y [N K], at new [M D], for each strength: [S M K]. Constant columns are left
-    out, the others are scaled; the mean of y is not penalised."""
+    """Ridge regression from x [N D] to y [N K], at new [M D], for each strength: [S M K].
+
+    Constant columns are left out, the others are scaled; the mean of y is not penalised. Results stay in the range of
+    y: a column that hardly varies in x may be far away in one new row.
+    """
     centre, scale = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
     keep = scale > CONSTANT_BELOW
     left, size, right = np.linalg.svd((x[:, keep] - centre[keep]) / scale[keep], full_matrices=False)
@@ -67,7 +70,8 @@ def ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray, strengths: np.ndarray) 
     parts = left.T @ (y - middle)
     shown = (new[:, keep] - centre[keep]) / scale[keep] @ right.T
     shrunk = size / (size**2 + strengths[:, None] * len(x))
-    return np.asarray(middle + np.einsum("mr,sr,rk->smk", shown, shrunk, parts, optimize=True))
+    found = middle + np.einsum("mr,sr,rk->smk", shown, shrunk, parts, optimize=True)
+    return np.asarray(found.clip(y.min(0), y.max(0)))
 
 
 def _numbers(rows: Sequence[np.ndarray]) -> np.ndarray:

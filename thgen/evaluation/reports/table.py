@@ -181,8 +181,8 @@ def report(results: Results, setting: Setting, subjects: Sequence[Subject]) -> R
         "table", "Methods side by side", list(_overview(results, [subject.name for subject in subjects])),
         f"Unseen rendered people who speak, {setting.people} of them, {setting.frames / FPS:.1f} s each, in crops of "
         f"{setting.size} px. The overview takes its numbers from the tables below it, where each measure is explained. "
-        "“Copy the source” is the photo held still. “The true frames” show the errors of the measures; their own : leak is "
-        "that of renders of one factor alone.",
+        "“Copy the source” is the photo held still. “The true frames” show the errors of the measures; their own : "
+        "leak is that of renders of one factor alone.",
         {"people": setting.people, "frames": setting.frames, "size": setting.size, "seed": setting.seed,
          "voices": setting.voices},
         weights=tuple(dict.fromkeys(weight for subject in subjects for weight in subject.weights)), parts=parts,

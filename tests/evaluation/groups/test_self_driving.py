@@ -10,6 +10,7 @@ from tests.evaluation.stand_in import Constant
 from tests.fake_method import FakeMethod
 from thgen.evaluation.groups import self_driving
 from thgen.evaluation.groups.self_driving import COPY, EVERY, FRAMES, TRUE
+from thgen.evaluation.metrics.appearance import MS_SSIM_SIDE
 from thgen.evaluation.scenes.speakers import Talk, talks
 from thgen.evaluation.subject import Subject
 from thgen.face.observe import Observer
@@ -73,13 +74,13 @@ def test_what_is_held_stays_as_in_the_first_frame(spoken):
 
 @pytest.fixture(scope="module")
 def results():
-    """Scores of two people who speak: of the photo and of the true frames, read by an analyser that sees nothing."""
+    """Scores of a person who speaks: of the photo and of the true frames, read by an analyser that sees nothing."""
     pytest.importorskip("espeakng_loader")
     observer = Observer(Constant(70), torch.device("cpu"))
     observer.analyser.features = lambda x: [torch.zeros(1)] * 3 + [x.mean((2, 3), keepdim=True), x[:, :2, :1, :1]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("thgen.evaluation.metrics.features.Analyser", Constant)
-        people = list(talks(range(2), 13, 192, ellipsoid_head()))
+        people = list(talks([0], 10, MS_SSIM_SIDE, ellipsoid_head()))
         return {row: [self_driving.measure(row, None, talk, observer) for talk in people] for row in (COPY, TRUE)}
 
 
@@ -95,7 +96,7 @@ def test_the_true_frames_are_like_themselves_and_the_photo_is_not(results):
 
 def test_every_measured_frame_has_a_number(results):
     for person in results[COPY]:
-        assert all(len(person[name]) == len(range(EVERY, 13, EVERY)) for name in FRAMES)
+        assert all(len(person[name]) == len(range(EVERY, 10, EVERY)) for name in FRAMES)
         ratio = person["LMD px"] / person["LMD %"]  # px of a percent of the distance between the eyes
         np.testing.assert_allclose(ratio, person["LMD mouth px"] / person["LMD mouth %"], rtol=1e-6)
 

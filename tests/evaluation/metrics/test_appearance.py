@@ -148,5 +148,5 @@ def test_ms_ssim_is_that_of_its_definition() -> None:
 def test_ms_ssim_needs_five_scales() -> None:
     smallest = np.zeros((MS_SSIM_SIDE, MS_SSIM_SIDE, 3), np.uint8)
     assert ms_ssim(smallest, smallest) == pytest.approx(1)
-    with pytest.raises(ValueError, match="160"):
+    with pytest.raises(ValueError, match="larger than"):
         ms_ssim(smallest[1:], smallest[1:])

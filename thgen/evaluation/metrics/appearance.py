@@ -19,7 +19,9 @@ REGIONS = {
     "eyes": ((17, 18, 19, 20, 21, *range(36, 42)), (22, 23, 24, 25, 26, *range(42, 48))),
 }
 MARGIN = 0.12  # of the inter-ocular distance: a region reaches this far beyond its landmarks
-MS_SSIM_SIDE = 161  # px: smallest side for MS-SSIM, whose coarsest of five scales must hold a window of 11 px
+# px: smallest side for MS-SSIM, whose coarsest of five scales must hold a window of 11 px. 161 px would do, but
+# torchmetrics rounds down when it halves.
+MS_SSIM_SIDE = 176
 LUMA = np.array([0.299, 0.587, 0.114])  # weights of R, G, B by ITU-R BT.601
 
 

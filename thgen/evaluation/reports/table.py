@@ -40,6 +40,7 @@ class Group:
     """One way to measure. measure: (row, subject or None, scene, observer) -> the arrays of one person.
 
     references: rows that need no method. at_most: people that are enough; None = all. timed: the machine counts.
+    once: (method, device) -> further arrays, measured with the first person alone.
     """
 
     title: str
@@ -49,13 +50,15 @@ class Group:
     references: tuple[str, ...] = ()
     at_most: int | None = None
     timed: bool = False
+    once: Callable[[str, str], Arrays] | None = None
 
 
 GROUPS: dict[str, Group] = {
     "self": Group("Self-driving", self_driving.__name__, TALK, self_driving.measure,
                   (self_driving.COPY, self_driving.TRUE)),
     "probes": Group("What leaks", probes.__name__, TALK, probes.measure, (probes.TRUTH,)),
-    "speed": Group("Speed", speed.__name__, TALK, speed.measure, at_most=speed.PEOPLE, timed=True),
+    "speed": Group("Speed", speed.__name__, TALK, speed.measure, at_most=speed.PEOPLE, timed=True,
+                   once=speed.peak_memory),
     "variance": Group("One factor driven, the others stay", one_factor.__name__, ACT, one_factor.measure,
                       (one_factor.RENDERS,), at_most=one_factor.PEOPLE),
 }  # fmt: skip
@@ -115,10 +118,10 @@ class Table:
         scene = self.setting.scene(kind, person, self.mesh)
         for name, row in missing:
             bar.set_description(f"person {person + 1} of {self.setting.people}, {name}: {row}")
-            subject = self.subjects.get(row)
-            arrays = self.groups[name].measure(row, subject, scene, self.observer)
-            if name == "speed" and person == 0 and subject is not None:
-                arrays |= speed.peak_memory(row, self.observer.device.type)
+            group = self.groups[name]
+            arrays = group.measure(row, self.subjects.get(row), scene, self.observer)
+            if group.once is not None and person == 0:
+                arrays |= group.once(row, self.observer.device.type)
             self._save(name, row, person, arrays)
             bar.update()
 
@@ -140,13 +143,18 @@ class Table:
         from thgen.weights import hub
 
         group, subject = self.groups[name], self.subjects.get(row)
-        roots, within, weights = (group.module.removeprefix("thgen."),), WITHIN, ("analyser",)
+        roots, within, weights = [group.module.removeprefix("thgen.")], list(WITHIN), ["analyser"]
         if subject is not None:
             module = type(subject.method).__module__.removeprefix("thgen.")
-            roots, within, weights = (*roots, module), (*WITHIN, module.rpartition(".")[0]), subject.weights
+            roots.append(module)
+            within.append(module.rpartition(".")[0])
+            weights = list(subject.weights)
         facts = asdict(self.setting) | {"group": name, "row": row, "head": self.mesh is None}
-        facts |= {"weights": [hub.describe(weight)["sha256"] for weight in weights]}
-        facts |= {"code": code_version(roots, within), "machine": speed.place() if group.timed else ""}
+        facts |= {
+            "device": self.observer.device.type,
+            "weights": [hub.describe(weight)["sha256"] for weight in weights],
+        }
+        facts |= {"code": code_version(tuple(roots), tuple(within)), "machine": speed.place() if group.timed else ""}
         return key_of({fact: value for fact, value in facts.items() if fact not in ("people", "seed")})
 
 
@@ -177,8 +185,9 @@ def run(args: argparse.Namespace) -> Report:
 def report(results: Results, setting: Setting, subjects: Sequence[Subject]) -> Report:
     """The overview, a row per method, and a table for each group that was measured."""
     parts = tuple(part for name in results for part in _parts(name, results[name]))
+    some = () if set(results) == set(GROUPS) else tuple(results)  # README's table is not replaced by a part of it
     return Report(
-        "table", "Methods side by side", list(_overview(results, [subject.name for subject in subjects])),
+        "_".join(("table", *some)), "Methods side by side", list(_overview(results, [s.name for s in subjects])),
         f"Unseen rendered people who speak, {setting.people} of them, {setting.frames / FPS:.1f} s each, in crops of "
         f"{setting.size} px. The overview takes its numbers from the tables below it, where each measure is explained. "
         "“Copy the source” is the photo held still. “The true frames” show the errors of the measures; their own : "

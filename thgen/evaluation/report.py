@@ -112,7 +112,7 @@ class Report:
         changed, count = place.subn(lambda found: f"{found[1]}{self.table()}\n{found[2]}", text)
         if count != 1:
             raise OutputError(
-                f"{path} has {count or 'no'} places for this table; it needs one pair of lines: <!-- {self.name}: --> "
+                f"{path} has {f'{count} places' if count else 'no place'} for this table; it needs one pair of lines: <!-- {self.name}: --> "
                 f"and <!-- /{self.name} -->."
             )
         return _write(path, changed, "--into")

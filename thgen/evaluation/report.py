@@ -111,9 +111,10 @@ class Report:
         place = re.compile(rf"(<!-- {self.name}:[^\n]*-->\n).*?(<!-- /{self.name} -->)", re.S)
         changed, count = place.subn(lambda found: f"{found[1]}{self.table()}\n{found[2]}", text)
         if count != 1:
+            places = f"{count} places" if count else "no place"
             raise OutputError(
-                f"{path} has {f'{count} places' if count else 'no place'} for this table; it needs one pair of lines: <!-- {self.name}: --> "
-                f"and <!-- /{self.name} -->."
+                f"{path} has {places} for this table; it needs one pair of lines: <!-- {self.name}: --> and "
+                f"<!-- /{self.name} -->."
             )
         return _write(path, changed, "--into")
 

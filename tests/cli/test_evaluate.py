@@ -40,7 +40,7 @@ def test_each_has_its_own_help(name: str, capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as end:
         main(["evaluate", name, "--help"])
     shown = capsys.readouterr().out
-    assert end.value.code == 0 and "--out" in shown and "--docs" in shown
+    assert end.value.code == 0 and all(flag in shown for flag in ("--out", "--docs", "--into"))
 
 
 def test_the_name_of_version_0_1_is_understood(said: list, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,6 +80,15 @@ def test_a_page_names_the_command_that_measures_the_same(words: str, command: st
     docs = tmp_path / "docs"
     assert main(["evaluate", *shlex.split(words), "--out", str(tmp_path), "--docs", str(docs)]) == 0
     assert f"`python -m thgen evaluate {command}`" in (docs / "demo.md").read_text(encoding="utf-8")
+
+
+def test_the_table_goes_into_a_page_that_shows_it(said: list, tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("<!-- demo: -->\n<!-- /demo -->\n", encoding="utf-8")
+    words = ["table", "--out", str(tmp_path), "--docs", str(tmp_path / "docs"), "--into", str(page)]
+    assert main(["evaluate", *words]) == 0
+    assert "| table |" in page.read_text(encoding="utf-8")
+    assert "`python -m thgen evaluate table`" in (tmp_path / "docs/demo.md").read_text(encoding="utf-8")
 
 
 def test_typed_errors_end_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,6 @@ def test_the_cost_of_a_further_second_is_the_slope() -> None:
 def test_voices_have_the_length_asked_for(tmp_path: Path, repeat: bool) -> None:
     source = tmp_path / "short.wav"
     soundfile.write(source, np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32), 16_000)
-    path = benchmark._voice(tmp_path / "v.wav", 2.5, str(source) if repeat else None)
+    path = benchmark.voice_file(tmp_path / "v.wav", 2.5, str(source) if repeat else None)
     samples, rate = soundfile.read(path)
     assert rate == 16_000 and len(samples) == 40_000 and np.abs(samples).max() > 0.05

@@ -49,13 +49,49 @@ def test_files_are_plain_json_and_the_same_table(tmp_path: Path) -> None:
 def test_a_page_says_how_to_measure_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "describe", lambda name: {"sha256": f"sha-of-{name}"})
     report = Report("demo", "A demo", REPORT.rows, weights=("analyser", "rig"))
-    path = report.write_page(tmp_path / "measured", "python -m thgen evaluate demo --size 256")
+    (path,) = report.write_page(tmp_path / "measured", "python -m thgen evaluate demo --size 256")
     assert path.name == "demo.md"
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "# A demo" and lines[2] == "`python -m thgen evaluate demo --size 256`"
     assert lines[4].startswith(date.today().isoformat()) and "CPU cores" in lines[4]
     assert "analyser `sha-of-analyser`, rig `sha-of-rig`" in lines[4]
     assert "| floor | 20.12 | – | – |" in lines
+
+
+def test_a_shared_table_has_its_numbers_and_origin_beside_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "describe", lambda name: {"sha256": f"sha-of-{name}"})
+    report = Report("demo", "A demo", REPORT.rows, weights=("rig",), shared=True)
+    page, numbers = report.write_page(tmp_path, "python -m thgen evaluate demo")
+    read = json.loads(numbers.read_text(encoding="utf-8"))
+    assert read["origin"]["command"] == "python -m thgen evaluate demo" and "CPU cores" in read["origin"]["machine"]
+    assert read["origin"]["weights"] == {"rig": "sha-of-rig"} and read["origin"]["date"] == date.today().isoformat()
+    again = Report("demo", "A demo", [row | {"PSNR": row["PSNR"] or float("inf")} for row in read["rows"]])
+    assert again.table() == report.table() and report.table() in page.read_text(encoding="utf-8")
+
+
+README = "Before.\n<!-- demo: written by a command -->\n| old |\n| --- |\n<!-- /demo -->\nAfter <!-- demo -->.\n"
+
+
+def test_the_table_is_put_between_its_marks(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(README, encoding="utf-8")
+    assert REPORT.write_into(path) == path
+    text = path.read_text(encoding="utf-8")
+    assert text == README.replace("| old |\n| --- |", REPORT.table())
+    REPORT.write_into(path)
+    assert path.read_text(encoding="utf-8") == text, "writing again changes nothing"
+
+
+@pytest.mark.parametrize("text", ["nothing", README + README, README.replace("/demo", "/other"), None])
+def test_a_file_without_one_place_for_the_table_stays_as_it_is(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "README.md"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(OutputError, match="cannot be read for the table" if text is None else "places? for this table"):
+        REPORT.write_into(path)
+    assert text is None or path.read_text(encoding="utf-8") == text
 
 
 def test_a_folder_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:

@@ -76,6 +76,14 @@ def test_the_method_gets_analysed_crops_of_its_size(subject: Subject) -> None:
     assert subject.photo(frames(1)[0]).image.shape == (1, 3, SIZE, SIZE), "photos keep their size"
 
 
+def test_latents_are_the_factors_of_a_clip_where_a_method_says_nothing_else(subject: Subject) -> None:
+    found = subject.latents(frames(3))
+    (crops,) = subject.method.crops
+    assert [c.image.shape[0] for c in crops] == [METHODS["rig"].clip_size] * 3
+    assert {name: values.shape for name, values in found.items()} == {n: (3, f.size) for n, f in FACTORS.items()}
+    assert found["pose"][:, 0].tolist() == [10, 15, 20]
+
+
 def test_states_are_held_in_one_clip(subject: Subject) -> None:
     states = subject.states(frames(3))
     assert [len(crops) for crops in subject.method.crops] == [4 * HELD], "the first is held as long as all others"

@@ -12,6 +12,7 @@ from pathlib import Path
 # What -> (module with add_arguments(parser) and run(args) -> Report, one line of help).
 EVALUATIONS: dict[str, tuple[str, str]] = {
     "reenact": ("thgen.evaluation.reports.reenact", "a method on unseen rendered people, between two bounds"),
+    "table": ("thgen.evaluation.reports.table", "every method in the same way; resumable; writes README's table"),
     "talk": ("thgen.evaluation.reports.talk", "people who speak, driven by themselves: methods side by side"),
     "variance": ("thgen.evaluation.reports.variance", "how far each factor moves when one of them is driven"),
     "sliders": ("thgen.evaluation.reports.sliders", "how far a face moves when a slider asks for it"),
@@ -31,7 +32,7 @@ EVALUATIONS: dict[str, tuple[str, str]] = {
 }
 # Names of version 0.1 -> names of today. Both are understood.
 OLD_NAMES = {"rig": "reenact"}
-WHERE = ("out", "docs", "sheet")  # arguments with output paths; the command on a report's page omits them
+WHERE = ("out", "docs", "into", "sheet")  # arguments with output paths; the command on a report's page omits them
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -50,6 +51,8 @@ def _add_arguments(kind: argparse.ArgumentParser, module: str) -> None:
     kind.add_argument("--out", default="out", metavar="DIR", help="where JSON and markdown go (default: out)")
     kind.add_argument("--docs", metavar="DIR", help="also write a page of the documentation there (docs/measured): "
                       "the table with its command, date, weights and machine")  # fmt: skip
+    kind.add_argument("--into", metavar="FILE", help="also replace the table between the report's markers in this file "
+                      "(README.md)")  # fmt: skip
     import_module(module).add_arguments(kind)
     kind.set_defaults(arguments=[action for action in kind._actions if action.dest not in ("help", *WHERE)])
 
@@ -62,7 +65,9 @@ def run(args: argparse.Namespace) -> int:
     report = import_module(EVALUATIONS[what][0]).run(args)
     paths = list(report.write(Path(args.out)))
     if args.docs:
-        paths.append(report.write_page(Path(args.docs), command_line(what, args.arguments, args)))
+        paths += report.write_page(Path(args.docs), command_line(what, args.arguments, args))
+    if args.into:
+        paths.append(report.write_into(Path(args.into)))
     print(report.markdown())
     print("Written to " + " and ".join(str(p) for p in paths))
     return 0

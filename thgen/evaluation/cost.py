@@ -57,10 +57,10 @@ def run(args: argparse.Namespace) -> Report:
     weights = networks_of(declaration_of(args.method))
     rows: list[dict[str, Value]] = []
     with tempfile.TemporaryDirectory(prefix="thgen-benchmark-") as folder:
-        photo = args.photo or str(_astronaut(Path(folder)))
+        photo = args.photo or str(photo_file(Path(folder)))
         for size in args.sizes:
             for seconds in args.seconds:
-                voice = _voice(Path(folder) / f"voice_{seconds:g}.wav", seconds, args.audio)
+                voice = voice_file(Path(folder) / f"voice_{seconds:g}.wav", seconds, args.audio)
                 command = [
                     sys.executable, "-m", "thgen", "generate", "--photo", photo, "--audio", str(voice), "--method",
                     args.method, "--size", str(size), "--device", args.device, "--out", f"{folder}/out.mp4",
@@ -123,7 +123,7 @@ def _cpu(row: dict[str, Value]) -> float:
     return float(row["CPU s / video s"] or 0) * float(row["video s"] or 0)
 
 
-def _astronaut(folder: Path) -> Path:
+def photo_file(folder: Path) -> Path:
     from PIL import Image
     from skimage import data
 
@@ -132,7 +132,7 @@ def _astronaut(folder: Path) -> Path:
     return path
 
 
-def _voice(path: Path, seconds: float, audio: str | None) -> Path:
+def voice_file(path: Path, seconds: float, audio: str | None) -> Path:
     """A wav of exactly `seconds`: `audio` repeated, or noise that swells like syllables."""
     wanted = round(seconds * SAMPLE_RATE)
     if audio:

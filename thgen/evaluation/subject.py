@@ -74,6 +74,11 @@ class Subject:
         size = self.method.declaration.clip_size
         return self.method.encode_clip(clip_crops(self.observer, frames, size))
 
+    def latents(self, frames: np.ndarray) -> Factors:
+        """Every latent of rendered frames uint8 [T S S 3], by name, each [T D]."""
+        size = self.method.declaration.clip_size
+        return self.method.latents(clip_crops(self.observer, frames, size))
+
     def states(self, frames: np.ndarray) -> Factors:
         """Every factor that a clip can drive, each [1 + T, D], of 1 + T independent frames, the first at rest.
 

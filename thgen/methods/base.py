@@ -89,6 +89,15 @@ class Method(ABC):
         a neutral face and a look straight ahead, 100 % an open eye. A clip of one frame is a still picture.
         """
 
+    def latents(self, crops: Iterable[FaceCrop]) -> Factors:
+        """What the method knows of each frame, by name, each [frames D]; crops as for `encode_clip`. For the
+        evaluation, which asks what leaks: linear probes read known truth and the identity from each.
+
+        The default are the factors of a clip. A method adds codes that are no factors (appearance, a canonical face)
+        under names of their own, and gives codes before smoothing, if it has them.
+        """
+        return self.encode_clip(crops)
+
     def steer(self, identity: Identity, values: Mapping[str, Any]) -> Factors:
         """Values of the method's own controls by key (missing = neutral) -> offsets [1 D] of its factors.
 

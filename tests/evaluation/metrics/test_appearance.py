@@ -3,11 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import correlate1d
 from skimage import data
 from torchmetrics.functional.image import peak_signal_noise_ratio as reference_psnr
 from torchmetrics.functional.image import structural_similarity_index_measure as reference_ssim
 
-from thgen.evaluation.metrics.appearance import face_mask, gradient_energy, psnr, region_mask, skin_mask, ssim
+from thgen.evaluation.metrics.appearance import (
+    MS_SSIM_SIDE,
+    face_mask,
+    gradient_energy,
+    ms_ssim,
+    psnr,
+    region_mask,
+    skin_mask,
+    ssim,
+)
 from thgen.synth.head.ellipsoid import ellipsoid_head
 
 
@@ -101,3 +111,42 @@ def test_skin_is_the_face_without_eyes_and_mouth():
     assert 0.3 < skin.sum() / face.sum() < 0.9 and not (skin & ~face).any()
     for region in ("eyes", "mouth"):
         assert not (skin & region_mask(points, region, 128)).any()
+
+
+def by_definition(a: np.ndarray, b: np.ndarray) -> float:
+    """MS-SSIM of pictures [H W 3] in [0, 1] as the paper defines it: windows of 11 px, five scales, 2 x 2 means."""
+    taps = np.exp(-np.square(np.arange(-5, 6)) / (2 * 1.5**2))
+
+    def blurred(x: np.ndarray) -> np.ndarray:
+        rows = correlate1d(x, taps / taps.sum(), axis=0)
+        return correlate1d(rows, taps / taps.sum(), axis=1)[5:-5, 5:-5]  # whole windows only
+
+    value = np.ones(3)
+    for scale, weight in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+        if scale:
+            height, width = a.shape[0] // 2 * 2, a.shape[1] // 2 * 2
+            a, b = (x[:height, :width].reshape(height // 2, 2, width // 2, 2, 3).mean((1, 3)) for x in (a, b))
+        mean_a, mean_b = blurred(a), blurred(b)
+        spread = blurred(a * a) - mean_a**2 + blurred(b * b) - mean_b**2
+        structure = (2 * (blurred(a * b) - mean_a * mean_b) + 0.03**2) / (spread + 0.03**2)
+        if scale == 4:
+            structure = structure * (2 * mean_a * mean_b + 0.01**2) / (mean_a**2 + mean_b**2 + 0.01**2)
+        value = value * structure.mean((0, 1)) ** weight
+    return float(value.mean())
+
+
+def test_ms_ssim_is_that_of_its_definition() -> None:
+    image = np.ascontiguousarray(data.astronaut()[:192, :208])
+    noisy = np.clip(image + np.random.default_rng(0).normal(0, 20, image.shape), 0, 255).astype(np.uint8)
+    dark = (image * 0.7).astype(np.uint8)
+    assert ms_ssim(image, image) == pytest.approx(1)
+    for other in (noisy, dark):
+        assert ms_ssim(other, image) == pytest.approx(by_definition(other / 255, image / 255), abs=2e-3)
+        assert ms_ssim(other, image) < 0.99
+
+
+def test_ms_ssim_needs_five_scales() -> None:
+    smallest = np.zeros((MS_SSIM_SIDE, MS_SSIM_SIDE, 3), np.uint8)
+    assert ms_ssim(smallest, smallest) == pytest.approx(1)
+    with pytest.raises(ValueError, match="larger than"):
+        ms_ssim(smallest[1:], smallest[1:])

@@ -35,6 +35,20 @@ def test_landmark_distance_worked_example(face: np.ndarray) -> None:
     assert motion.landmark_distance(moved * 7, face * 7) == pytest.approx(10)  # whatever the size of the face
 
 
+def test_landmark_distances_in_px_are_those_of_papers(face: np.ndarray) -> None:
+    """0.05 half-widths of a crop of 200 px are 5 px, whatever the distance between the eyes."""
+    moved = face + np.array([0.03, 0.04])
+    assert motion.landmark_distance(moved, face, size=200) == pytest.approx(5)
+    assert motion.landmark_distance(moved * 2, face * 2, size=200) == pytest.approx(10)
+    assert motion.mouth_distance(moved, face, size=200) == pytest.approx(0, abs=1e-9)
+    wider = face.copy()
+    wider[:, 48:68] = face[:, 48:68].mean(1, keepdims=True) + 1.1 * (
+        face[:, 48:68] - face[:, 48:68].mean(1, keepdims=True)
+    )
+    spread = np.linalg.norm(face[:, 48:68] - face[:, 48:68].mean(1, keepdims=True), axis=-1).mean()
+    assert motion.mouth_distance(wider, face, size=200) == pytest.approx(100 * 0.1 * spread)
+
+
 def test_mouth_distance_ignores_where_the_mouth_is_but_not_its_shape(face: np.ndarray) -> None:
     moved = face.copy()
     moved[:, 48:68] += [0.2, 0.1]

@@ -1,4 +1,4 @@
-"""One factor driven at a time: what is asked for, what is measured, what the table says of it."""
+"""One factor driven at a time: the report of one method."""
 
 from argparse import ArgumentParser
 
@@ -12,36 +12,12 @@ from thgen.evaluation.reports import variance
 from thgen.evaluation.scenes.speakers import STATE_FACTORS
 from thgen.evaluation.subject import Subject
 from thgen.face.observe import Observer
-from thgen.methods.base import Identity
-from thgen.schema import FACTORS
 from thgen.synth.head.ellipsoid import ellipsoid_head
 
 
 @pytest.fixture
 def fake():
     return Subject(FakeMethod(), Observer(Constant(70), torch.device("cpu")))
-
-
-def tracks():
-    """The photo's own factors, and a driver that leaves them by 1 within eight frames."""
-    own = {name: torch.zeros(1, factor.size) for name, factor in FACTORS.items()}
-    own["blink"] += 100
-    return own, {name: value + torch.linspace(0, 1, 8)[:, None] for name, value in own.items()}
-
-
-@pytest.mark.parametrize("factor", STATE_FACTORS)
-def test_only_the_driven_factor_moves(fake, factor):
-    own, clip = tracks()
-    target = variance.driven_alone(fake, Identity(torch.zeros(1), own, {}), factor, clip, {}, "stay").factors
-    assert target[factor].std(0).max() > 0.1
-    assert all(target[name].std(0).max() == 0 for name in own if name != factor)
-
-
-def test_lips_come_from_the_voice(fake):
-    own, clip = tracks()
-    voice = {"lip": torch.full((8, FACTORS["lip"].size), 0.3)}
-    target = variance.driven_alone(fake, Identity(torch.zeros(1), own, {}), "lip", clip, voice, "stay").factors
-    torch.testing.assert_close(target["lip"], voice["lip"])
 
 
 def test_zero_is_refused_where_it_means_nothing(fake):

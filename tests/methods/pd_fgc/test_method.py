@@ -158,6 +158,20 @@ def test_a_face_is_read_alike_as_photo_and_as_frame(method, photo):
         torch.testing.assert_close(track[name], gain * values, atol=1e-5, rtol=1e-4)
 
 
+def test_latents_are_the_codes_of_each_frame_and_its_appearance(method, photo):
+    """Without gains and smoothing: the second frame's do not depend on its neighbours."""
+    crops = clip_of(method, photo, 3)
+    found = method.latents(iter(crops))
+    assert {n: tuple(v.shape) for n, v in found.items()} == {
+        "lip": (3, 10), "pose": (3, 6), "gaze": (3, 2), "blink": (3, 4), "expression": (3, 5), "appearance": (3, 8),
+    }  # fmt: skip
+    alone = method.latents(crops[1:2])
+    for name, values in found.items():
+        torch.testing.assert_close(values[1:2], alone[name], atol=1e-5, rtol=1e-4)
+    identity = method.encode_photos(crops[:1])
+    torch.testing.assert_close(found["appearance"][:1], identity.state["appearance"], atol=1e-5, rtol=1e-4)
+
+
 def test_a_window_decodes_as_its_frames_one_by_one(method, identity):
     tracks = {n: v + 0.5 * torch.randn(3, v.shape[1]) for n, v in identity.own.items()}
     together = method.decode(identity, tracks).frames
@@ -213,6 +227,11 @@ def test_what_is_aligned_comes_back_to_its_place(paper, photo):
     copy = PaperPdFgc(paper.generator, paper.appearance, paper.faces, paper.voice, Same(), paper.device)
     out = copy.decode(identity, identity.own)
     assert (out.frames - identity.image).abs().max() < 1e-5
+
+
+def test_the_released_appearance_is_a_latent_without_its_map(paper, photo):
+    crops = clip_of(paper, photo, 2)
+    assert paper.latents(crops)["appearance"].shape == (2, paper.appearance.model.channels)
 
 
 def test_released_gains_and_smoothing_apply_to_clips(paper, photo):

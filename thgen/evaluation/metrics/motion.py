@@ -24,17 +24,20 @@ def inter_ocular(landmarks: np.ndarray) -> np.ndarray:
     return np.linalg.norm(landmarks[:, EYE_CORNERS[0], :2] - landmarks[:, EYE_CORNERS[1], :2], axis=-1)
 
 
-def landmark_distance(predicted: np.ndarray, true: np.ndarray, points: slice = slice(0, 68)) -> float:
+def landmark_distance(
+    predicted: np.ndarray, true: np.ndarray, points: slice = slice(0, 68), size: int | None = None
+) -> float:
     """LMD: mean distance of landmarks [T 68 2+], in percent of the true inter-ocular distance.
 
-    points: which of the 68 landmarks count. Raises ValueError for different shapes.
+    points: which of the 68 landmarks count. size: px of the crop in whose coordinates the landmarks are; then the
+    result is in px, as in papers. Raises ValueError for different shapes.
     """
     _same(predicted, true)
     distance = np.linalg.norm(predicted[:, points, :2] - true[:, points, :2], axis=-1)
-    return float(100 * (distance.mean(1) / inter_ocular(true)).mean())
+    return _mean_distance(distance, true, size)
 
 
-def mouth_distance(predicted: np.ndarray, true: np.ndarray) -> float:
+def mouth_distance(predicted: np.ndarray, true: np.ndarray, size: int | None = None) -> float:
     """LMD of the mouth: as `landmark_distance`, over the mouth's 20 landmarks, both mouths moved to one centre.
 
     It measures the shape of the mouth only. The position depends on the pose, which `pose_error` measures.
@@ -42,6 +45,14 @@ def mouth_distance(predicted: np.ndarray, true: np.ndarray) -> float:
     _same(predicted, true)
     a, b = predicted[:, MOUTH, :2], true[:, MOUTH, :2]
     distance = np.linalg.norm((a - a.mean(1, keepdims=True)) - (b - b.mean(1, keepdims=True)), axis=-1)
+    return _mean_distance(distance, true, size)
+
+
+def _mean_distance(distance: np.ndarray, true: np.ndarray, size: int | None) -> float:
+    """Mean of distances [T N] in crop coordinates: in px of a crop of `size` px, or in percent of the inter-ocular
+    distance of the true landmarks."""
+    if size is not None:
+        return float(distance.mean() * size / 2)
     return float(100 * (distance.mean(1) / inter_ocular(true)).mean())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,10 +52,13 @@ class Performance:
     alone: dict[str, np.ndarray]
 
 
-def talks(count: int, frames: int, size: int, mesh: HeadMesh | None = None, voices: str = "espeak") -> Iterator[Talk]:
-    """`count` people, the same ones at every call. voices: one of voice_sets.VOICE_SETS. Raises AssetError."""
+def talks(
+    people: Iterable[int], frames: int, size: int, mesh: HeadMesh | None = None, voices: str = "espeak"
+) -> Iterator[Talk]:
+    """The people of these numbers, below PARTNER, the same ones at every call. voices: one of voice_sets.VOICE_SETS.
+    Raises AssetError."""
     source = clip_source(size, size, mesh)
-    for i in range(count):
+    for i in people:
         rng = np.random.default_rng((FIRST_IDENTITY, 9, i))
         states, speech, _ = track_states(rng, frames, voices)
         clip = source.clip(source.performer(FIRST_IDENTITY + 2 * PARTNER + i), states, rng)
@@ -63,14 +66,15 @@ def talks(count: int, frames: int, size: int, mesh: HeadMesh | None = None, voic
 
 
 def performances(
-    count: int, frames: int, size: int, every: int, mesh: HeadMesh | None = None, voices: str = "espeak"
+    people: Iterable[int], frames: int, size: int, every: int, mesh: HeadMesh | None = None, voices: str = "espeak"
 ) -> Iterator[Performance]:
-    """`count` people, the same ones at every call. Of `alone`, every `every`-th frame is rendered.
+    """The people of these numbers, below PARTNER, the same ones at every call. Of `alone`, every `every`-th frame is
+    rendered.
 
     voices: one of voice_sets.VOICE_SETS. Raises AssetError.
     """
     source = clip_source(size, size, mesh)
-    for i in range(count):
+    for i in people:
         rng = np.random.default_rng((FIRST_IDENTITY, 7, i))
         states, speech, _ = track_states(rng, frames, voices)
         person = source.performer(FIRST_IDENTITY + i)

@@ -66,6 +66,17 @@ class PdFgcBase(Method):
             return tracks
         return tracks | {"lip": smooth_lips(tracks["lip"]), "pose": smooth_pose(tracks["pose"])}
 
+    @torch.inference_mode()
+    def latents(self, crops: Iterable[FaceCrop]) -> Factors:
+        """The codes of each frame alone, [T D], without gains and smoothing, and E_app of each frame, "appearance"."""
+        rows = [self._codes(frames) | {"appearance": self._look(frames)} for frames in self._frames(crops)]
+        return {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
+
+    def _look(self, frames: Tensor) -> Tensor:
+        """The vector of E_app of E_mot's input; the released network also gives a map."""
+        found = self.appearance(frames)
+        return found[0] if isinstance(found, tuple) else found  # type: ignore[no-any-return]
+
     @abstractmethod
     def _frames(self, crops: Iterable[FaceCrop]) -> Iterator[Tensor]:
         """E_mot's input for the frames of a clip, in batches."""

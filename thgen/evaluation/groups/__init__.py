@@ -1,0 +1,1 @@
+"""Ways to measure a method, person by person: what reports have in common, and how results are kept."""

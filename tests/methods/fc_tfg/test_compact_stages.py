@@ -301,9 +301,8 @@ def test_clips_that_are_shorter_than_a_window_are_told(talk, pairs):
         batch_of(task)
 
 
-def test_canonical_faces_that_ignore_their_photo_are_one_face(talk, pairs):
-    """If E_can gives one code to all frames and E_m nothing, the canonical faces are the photos; if E_m says all that a
-    frame shows, they are alike."""
+def test_where_codes_hold_no_motion_canonical_faces_are_the_photos(talk, pairs):
+    """E_m gives 0, as at the start of the training, so nothing is taken away."""
     task = still(build_task(config(talk, pairs, "3")))
     with torch.no_grad():
         for network in task.fusion.motion:

@@ -20,6 +20,7 @@ from thgen.methods.fc_tfg.latents import SPEECH, motion_factors, motion_of
 from thgen.methods.fc_tfg.networks import LatentFusion
 from thgen.nn.psp import InversionEncoder
 from thgen.nn.stylegan2 import StyleGAN2
+from thgen.nn.stylegan2_painter import Painter
 from thgen.nn.wav2lip import AudioEncoder
 from thgen.weights.hub import Networks
 
@@ -40,6 +41,7 @@ class PaperFcTfg(Method):
         device: torch.device,
     ) -> None:  # fmt: skip
         self.generator, self.encoder, self.voice, self.fusion, self.device = generator, encoder, voice, fusion, device
+        self._painter = Painter(generator) if device.type == "cpu" else None
 
     @classmethod
     def load(cls, networks: Networks) -> Self:
@@ -87,8 +89,14 @@ class PaperFcTfg(Method):
         flow."""
         codes = window[CODES].to(self.device).float().unflatten(1, (len(self.fusion.at), -1))
         source = identity.state["source"].expand(len(codes), -1, -1)
-        made = self.generator.paint(self.fusion.placed(source, codes))
+        made = self._painted(self.fusion.placed(source, codes))
         size = identity.image.shape[-1]
         if made.shape[-1] != size:
             made = F.interpolate(made, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
         return Decoded(made.clamp(-1, 1), made.new_ones(len(made), 1, size, size))
+
+    def _painted(self, latents: Tensor) -> Tensor:
+        """w per style index [T L N] -> pictures [T 3 S S] of the generator."""
+        if self._painter is None:
+            return self.generator.paint(latents)
+        return self._painter(latents, self.generator.input.input)

@@ -32,6 +32,7 @@ LAYERS = (
     ("controls", "recipe", "request"),
     ("plan",),
     ("pipeline",),
+    ("views",),
     ("api", "evaluation", "ui"),
     ("cli",),
     ("__init__", "__main__"),

@@ -60,6 +60,14 @@ class Decoded:
         return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
 
 
+@dataclass(frozen=True)
+class Row:
+    """A row of a view's sheet: its label, and its pictures, uint8 RGB [S S 3] each. None leaves a place empty."""
+
+    label: str
+    pictures: Sequence[np.ndarray | None]
+
+
 class Method(ABC):
     """One published method behind the vocabulary of factors. It may be called from several threads."""
 
@@ -107,3 +115,10 @@ class Method(ABC):
 
         sliders: `identity.measured` after common sliders and idle motion, each [T D]; None without `measured`.
         """
+
+    def view(self, name: str, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop]) -> list[Row]:
+        """The sheet of a declared view, of faces in photos and in frames of a clip; all rows are of one length.
+
+        The default is for methods without views. Raises FaceError.
+        """
+        raise NotImplementedError(f"{type(self).__name__} declares the view {name!r}, but does not make it")

@@ -144,3 +144,13 @@ def test_a_voice_gives_one_code_per_frame_however_long(method, length):
     samples = np.random.default_rng(1).normal(0, 0.1, length).astype(np.float32)
     codes = method.encode_audio(samples, frames)["speech"]
     assert codes.shape == (frames, 64) and torch.isfinite(codes).all()
+
+
+def test_the_view_shows_each_face_above_its_own_canonical_face(method, identity, clip):
+    """The canonical face is that of no motion; photos come before frames of a clip."""
+    photos, frames = [crop_of(0), crop_of(1)], [crop_of(2)]
+    shown, made = method.view("canonical", photos, frames)
+    assert [np.array_equal(a, c.image) for a, c in zip(shown.pictures, photos + frames, strict=True)] == [True] * 3
+    zero = pipeline.targets(method, identity, Controls(undriven="zero"), 0, 1).factors
+    assert np.array_equal(made.pictures[0], method.decode(identity, zero).images()[0])
+    assert not np.array_equal(made.pictures[0], made.pictures[1]) and len(made.pictures) == 3

@@ -1,9 +1,17 @@
 """Declaration of FC-TFG's preset "paper"."""
 
-from thgen.declare import AUDIO, CLIP, Declaration, Factor
+from thgen.declare import AUDIO, CLIP, Declaration, Factor, View
 
 CODE = 512  # channels of a code, of the voice and of each style index (section 4.1.2 and StyleGAN2)
 CANONICAL = "the canonical face"  # of no motion (section 3.1, figure 5)
+
+CANONICAL_FACES = View(
+    "canonical",
+    "Canonical faces",
+    "Faces of several people, or of one clip, above what is left of each without motion (figure 5).",
+    photos=(0, 12),  # finding a face takes about a second a photo
+    frames=8,
+)
 
 # Its generator has no input besides the codes, so sliders and idle motion are impossible. Sizes: see latents.
 FC_TFG_PAPER = Declaration(
@@ -24,4 +32,5 @@ FC_TFG_PAPER = Declaration(
     weights=("analyser", "fc_tfg_paper_generator", "fc_tfg_paper_encoder", "fc_tfg_paper_voice",
              "fc_tfg_paper_fusion"),
     weights_from="train it: python -m thgen train fc_tfg --preset paper",
+    views=(CANONICAL_FACES,),
 )  # fmt: skip

@@ -14,7 +14,8 @@ from thgen.analyser.network import to_input
 from thgen.audio.wav2lip_mel import mel_spectrogram, mel_windows
 from thgen.compact.generator import BATCH, in_batches
 from thgen.face.crop import resized
-from thgen.methods.base import Decoded, Factors, Identity, Method
+from thgen.methods.base import Decoded, Factors, Identity, Method, Row
+from thgen.methods.fc_tfg.canonical import canonical_rows
 from thgen.methods.fc_tfg.declaration import FC_TFG_PAPER
 from thgen.methods.fc_tfg.latents import SPEECH, motion_factors, motion_of
 from thgen.methods.fc_tfg.networks import LatentFusion
@@ -94,6 +95,10 @@ class PaperFcTfg(Method):
         if made.shape[-1] != size:
             made = F.interpolate(made, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
         return Decoded(made.clamp(-1, 1), made.new_ones(len(made), 1, size, size))
+
+    def view(self, name: str, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop]) -> list[Row]:
+        """The only view: canonical faces."""
+        return canonical_rows(self, photos, clip)
 
     def _painted(self, latents: Tensor) -> Tensor:
         """w per style index [T L N] -> pictures [T 3 S S] of the generator."""

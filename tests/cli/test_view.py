@@ -45,7 +45,7 @@ def test_photos_and_a_clip_become_a_picture(folder, capsys):
         (["--photo", "p.png", "--photo", "flat.png"], "Photo 2: No human face"),
         (["--photo", "absent.png"], "Photo 1: There is no photo file"),
         (["--clip", "back.mp4"], "No frame of the driving clip shows a human face"),
-        (["--clip", "p"], "no video file"),
+        (["--clip", "p"], "no sound or video file"),
         (["--photo", "p.png", "--size", "100"], "multiple of 32"),
         (["--photo", "p.png", "--out", "o.jpg"], "must be a file name that ends in .png"),
         (["--photo", "p.png", "--out", "p.png"], "would replace one of the inputs"),

@@ -1,14 +1,17 @@
 """FC-TFG's paper preset with small random networks: from a photo to frames, and what each factor does."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from thgen import pipeline
+from thgen.errors import FaceError
 from thgen.face.crop import Square
 from thgen.face.finder import FaceCrop
 from thgen.methods.fc_tfg.networks import LatentFusion
-from thgen.methods.fc_tfg.paper import CODES, PaperFcTfg
+from thgen.methods.fc_tfg.paper import CODES, FARTHEST, PaperFcTfg
 from thgen.nn.psp import InversionEncoder
 from thgen.nn.stylegan2 import StyleGAN2
 from thgen.nn.wav2lip import AudioEncoder
@@ -28,7 +31,8 @@ def method():
         for parameter in fusion.parameters():  # as after some training
             parameter.add_(0.2 * torch.randn_like(parameter))
     networks = (generator, encoder, voice, fusion)
-    return PaperFcTfg(*(n.eval().requires_grad_(False) for n in networks), torch.device("cpu"))
+    untrained = math.inf  # what random networks make is far from any photo
+    return PaperFcTfg(*(n.eval().requires_grad_(False) for n in networks), torch.device("cpu"), untrained)
 
 
 def crop_of(seed: int) -> FaceCrop:
@@ -154,3 +158,41 @@ def test_the_view_shows_each_face_above_its_own_canonical_face(method, identity,
     zero = pipeline.targets(method, identity, Controls(undriven="zero"), 0, 1).factors
     assert np.array_equal(made.pictures[0], method.decode(identity, zero).images()[0])
     assert not np.array_equal(made.pictures[0], made.pictures[1]) and len(made.pictures) == 3
+
+
+def photo_of(method, codes) -> FaceCrop:
+    """A crop that shows what the generator makes of codes [1 L N]."""
+    with torch.inference_mode():
+        picture = method.generator.paint(codes).clamp(-1, 1)
+    picture = torch.nn.functional.interpolate(picture, size=(SIZE, SIZE), mode="bilinear")
+    image = ((picture[0].permute(1, 2, 0) + 1) * 127.5).round().to(torch.uint8).numpy()
+    square = Square(SIZE / 2, SIZE / 2, SIZE)
+    return FaceCrop(image, square, np.zeros((1, 3), np.float32), None, square)
+
+
+@pytest.mark.parametrize("which", ["true", "average", "other"])
+def test_a_photo_that_is_not_inverted_is_refused(method, monkeypatch, which):
+    """The encoder returns the codes of the photo's own picture, the average, or codes that lead away from it."""
+    true = torch.randn(1, method.generator.indices, 8, generator=torch.Generator().manual_seed(3))
+    average = method.generator.average.expand_as(true)
+    codes = {"true": true, "average": average, "other": average - (true - average)}[which]
+    crop = photo_of(method, true)
+    monkeypatch.setattr(method, "farthest", FARTHEST)
+    monkeypatch.setattr(method, "_inverted", lambda crops: codes)
+    misfit = method.misfit(torch.from_numpy(crop.image.copy()).permute(2, 0, 1)[None] / 127.5 - 1, codes)
+    if which == "true":
+        assert misfit < 0.1 and method.encode_photos([crop]).image.shape[-1] == SIZE
+        return
+    assert misfit == pytest.approx(1, abs=1e-3) if which == "average" else misfit > 1
+    with pytest.raises(FaceError, match="The generator cannot make this photo"):
+        method.encode_photos([crop])
+    inverted = iter([true, codes])
+    monkeypatch.setattr(method, "_inverted", lambda crops: next(inverted))
+    with pytest.raises(FaceError, match="Photo 2: The generator cannot make"):
+        method.view("canonical", [crop, crop], [])
+
+
+def test_frames_of_a_clip_may_be_far_from_what_the_generator_makes(method, monkeypatch):
+    """They only drive, so that a stranger's clip is not refused."""
+    monkeypatch.setattr(method, "farthest", 0.0)
+    assert len(method.encode_clip(iter([crop_of(1)]))["coarse"]) == 1

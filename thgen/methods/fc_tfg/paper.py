@@ -13,9 +13,10 @@ from torch import Tensor
 from thgen.analyser.network import to_input
 from thgen.audio.wav2lip_mel import mel_spectrogram, mel_windows
 from thgen.compact.generator import BATCH, in_batches
+from thgen.errors import FaceError
 from thgen.face.crop import resized
 from thgen.methods.base import Decoded, Factors, Identity, Method, Row
-from thgen.methods.fc_tfg.canonical import canonical_rows
+from thgen.methods.fc_tfg.canonical_view import canonical_rows
 from thgen.methods.fc_tfg.declaration import FC_TFG_PAPER
 from thgen.methods.fc_tfg.latents import SPEECH, motion_factors, motion_of
 from thgen.methods.fc_tfg.networks import LatentFusion
@@ -28,6 +29,8 @@ from thgen.weights.hub import Networks
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop
 
+FARTHEST = 0.9  # `PaperFcTfg.misfit` above which a photo counts as not inverted; 1 = the average face is as near
+COMPARED = 64  # px at which pictures are compared: large forms and colours count, not hairs and pores
 CODES = "codes"  # what `finish` gives to `decode`: z_sd at the manipulated indices, [T M*N]
 
 
@@ -39,8 +42,9 @@ class PaperFcTfg(Method):
 
     def __init__(
         self, generator: StyleGAN2, encoder: InversionEncoder, voice: AudioEncoder, fusion: LatentFusion,
-        device: torch.device,
+        device: torch.device, farthest: float = FARTHEST,
     ) -> None:  # fmt: skip
+        self.farthest = farthest
         self.generator, self.encoder, self.voice, self.fusion, self.device = generator, encoder, voice, fusion, device
         self._painter = Painter(generator) if device.type == "cpu" else None
 
@@ -52,9 +56,15 @@ class PaperFcTfg(Method):
 
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
-        """The one photo. Its own motion is that of its frame, without a voice."""
+        """The one photo. Its own motion is that of its frame, without a voice. Raises FaceError if it is not inverted:
+        the generator does not know such a face."""
         image = to_input(torch.from_numpy(np.ascontiguousarray(crops[0].image[None]))).to(self.device)
         source = self._inverted(crops[:1])
+        if self.misfit(image, source) > self.farthest:
+            raise FaceError(
+                "The generator cannot make this photo, which is too unlike the people that it was trained with; use a "
+                "photo of one person from the front, in even light, or another method."
+            )
         own = {name: value.cpu() for name, value in motion_factors(self.fusion, source).items()}
         own[SPEECH] = torch.zeros(1, self.voice.features)
         state = {"source": source, "canonical": self.fusion.canonical_codes(source)}
@@ -77,6 +87,17 @@ class PaperFcTfg(Method):
         images = resized(np.stack([crop.image for crop in crops]), self.encoder.side)
         codes: Tensor = self.generator.average + self.encoder(to_input(torch.from_numpy(images)).to(self.device))
         return codes
+
+    def misfit(self, image: Tensor, codes: Tensor) -> float:
+        """How far the picture of an inversion is from the photo, in units of the distance of the average face.
+
+        image [1 3 S S], codes z_s [1 L N]. 0 = equal. At 1 the codes hold nothing of the photo: the picture that the
+        generator makes without having seen it is as near. The measure has no scale that a training could change.
+        """
+        average = self.generator.average.expand_as(codes)
+        pictures = self._painted(torch.cat([codes, average])).clamp(-1, 1)
+        own, made, usual = (F.adaptive_avg_pool2d(x.float(), COMPARED) for x in (image, pictures[:1], pictures[1:]))
+        return float((made - own).abs().mean() / (usual - own).abs().mean().clamp_min(1e-6))
 
     @torch.inference_mode()
     def finish(self, identity: Identity, track: Factors) -> Factors:

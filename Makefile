@@ -78,4 +78,5 @@ smoke: $(VENV)/.dev
 	$(PY) -m thgen train rig --smoke --runs $(SMOKE)/runs
 	$(PY) -m thgen train pd_fgc --preset compact --smoke --runs $(SMOKE)/runs
 	$(PY) -m thgen train pd_fgc --preset paper --smoke --runs $(SMOKE)/runs
+	$(PY) -m thgen train fc_tfg --preset compact --smoke --runs $(SMOKE)/runs
 	$(PY) -m thgen train fc_tfg --preset paper --smoke --runs $(SMOKE)/runs

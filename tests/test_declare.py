@@ -3,10 +3,12 @@
 from itertools import combinations
 
 import pytest
+import torch
 
 from thgen.declare import Choice, Slider, Switch
 from thgen.errors import ControlError
 from thgen.methods import METHODS
+from thgen.methods.fc_tfg.latents import motion_factors
 from thgen.pipeline import available_methods, method_class
 from thgen.recipe import SECOND
 from thgen.settings import per_factor
@@ -40,13 +42,23 @@ def test_no_control_takes_the_name_of_a_field_of_a_factor():
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("name", [n for n in available_methods() if n != "rig"])
+@pytest.mark.parametrize("name", [n for n in available_methods() if n.startswith("pd_fgc")])
 def test_declared_sizes_are_those_of_the_bundled_networks(name):
     method = method_class(name).load(Networks("cpu"))
     sizes = method.faces.config  # type: ignore[attr-defined]
     declared = {factor.name: factor.size for factor in METHODS[name].factors}
     assert declared["lip"] == sizes["lip"] and declared["expression"] == sizes["expression"]
     assert declared["blink"] + declared["gaze"] == sizes["eye"] and declared["pose"] == sizes["pose"]
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", [n for n in available_methods() if n.startswith("fc_tfg")])
+def test_declared_sizes_are_those_of_the_bundled_codes(name):
+    method = method_class(name).load(Networks("cpu"))
+    fusion, voice = method.fusion, method.voice  # type: ignore[attr-defined]
+    found = motion_factors(fusion, torch.zeros(1, max(fusion.at) + 1, fusion.config["latent"]))
+    sizes = {n: v.shape[1] for n, v in found.items()} | {"speech": voice.features}
+    assert sizes == {factor.name: factor.size for factor in METHODS[name].factors}
 
 
 def test_controls_check_their_values():

@@ -42,14 +42,28 @@ PRESETS = {
     ],
 }
 
-FC_TFG = [
-    "model.generator={latent: 8, channels: [8, 8, 8, 8, 4], layers: 2}",
-    "model.encoder={base: 4, units: [1, 1, 1, 1]}",
-    "model.voice={base: 4}",
-    "model.fusion={hidden: 8}",
-    "model.discriminator={}",
-    "model.sync={base: 4}",
-]
+FC_TFG = {
+    "compact": [
+        "model.encoder={hidden: 16, latent: 8}",
+        "model.voice={base: 4}",
+        "model.fusion={hidden: 8}",
+        "model.heads={hidden: 16, layers: 1}",
+        "model.discriminator={channels: [4, 4, 4, 4, 4, 4, 4]}",
+        "data.cached_views=1",
+    ],
+    "paper": [
+        "model.generator={latent: 8, channels: [8, 8, 8, 8, 4], layers: 2}",
+        "model.encoder={base: 4, units: [1, 1, 1, 1]}",
+        "model.voice={base: 4}",
+        "model.fusion={hidden: 8}",
+        "model.discriminator={}",
+        "model.sync={base: 4}",
+    ],
+}
+OF_FC_TFG = {
+    "compact": {"fc_tfg_" + name for name in ("encoder", "voice", "fusion", "heads")},
+    "paper": {"fc_tfg_paper_" + name for name in ("generator", "encoder", "voice", "fusion")} | {"fc_tfg_sync"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +123,10 @@ def test_every_stage_of_pd_fgc_trains(place, monkeypatch, preset):
 
 
 @slow
-def test_every_stage_of_fc_tfg_trains(place, monkeypatch):
-    train(place, monkeypatch, "fc_tfg", "--preset", "paper", settings=[*FC_TFG, "data.head=ellipsoid"])
-    paper = {"fc_tfg_paper_" + name for name in ("generator", "encoder", "voice", "fusion")}
-    assert exported(place, "fc_tfg.paper") == paper | {"fc_tfg_sync"}
+@pytest.mark.parametrize("preset", FC_TFG)
+def test_every_stage_of_fc_tfg_trains(place, monkeypatch, preset):
+    train(place, monkeypatch, "fc_tfg", "--preset", preset, settings=[*FC_TFG[preset], "data.head=ellipsoid"])
+    assert exported(place, f"fc_tfg.{preset}") == OF_FC_TFG[preset]
 
 
 def test_make_smoke_trains_every_config():

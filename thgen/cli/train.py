@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from thgen.errors import TrainingError
+from thgen.errors import TrainingError, shown
+from thgen.training.ablations import load_ablations
 from thgen.training.config import StageConfig, load_stage, preset_of, read_stages, with_new_keys
 
 
@@ -18,6 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     p.add_argument("method", help="name of a folder of thgen/methods that has a config, e.g. rig")
     p.add_argument("--preset", default="", help="sizes of a published method: compact (default) or paper")
     p.add_argument("--stage", action="append", metavar="S", help="only this stage (repeatable; default: all, in order)")
+    p.add_argument("--ablations", action="store_true", help="the ablations of the config (--stage: only these of them)")
     p.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     p.add_argument("--restart", action="store_true", help="delete the run's earlier checkpoints")
     p.add_argument("--dry-run", action="store_true", help="print the resolved config and stop")
@@ -39,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
 
 def run(args: argparse.Namespace) -> int:
     """Exit status. Raises ThgenError."""
-    configs = _configs(args)
+    configs = _ablations(args) if args.ablations else _configs(args)
     if args.dry_run:
         print(yaml.safe_dump({"stages": {c.name: _printable(c) for c in configs}}, sort_keys=False), end="")
         return 0
@@ -70,7 +73,9 @@ def run(args: argparse.Namespace) -> int:
     )
     try:
         for config in configs:
-            train(config, options)
+            # an ablation exports the same names as its stage
+            own = options.runs / config.method / "ablations" / config.name
+            train(config, replace(options, weights=own) if args.ablations and not args.weights else options)
     finally:
         leave_group()
     return 0
@@ -98,6 +103,22 @@ def _configs(args: argparse.Namespace) -> list[StageConfig]:
         configs.append(load_stage(method, name, args.config, own, args.smoke))
         task_class(configs[-1])
     return configs
+
+
+def _ablations(args: argparse.Namespace) -> list[StageConfig]:
+    """The chosen ablations, or all, with their settings checked. Raises TrainingError."""
+    from thgen.training.task import task_class
+
+    method = args.method if args.config else preset_of(args.method, args.preset)
+    found = load_ablations(method, args.config, with_new_keys("--set", _overrides(args.set)), args.smoke)
+    names = args.stage or list(found)
+    if unknown := [name for name in names if name not in found]:
+        raise TrainingError(
+            f"There is no ablation {shown(unknown[0])} of {method!r}; choose one of: {', '.join(found)}."
+        )
+    for name in names:
+        task_class(found[name])
+    return [found[name] for name in names]
 
 
 def _overrides(pairs: list[str]) -> dict[str, Any]:

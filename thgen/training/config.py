@@ -5,7 +5,7 @@
       <name>: {task: "package.module:Class", steps: 1000, batch_size: 8, lr: 1.0e-4, losses: {term: weight}, ...}
 
 A stage may hold `smoke: {data.clips: 4}`: settings of `--smoke` (two steps on a few clips) beyond SMOKE below.
-An ablation is a few settings: `--set losses.edges=0 --set lr=3e-4`.
+An ablation is a few settings: `--set losses.edges=0 --set lr=3e-4`. Named ones: `thgen.training.ablations`.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ def preset_of(method: str, preset: str = "") -> str:
     return f"{method}.{preset}"
 
 
-def read_stages(method: str, file: Path | None = None) -> dict[str, dict[str, Any]]:
-    """Stages of a method's config in the order of the file, unchecked, each with the defaults. Raises TrainingError."""
+def read_config(method: str, file: Path | None = None) -> dict[str, Any]:
+    """A method's config as its file has it. Raises TrainingError for a file without stages."""
     path = file or config_files().get(method)
     if path is None or not path.is_file():
         known = ", ".join(config_files())
@@ -157,9 +157,15 @@ def read_stages(method: str, file: Path | None = None) -> dict[str, dict[str, An
         raise TrainingError(f"{path} is not valid YAML: {str(error).splitlines()[-1].strip()}.") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("stages"), dict) or not raw["stages"]:
         raise TrainingError(f"{path} needs a mapping 'stages' with at least one stage.")
-    defaults = raw.get("defaults") or {}
-    if not all(isinstance(s, dict) for s in (defaults, *raw["stages"].values())):
+    if not all(isinstance(s, dict) for s in (raw.get("defaults") or {}, *raw["stages"].values())):
         raise TrainingError(f"{path}: 'defaults' and every stage must be mappings.")
+    return raw
+
+
+def read_stages(method: str, file: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Stages of a method's config in the order of the file, unchecked, each with the defaults. Raises TrainingError."""
+    raw = read_config(method, file)
+    defaults = raw.get("defaults") or {}
     return {str(name): {**defaults, **stage} for name, stage in raw["stages"].items()}
 
 

@@ -53,6 +53,8 @@ NETWORKS: dict[str, str] = {
     "wav2lip_audio": "thgen.nn.wav2lip:AudioEncoder",
     "wav2lip_sync": "thgen.nn.wav2lip:SyncExpert",
     "fc_tfg_fusion": "thgen.methods.fc_tfg.networks:LatentFusion",
+    "fc_tfg_face_codes": "thgen.methods.fc_tfg.compact_networks:FaceCodes",
+    "fc_tfg_heads": "thgen.methods.fc_tfg.compact_networks:IndexHeads",
 }
 
 

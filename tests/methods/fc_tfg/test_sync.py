@@ -5,6 +5,8 @@ import logging
 import pytest
 import torch
 
+from thgen.errors import WeightsError
+from thgen.methods.fc_tfg import sync
 from thgen.methods.fc_tfg.sync import choose_sync_expert, lip_views, lip_windows
 
 
@@ -32,7 +34,11 @@ def test_pictures_get_a_gradient_from_below_alone():
     assert picture.grad[..., :60, :].abs().sum() == 0 < picture.grad[..., 80:110, 64].abs().sum()
 
 
-def test_without_weights_there_is_no_expert_and_the_log_says_so(caplog):
+def test_without_weights_there_is_no_expert_and_the_log_says_so(caplog, monkeypatch):
+    def absent(name, *_):
+        raise WeightsError(f"There are no weights {name!r}.")
+
+    monkeypatch.setattr(sync.hub, "load_network", absent)
     with caplog.at_level(logging.WARNING):
         assert choose_sync_expert() is None
     assert "train the stage 'sync'" in caplog.text

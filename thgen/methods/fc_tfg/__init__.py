@@ -10,6 +10,11 @@ ACM Multimedia 2023). Equations: `equations`, top to bottom as in the paper. No 
     losses      D, SyncNet, E_id, VGG19                                 eq. 3-9   nn.stylegan2_discriminator,
                                                                                   nn.wav2lip.SyncExpert, training.priors
 
+Preset "compact" (deviations 20 to 25) has the same fusion network and other networks at its ends:
+
+    inversion   face encoder, then E_inv                      8 x 32              compact_networks.FaceCodes
+    picture     motion heads, then the shared generator       256 or 512 px       compact_networks.IndexHeads
+
 Numbers of the paper, and where they stand: 14 style indices, of which 1, 2, 3, 4, 7, 8, 9, 10 are manipulated and 7
 and 8 get the voice (`networks`); 16 kHz, FFT 800, hop 200, 80 bands (`audio.wav2lip_mel`); 2 and 3 layers (`networks`);
 lambda 1 to 6 and the learning rate 1e-4 (`paper.yaml`); 25 frames per second of VoxCeleb2 (`schema`).
@@ -52,4 +57,23 @@ Deviations from the paper, with the reason. "Parent" means the released code of 
 18. Noise maps are drawn anew in stage 1 and are fixed later. Otherwise frames flicker.
 19. Strength, blending and "undriven: zero" act on the motion codes z_cd, so that 0 is the canonical face. At the two
     indices with a voice E_m needs z_d itself. There the factor holds z_d times a weight, and the weight (`networks`).
+20. Compact preset: E_inv is a small MLP on what the shared face encoder says of a face (encoder.inputs), which was
+    trained on keypoints and segments of renders alone. Codes have 32 numbers and not 512. There are eight style
+    indices, the manipulated ones. The photo's own pixels keep what the other six keep in the paper.
+21. Compact preset: motion heads and the shared flow generator replace G. StyleGAN2 gives each style index its meaning
+    by its place: coarse ones move a head, fine ones change a face. Here the heads do: the indices 1 to 4 lead to turn
+    and place alone, 7 and 8 to lips and jaw, 9 and 10 to lids, brows and gaze (compact_networks.IndexHeads). So these
+    kinds cannot mix, whatever the training does; what is canonical and what is motion remains to be learned.
+22. Compact preset: a movement is the difference between the state of the codes z_sd and the state of the photo's own,
+    E_can(z_s) + E_m(z_s). So a photo's own motion gives the photo. Most steps compare keypoints of the whole target
+    frame, whose gradient reaches the codes through the heads, each group relative to its neighbours, and penalise large
+    coefficients (compact.task). The losses of eq. 4 to 8 need pictures, of 5 frames each, and are trained on every 40th
+    step. Frames are augmented by the damage of cameras and codecs and by misplaced tiles.
+23. Compact preset: where a voice is heard, E_m gets z_d of another moment of the clip, or of the photo, at the indices
+    with the voice (`elsewhere`). The paper gives it voice and frame of one moment; then the frame says all that the
+    voice says, and a voice over another clip would move nothing. Rows without a voice (`silent_share`, half) are of
+    clips in random states, as still pictures, so that large motion is seen, too.
+24. Compact preset: D has at most 64 channels. R1 is computed on each step with pictures. Batch size, steps, and the
+    learning rates 1e-3 (stage 2) and 5e-4 (stage 3) are ours; the paper's 1e-4 is for networks that are trained long.
+25. Compact preset: E_a has a quarter of Wav2Lip's channels. Hidden width of E_can and E_m is 64.
 """

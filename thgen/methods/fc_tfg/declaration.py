@@ -1,8 +1,9 @@
-"""Declaration of FC-TFG's preset "paper"."""
+"""Declarations of FC-TFG and its preset "paper"."""
 
 from thgen.declare import AUDIO, CLIP, Declaration, Factor, View
 
 CODE = 512  # channels of a code, of the voice and of each style index (section 4.1.2 and StyleGAN2)
+COMPACT_CODE, COMPACT_VOICE = 32, 128  # the same of the compact preset: of each style index, and of the voice
 CANONICAL = "the canonical face"  # of no motion (section 3.1, figure 5)
 
 CANONICAL_FACES = View(
@@ -13,21 +14,41 @@ CANONICAL_FACES = View(
     frames=8,
 )
 
-# Its generator has no input besides the codes, so sliders and idle motion are impossible. Sizes: see latents.
+
+def _factors(code: int, voice: int) -> tuple[Factor, ...]:
+    """The factors for codes and voices of so many channels; their sizes: see latents."""
+    return (
+        Factor("coarse", "Head (style indices 1 to 4)", 4 * code, sources=(CLIP,), blends=True, relative=False,
+               zero=CANONICAL, info="pose and shape of the whole head"),
+        Factor("fine", "Face (style indices 7 to 10)", 4 * code + 1, sources=(CLIP,), blends=True, relative=False,
+               zero=CANONICAL, info="lips, brows, lids and gaze"),
+        Factor("speech", "Lips (voice at style indices 7 and 8)", voice, sources=(AUDIO,), relative=False,
+               info="without a voice the clip drives the lips, too"),
+    )  # fmt: skip
+
+
+# The page shows a slider in the tab of its factor, and the common sliders belong to factors that this method lacks.
+FC_TFG = Declaration(
+    name="fc_tfg",
+    label="FC-TFG",
+    about="That's What I Said: Fully-Controllable Talking Face Generation (Jang et al., ACM MM 2023), at the size of "
+    "two CPU cores.",
+    method="thgen.methods.fc_tfg.method:FcTfg",
+    factors=_factors(COMPACT_CODE, COMPACT_VOICE),
+    controls=(),
+    weights=("analyser", "rig", "face_encoder", "fc_tfg_encoder", "fc_tfg_voice", "fc_tfg_fusion", "fc_tfg_heads"),
+    weights_from="train it: python -m thgen train fc_tfg",
+    views=(CANONICAL_FACES,),
+)
+
+# Its generator has no input besides the codes, so sliders and idle motion are impossible.
 FC_TFG_PAPER = Declaration(
     name="fc_tfg.paper",
     label="FC-TFG (paper)",
     about="That's What I Said: Fully-Controllable Talking Face Generation (Jang et al., ACM MM 2023), with the "
     "networks of the paper, at 256 px.",
     method="thgen.methods.fc_tfg.paper:PaperFcTfg",
-    factors=(
-        Factor("coarse", "Head (style indices 1 to 4)", 4 * CODE, sources=(CLIP,), blends=True, relative=False,
-               zero=CANONICAL, info="pose and shape of the whole head"),
-        Factor("fine", "Face (style indices 7 to 10)", 4 * CODE + 1, sources=(CLIP,), blends=True, relative=False,
-               zero=CANONICAL, info="lips, brows, lids and gaze"),
-        Factor("speech", "Lips (voice at style indices 7 and 8)", CODE, sources=(AUDIO,), relative=False,
-               info="without a voice the clip drives the lips, too"),
-    ),
+    factors=_factors(CODE, CODE),
     controls=(),
     weights=("analyser", "fc_tfg_paper_generator", "fc_tfg_paper_encoder", "fc_tfg_paper_voice",
              "fc_tfg_paper_fusion"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -11,14 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.analyser.network import to_input
-from thgen.audio.wav2lip_mel import mel_spectrogram, mel_windows
-from thgen.compact.generator import BATCH, in_batches
 from thgen.errors import FaceError
 from thgen.face.crop import resized
-from thgen.methods.base import Decoded, Factors, Identity, Method, Row
-from thgen.methods.fc_tfg.canonical_view import canonical_rows
+from thgen.methods.base import Decoded, Factors, Identity
 from thgen.methods.fc_tfg.declaration import FC_TFG_PAPER
-from thgen.methods.fc_tfg.latents import SPEECH, motion_factors, motion_of
+from thgen.methods.fc_tfg.method import CODES, FcTfgBase
 from thgen.methods.fc_tfg.networks import LatentFusion
 from thgen.nn.psp import InversionEncoder
 from thgen.nn.stylegan2 import StyleGAN2
@@ -31,12 +28,10 @@ if TYPE_CHECKING:
 
 FARTHEST = 0.9  # `PaperFcTfg.misfit` above which a photo counts as not inverted; 1 = the average face is as near
 COMPARED = 64  # px at which pictures are compared: large forms and colours count, not hairs and pores
-CODES = "codes"  # what `finish` gives to `decode`: z_sd at the manipulated indices, [T M*N]
 
 
-class PaperFcTfg(Method):
-    """A photo is inverted to z_s and becomes the canonical code z_sc. Clips and voices give motion codes z_cd. Their
-    sum is fused over the whole track, and StyleGAN2 paints it: the whole crop, with the background."""
+class PaperFcTfg(FcTfgBase):
+    """StyleGAN2 paints the codes: the whole crop, with the background."""
 
     declaration = FC_TFG_PAPER
 
@@ -44,8 +39,8 @@ class PaperFcTfg(Method):
         self, generator: StyleGAN2, encoder: InversionEncoder, voice: AudioEncoder, fusion: LatentFusion,
         device: torch.device, farthest: float = FARTHEST,
     ) -> None:  # fmt: skip
-        self.farthest = farthest
-        self.generator, self.encoder, self.voice, self.fusion, self.device = generator, encoder, voice, fusion, device
+        super().__init__(voice, fusion, device)
+        self.generator, self.encoder, self.farthest = generator, encoder, farthest
         self._painter = Painter(generator) if device.type == "cpu" else None
 
     @classmethod
@@ -56,8 +51,7 @@ class PaperFcTfg(Method):
 
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
-        """The one photo. Its own motion is that of its frame, without a voice. Raises FaceError if it is not inverted:
-        the generator does not know such a face."""
+        """The one photo. Raises FaceError if it is not inverted: the generator does not know such a face."""
         image = to_input(torch.from_numpy(np.ascontiguousarray(crops[0].image[None]))).to(self.device)
         source = self._inverted(crops[:1])
         if self.misfit(image, source) > self.farthest:
@@ -65,22 +59,8 @@ class PaperFcTfg(Method):
                 "The generator cannot make this photo, which is too unlike the people that it was trained with; use a "
                 "photo of one person from the front, in even light, or another method."
             )
-        own = {name: value.cpu() for name, value in motion_factors(self.fusion, source).items()}
-        own[SPEECH] = torch.zeros(1, self.voice.features)
         state = {"source": source, "canonical": self.fusion.canonical_codes(source)}
-        return Identity(image, own, state)
-
-    def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
-        """z_a of a voice, [frames A]: E_a on windows of 0.2 s around each frame."""
-        windows = torch.from_numpy(mel_windows(mel_spectrogram(samples), frames))
-        with torch.inference_mode():
-            return {SPEECH: torch.cat([self.voice(part.to(self.device)).cpu() for part in windows.split(BATCH)])}
-
-    @torch.inference_mode()
-    def encode_clip(self, crops: Iterable[FaceCrop]) -> Factors:
-        """Coarse and fine motion of a clip, each [T D]. Smoothing is the work of the temporal fusion."""
-        rows = [motion_factors(self.fusion, self._inverted(part)) for part in in_batches(crops)]
-        return {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
+        return Identity(image, self._own(source), state)
 
     def _inverted(self, crops: Sequence[FaceCrop]) -> Tensor:
         """z = E_inv(x) of crops, [B L N]."""
@@ -100,12 +80,6 @@ class PaperFcTfg(Method):
         return float((made - own).abs().mean() / (usual - own).abs().mean().clamp_min(1e-6))
 
     @torch.inference_mode()
-    def finish(self, identity: Identity, track: Factors) -> Factors:
-        """Factors of the whole video -> z_sd after the temporal fusion, CODES [T M*N]."""
-        motion = motion_of(self.fusion, {name: values.to(self.device).float() for name, values in track.items()})
-        return {CODES: self.fusion.fused(identity.state["canonical"], motion[None])[0].flatten(1).cpu()}
-
-    @torch.inference_mode()
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
         """Frames [T 3 S S] for CODES of T frames. All of their pixels are generated. There are no sliders and no
         flow."""
@@ -116,10 +90,6 @@ class PaperFcTfg(Method):
         if made.shape[-1] != size:
             made = F.interpolate(made, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
         return Decoded(made.clamp(-1, 1), made.new_ones(len(made), 1, size, size))
-
-    def view(self, name: str, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop]) -> list[Row]:
-        """The only view: canonical faces."""
-        return canonical_rows(self, photos, clip)
 
     def _painted(self, latents: Tensor) -> Tensor:
         """w per style index [T L N] -> pictures [T 3 S S] of the generator."""

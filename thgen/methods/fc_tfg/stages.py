@@ -18,24 +18,21 @@ from thgen.errors import TrainingError
 from thgen.face.crop import resized
 from thgen.losses.adversarial import path_lengths, r1_penalty
 from thgen.methods.fc_tfg import equations as eq
+from thgen.methods.fc_tfg.frozen_judges import FrozenJudges
 from thgen.methods.fc_tfg.networks import LatentFusion
 from thgen.methods.fc_tfg.stage_settings import FusionData, GeneratorData, PaperModel, PriorData
-from thgen.methods.fc_tfg.sync import choose_sync_expert, lip_windows
 from thgen.nn.psp import InversionEncoder
 from thgen.nn.stylegan2 import StyleGAN2
 from thgen.nn.stylegan2_discriminator import StyleDiscriminator
-from thgen.nn.wav2lip import FRAMES, AudioEncoder, SyncExpert
+from thgen.nn.wav2lip import FRAMES, AudioEncoder
 from thgen.training.clip_task import ClipTask
 from thgen.training.config import StageConfig
 from thgen.training.data.batches import StepBatches
 from thgen.training.data.samples import Clip, Moments, Voices, tensor
 from thgen.training.data.store import ClipStore
-from thgen.training.export import folder_of
-from thgen.training.priors import IdentityPrior, choose_identity_prior, choose_prior, use_of
 from thgen.training.task import Batch
 
 PATH_STEP = 0.01  # weight of a step in the mean path length (StyleGAN2)
-MIDDLE = FRAMES // 2  # frame of a window on which the mel window of the whole window is centred
 
 
 class FcTfgStage(ClipTask):
@@ -200,32 +197,13 @@ class InversionStage(FcTfgStage):
     encoder: InversionEncoder
 
     def build_helpers(self) -> dict[str, nn.Module]:
-        """The priors of the losses "perceptual" and "identity". A loss without its prior is 0, and the manifest says
-        so."""
-        wanted, weights = self.config.losses, self.config.weights
-        self.identities: IdentityPrior | None = None
-        if "perceptual" in wanted:
-            self.prior = choose_prior(self.data.prior, folder_of("analyser", weights))
-            self.summary.append(f"perceptual loss {use_of(self.prior)}")
-        if "identity" in wanted:
-            self.identities = choose_identity_prior(self.data.identity, self.data.identity_share, weights)
-            self.summary.append(f"identity loss {use_of(self.identities)}")
-        found = {"prior": self.prior, "identities": self.identities}
-        return {name: network for name, network in found.items() if network is not None}
+        self.judges = FrozenJudges(self.config.losses, self.data, self.config.weights)
+        self.summary += self.judges.summary
+        return self.judges.networks()
 
     def inverted(self, pictures: Tensor) -> Tensor:
         """z = E_inv(x): [B 3 side side] -> codes [B L N] (deviation 2)."""
         return self.generator.average + self.encoder(pictures).float()
-
-    def prior_losses(self, made: Tensor, true: Tensor) -> dict[str, Tensor]:
-        """Eq. 5 and 7 of pictures [B 3 S S], as far as the config names them."""
-        terms, zero = {}, made.new_zeros(())
-        if "perceptual" in self.config.losses:
-            terms["perceptual"] = eq.lpips(self.prior(made), self.prior(true)) if self.prior else zero
-        if "identity" in self.config.losses:
-            net = self.identities
-            terms["identity"] = eq.identity(net(made).float(), net(true).float()) if net else zero
-        return terms
 
 
 class Inversion(InversionStage):
@@ -241,7 +219,7 @@ class Inversion(InversionStage):
     def losses(self, optimizer: str, batch: Batch) -> dict[str, Tensor]:
         true = batch["picture"]
         made = self.generator.paint(self.inverted(true)).float()
-        return {"l2": (made - true).square().mean()} | self.prior_losses(made, true)
+        return {"l2": (made - true).square().mean()} | self.judges.compared(made, true)
 
     def scores(self, batch: Batch) -> dict[str, float]:
         return {name: float(value) for name, value in self.losses("generator", batch).items()}
@@ -271,11 +249,11 @@ class Fusion(InversionStage):
         self.encoder = self.new_encoder(generator)
         self.voice = AudioEncoder(**model.get("voice", {}))
         self.fusion = self.new_fusion(generator, self.voice)
-        self.judge = self.new_discriminator(generator)
-        if self.judge.frames not in (1, FRAMES):
+        self.discriminator = self.new_discriminator(generator)
+        if self.discriminator.frames not in (1, FRAMES):
             raise TrainingError(f"{self.config.where}: model.discriminator.frames must be 1 or {FRAMES}.")
         return {"generator": generator, "encoder": self.encoder, "voice": self.voice, "fusion": self.fusion,
-                "discriminator": self.judge}  # fmt: skip
+                "discriminator": self.discriminator}  # fmt: skip
 
     def new_fusion(self, generator: StyleGAN2, voice: AudioEncoder) -> LatentFusion:
         settings = self.config.model.get("fusion", {})
@@ -283,14 +261,6 @@ class Fusion(InversionStage):
             return LatentFusion(generator.latent, voice.features, generator.indices, **settings)
         except ValueError as error:
             raise TrainingError(f"{self.config.where}: model.fusion: {error}.") from error
-
-    def build_helpers(self) -> dict[str, nn.Module]:
-        helpers = super().build_helpers()
-        self.expert: SyncExpert | None = None
-        if "sync" in self.config.losses:
-            self.expert = choose_sync_expert(self.config.weights)
-            self.summary.append("sync loss on the expert of the stage sync" if self.expert else "sync loss off")
-        return helpers | ({"expert": self.expert} if self.expert else {})
 
     def batch(self, store: ClipStore, rng: np.random.Generator, train: bool, pictures: int = 0) -> Batch:
         """Of each of B random clips: "photo" [B 3 S S], a random frame; "window" [B 5 3 S S], consecutive frames; "mel"
@@ -331,7 +301,7 @@ class Fusion(InversionStage):
         if optimizer == "discriminator":
             with torch.no_grad():
                 fake = self.driven(batch).made
-            judge, real = self.judge, self.judge.stacked(true)
+            judge, real = self.discriminator, self.discriminator.stacked(true)
             made = judge(judge.stacked(fake)).float()
             return {"discriminator": eq.gan_discriminator(judge(real).float(), made),
                     "r1": self.r1(real, batch, self.data.r1_every)}  # fmt: skip
@@ -340,19 +310,11 @@ class Fusion(InversionStage):
         terms = {
             "ortho": eq.orthogonality(driven.canonical[:, None], driven.motion, self.data.ortho),
             "image": eq.reconstruction(made, true),
-            "adversarial": eq.gan_generator(self.judge(self.judge.stacked(made)).float()),
+            "adversarial": eq.gan_generator(self.discriminator(self.discriminator.stacked(made)).float()),
         }
         if "sync" in self.config.losses:
-            terms["sync"] = self.sync_loss(made, batch["mel"])
-        return terms | self.prior_losses(made.flatten(0, 1), true.flatten(0, 1))
-
-    def sync_loss(self, made: Tensor, mel: Tensor) -> Tensor:
-        """Eq. 4 of windows [B 5 3 S S] and their voice [B 5 1 80 16]; 0 without the expert."""
-        if self.expert is None:
-            return made.new_zeros(())
-        return eq.synchronisation(
-            self.expert.video(lip_windows(made)).float(), self.expert.audio(mel[:, MIDDLE]).float()
-        )
+            terms["sync"] = self.judges.sync(made, batch["mel"])
+        return terms | self.judges.compared(made.flatten(0, 1), true.flatten(0, 1))
 
     def scores(self, batch: Batch) -> dict[str, float]:
         """Eq. 3 and 6, "copy", eq. 6 of the photo itself, and eq. 4."""
@@ -362,6 +324,6 @@ class Fusion(InversionStage):
             "copy": eq.reconstruction(batch["photo"][:, None].expand_as(true), true),
             "ortho": eq.orthogonality(driven.canonical[:, None], driven.motion, self.data.ortho),
         }
-        if self.expert is not None:
-            found["sync"] = self.sync_loss(driven.made, batch["mel"])
+        if self.judges.expert is not None:
+            found["sync"] = self.judges.sync(driven.made, batch["mel"])
         return {name: float(value) for name, value in found.items()}

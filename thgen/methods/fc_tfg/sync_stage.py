@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from thgen.losses.contrastive import cosine, info_nce_among
+from thgen.methods.fc_tfg.frozen_judges import MIDDLE
 from thgen.methods.fc_tfg.stage_settings import SyncData
-from thgen.methods.fc_tfg.stages import MIDDLE, FcTfgStage
+from thgen.methods.fc_tfg.stages import FcTfgStage
 from thgen.methods.fc_tfg.sync import SYNC, lip_views
 from thgen.nn.wav2lip import FRAMES, SyncExpert
 from thgen.training.data.samples import Clip, spaced_frames, tensor

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from thgen.compact.face_feature import FaceFeature
 from thgen.nn.fan import FanEncoder
 from thgen.nn.resnet_se import ResNetSE
 from thgen.nn.resnext import ResNeXt
@@ -117,27 +116,6 @@ class Motion(MotionBase):
             "class": "pd_fgc_motion", "width": width, "side": side, "features": features, "maps": maps, "lip": lip,
             "pose": pose, "eye": eye, "expression": expression, "dropout": dropout, "squeeze": squeeze,
         }  # fmt: skip
-
-
-class FaceFeature(nn.Module):
-    """What the face encoder says of a frame, [B inputs] -> feature [B features], by a linear map and an MLP.
-
-    The entries are brought to one scale first, because codes of different tiles have different ones. The linear map
-    reads unseen people better than the MLP alone, since keypoints are linear in the codes. hidden, layers: width and
-    depth of the MLP.
-    """
-
-    def __init__(self, inputs: int, hidden: int, layers: int, features: int) -> None:
-        super().__init__()
-        sizes = [inputs] + [hidden] * layers
-        body = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())]
-        self.norm, self.linear = nn.BatchNorm1d(inputs, affine=False), nn.Linear(inputs, features)
-        self.body = nn.Sequential(*body, nn.Linear(hidden, features))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(x)
-        out: Tensor = self.linear(x) + self.body(x)
-        return out
 
 
 class FaceAppearance(FaceFeature):

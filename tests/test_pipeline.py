@@ -196,6 +196,15 @@ def test_one_clip_for_several_factors_is_watched_once(tmp_path, session, request
     assert watched == [1]
 
 
+def test_one_clip_for_all_leaves_the_voice_its_own(request_):
+    """A factor's own clip has priority. Without a voice the clip drives the lips, too."""
+    asked = request_.but(clip="all.mp4", drivers={"gaze": "eyes.mp4"})
+    assert asked.drivers == {"pose": "all.mp4", "gaze": "eyes.mp4", "blink": "all.mp4", "expression": "all.mp4"}
+    assert asked.clips == ("all.mp4", "eyes.mp4") and "all.mp4" in asked.inputs
+    silent = Request(photo=photo(), clip="all.mp4", method="pd_fgc")
+    assert list(silent.drivers) == [f.name for f in METHODS["pd_fgc"].factors] and silent.but(seed=1) != silent
+
+
 def test_short_driver_goes_on(tmp_path, session, request_):
     path = clip(tmp_path / "d.mp4", [100] * 5 + [120] * 5)
     made = plan(request_.but(drivers={"pose": path}), session)

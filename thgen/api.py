@@ -31,6 +31,7 @@ def generate(
     method: str | None = None,
     seed: int = 0,
     *,
+    clip: PathLike | None = None,
     second_sources: Mapping[str, PathLike] | None = None,
     session: Session | None = None,
     toward: Mapping[str, PathLike] | None = None,
@@ -51,7 +52,7 @@ def generate(
         controls = Controls(values=controls or {})
     first, *more = photo if isinstance(photo, list | tuple) else [photo]
     request = Request(
-        photo=first, more_photos=tuple(more), audio=audio, drivers=drivers or {},
+        photo=first, more_photos=tuple(more), audio=audio, clip=clip, drivers=drivers or {},
         second_sources=second_sources or toward or {}, controls=controls, seed=seed,
         method=method or (session.method.declaration.name if session else "rig"), **settings,
     )  # fmt: skip

@@ -192,6 +192,10 @@ class Declaration:
             raise ControlError(f"{factor.label} cannot be driven by {what} with {self.name}.")
         return factor
 
+    def driven_together(self, voice: bool) -> tuple[str, ...]:
+        """The factors that one clip for all of them drives. voice: there is one, to which its factors are left."""
+        return tuple(f.name for f in self.factors if CLIP in f.sources and not (voice and AUDIO in f.sources))
+
     def control(self, key: str) -> Control:
         """Raises ControlError for a control that the method lacks."""
         for control in self.controls:

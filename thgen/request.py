@@ -26,13 +26,15 @@ class Request(Settings):
     photo:          path, or uint8 RGB [H W 3]
     more_photos:    further photos of the same person, for methods that can use several
     audio:          path (sound, or a video with sound), float32 [L] at 16 kHz; None: as long as the longest driver
-    drivers:        factor -> path of a driving clip, or of a still picture
+    clip:           path of one driving clip for all factors that `drivers` does not name (`driven_together`)
+    drivers:        factor -> path of a driving clip, or of a still picture; with those that `clip` drives
     second_sources: factor -> path of its second source, see `Controls.blend`; not all factors can have one
     """
 
     photo: Any
     more_photos: tuple[Any, ...] = ()
     audio: Any = None
+    clip: Any = None
     drivers: Mapping[str, Any] = {}
     second_sources: Mapping[str, Any] = {}
 
@@ -44,6 +46,12 @@ class Request(Settings):
     @model_validator(mode="after")
     def _usable_by_the_method(self) -> Request:
         method = self.declaration
+        if self.clip is not None:
+            together = method.driven_together(self.audio is not None)
+            if not together:
+                whose = "leaves all that a clip could drive to the voice" if self.audio is not None else "takes no clip"
+                raise ControlError(f"{method.name} {whose}: leave the clip for all factors out, or name its factor.")
+            object.__setattr__(self, "drivers", {**dict.fromkeys(together, self.clip), **self.drivers})
         for name in (*self.drivers, *self.second_sources):
             method.driven_by(name, CLIP)
         for name in self.second_sources:

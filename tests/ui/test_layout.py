@@ -74,10 +74,10 @@ def test_privacy_and_limits(session):
     assert page.api_open is False
 
 
-def test_only_two_endpoints_are_public(session):
+def test_only_three_endpoints_are_public(session):
     page = layout.build_ui(session)
     endpoints = page.get_api_info()["named_endpoints"]
-    assert set(endpoints) == {"/generate", "/preview"}
+    assert set(endpoints) == {"/generate", "/preview", "/view"}
     for endpoint in endpoints.values():
         names = [p["parameter_name"] for p in endpoint["parameters"]]
         clips = [f"{name}_clip" for name in FACTORS] + [f"{n}_to" for n, f in FACTORS.items() if f.blends]

@@ -107,6 +107,9 @@ def build_inputs() -> dict[str, Any]:
         widgets["more_photos"] = with_file_kind(more, "photo", PhotoError)
     widgets["audio"] = unprobed(gr.Audio)(label="Voice", type="filepath", sources=["upload", "microphone"],
                                           elem_id="audio", buttons=[])  # fmt: skip
+    if any(method.driven_together(voice=False) for method in METHODS.values()):
+        label = "Clip for all parts without one of their own (a voice keeps the lips)"
+        widgets["clip"] = gr.File(label=label, file_types=CLIP_TYPES, height=90, elem_id="clip")
     return widgets
 
 

@@ -135,6 +135,31 @@ def test_strength_scales_the_motion_from_the_canonical_face_on(method, identity,
     torch.testing.assert_close(codes[1], (codes[0] + codes[2]) / 2, atol=1e-5, rtol=1e-5)
 
 
+def test_strength_0_of_the_voice_switches_it_off_at_its_two_indices(method, identity, clip, voice):
+    off = finished(method, identity, clip | voice, strength={"speech": 0.0})
+    torch.testing.assert_close(off, finished(method, identity, clip))
+    changed = (finished(method, identity, clip | voice) - off).unflatten(1, (8, 8)).abs().amax((0, 2)) > 1e-6
+    assert changed.nonzero().flatten().tolist() == [4, 5]
+
+
+def test_codes_of_two_clips_are_interpolated_by_a_number_and_over_time(method, identity, clip):
+    """At indices without a voice and before the fusion, which here is a mixture of neighbours, they lie on a line."""
+    second = method.encode_clip(iter([crop_of(k) for k in (5, 6, 7, 8)]))
+    places = [0, 1, 2, 3, 6, 7]
+
+    def codes(blend):
+        controls = Controls(blend={"coarse": blend, "fine": blend})
+        target = pipeline.targets(method, identity, controls, 0, 4, clip, second=second)
+        return target.factors[CODES].unflatten(1, (8, 8))[:, places]
+
+    zero, half, one = codes(0.0), codes(0.5), codes(1.0)
+    torch.testing.assert_close(half, (zero + one) / 2, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(zero, one, atol=1e-3)
+    moving = codes("0:0, 0.04:0, 0.08:1")  # frames 0 and 1 of the first clip, 2 and 3 of the second
+    torch.testing.assert_close(moving[0], zero[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(moving[3], one[3], atol=1e-5, rtol=1e-5)
+
+
 def test_the_temporal_fusion_sees_the_whole_track_and_not_a_window(method, identity, clip):
     target = pipeline.targets(method, identity, Controls(), 0, 20, clip)
     short = pipeline.targets(method, identity, Controls(), 0, 8, clip)

@@ -123,12 +123,14 @@ def test_progress_can_end_the_work(session, clip):
     class StopError(Exception):
         pass
 
-    def stop(fraction, text):
-        if "clip" in text:
-            raise StopError
+    for step in ("Finding the face in photo 1", "Watching the clip", "Making the pictures"):
 
-    with pytest.raises(StopError):
-        make_view(asked(photos=[photo()], clip=clip), session, stop)
+        def stop(fraction, text, step=step):
+            if text == step:
+                raise StopError
+
+        with pytest.raises(StopError):
+            make_view(asked(photos=[photo()], clip=clip), session, stop)
 
 
 def test_the_public_function_makes_the_same_picture(session):

@@ -53,7 +53,7 @@ def make_view(request: ViewRequest, session: Session, progress: Progress | None 
         report((total - 2) / total, "Watching the clip")
         clip = clip_faces(request.clip, session, request.declared.frames, request.size, report)
     report((total - 1) / total, "Making the pictures")
-    made = session.method.view(request.view, photos, clip)
+    made = session.method.view(request.view, photos, clip, report.tick)
     report.tick()
     return sheet(made, request.size)
 

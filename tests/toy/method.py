@@ -10,6 +10,7 @@ import torch
 
 from tests.toy.declaration import GLOW, TINT, TOY
 from thgen.face.finder import FaceCrop
+from thgen.io.process import Tick, no_tick
 from thgen.methods.base import Decoded, Factors, Identity, Method, Row
 from thgen.schema import SAMPLES_PER_FRAME
 from thgen.weights.hub import Networks
@@ -50,7 +51,8 @@ class Toy(Method):
         padded = torch.nn.functional.pad(track[TINT].T[None], (REACH, REACH), mode="replicate")
         return track | {TINT: torch.nn.functional.avg_pool1d(padded, 2 * REACH + 1, 1)[0].T}
 
-    def view(self, name: str, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop]) -> list[Row]:
+    def view(self, name: str, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop], tick: Tick = no_tick) -> list[Row]:
+        tick()
         images = [crop.image for crop in (*photos, *clip)]
         return [Row("Faces", images), Row("Negatives", [255 - image for image in images])]
 

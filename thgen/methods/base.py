@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from thgen.declare import Declaration
+from thgen.io.process import Tick, no_tick
 
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop
@@ -116,8 +117,10 @@ class Method(ABC):
         sliders: `identity.measured` after common sliders and idle motion, each [T D]; None without `measured`.
         """
 
-    def view(self, name: str, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop]) -> list[Row]:
+    def view(self, name: str, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop], tick: Tick = no_tick) -> list[Row]:
         """The sheet of a declared view, of faces in photos and in frames of a clip; all rows are of one length.
+
+        tick: to be called before each picture; an exception of it ends the work.
 
         The default is for methods without views. Raises FaceError.
         """

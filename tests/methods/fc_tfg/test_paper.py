@@ -185,6 +185,18 @@ def test_the_view_shows_each_face_above_its_own_canonical_face(method, identity,
     assert not np.array_equal(made.pictures[0], made.pictures[1]) and len(made.pictures) == 3
 
 
+def test_each_picture_of_the_view_can_be_the_last(method):
+    seen = []
+
+    def tick():
+        seen.append(1)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        method.view("canonical", [crop_of(0), crop_of(1), crop_of(2)], [], tick)
+
+
 def photo_of(method, codes) -> FaceCrop:
     """A crop that shows what the generator makes of codes [1 L N]."""
     with torch.inference_mode():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thgen.errors import FaceError
+from thgen.io.process import Tick
 from thgen.methods.base import Method, Row
 from thgen.methods.fc_tfg.declaration import CANONICAL
 
@@ -22,16 +23,17 @@ def canonical_face(method: Method, crop: FaceCrop) -> np.ndarray:
     return method.decode(identity, method.finish(identity, still), identity.measured).images()[0]
 
 
-def canonical_rows(method: Method, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop]) -> list[Row]:
+def canonical_rows(method: Method, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop], tick: Tick) -> list[Row]:
     """Two rows: photos, then frames of a clip; below each its canonical face. FaceError names the photo or frame."""
-    made = list(_made(method, "Photo", photos)) + list(_made(method, "Frame", clip))
+    made = list(_made(method, "Photo", photos, tick)) + list(_made(method, "Frame", clip, tick))
     shown = "Photos and frames" if photos and clip else "Photos" if photos else "Frames of the clip"
     title = CANONICAL.removeprefix("the ")
     return [Row(shown, [crop.image for crop in (*photos, *clip)]), Row(f"{title.capitalize()} of each", made)]
 
 
-def _made(method: Method, what: str, crops: Sequence[FaceCrop]) -> Iterator[np.ndarray]:
+def _made(method: Method, what: str, crops: Sequence[FaceCrop], tick: Tick) -> Iterator[np.ndarray]:
     for number, crop in enumerate(crops, 1):
+        tick()
         try:
             yield canonical_face(method, crop)
         except FaceError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FARTHEST = 0.9  # `PaperFcTfg.misfit` above which a photo counts as not inverted; 1 = the average face is as near
 COMPARED = 64  # px at which pictures are compared: large forms and colours count, not hairs and pores
+SMALLEST_DISTANCE = 1e-6  # by which a distance is divided, at least
 
 
 class PaperFcTfg(FcTfgBase):
@@ -52,7 +54,7 @@ class PaperFcTfg(FcTfgBase):
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The one photo. Raises FaceError if it is not inverted: the generator does not know such a face."""
-        image = to_input(torch.from_numpy(np.ascontiguousarray(crops[0].image[None]))).to(self.device)
+        image = to_input(torch.from_numpy(np.array(crops[0].image[None]))).to(self.device)
         source = self._inverted(crops[:1])
         if self.misfit(image, source) > self.farthest:
             raise FaceError(
@@ -74,10 +76,14 @@ class PaperFcTfg(FcTfgBase):
         image [1 3 S S], codes z_s [1 L N]. 0 = equal. At 1 the codes hold nothing of the photo: the picture that the
         generator makes without having seen it is as near. The measure has no scale that a training could change.
         """
-        average = self.generator.average.expand_as(codes)
-        pictures = self._painted(torch.cat([codes, average])).clamp(-1, 1)
-        own, made, usual = (F.adaptive_avg_pool2d(x.float(), COMPARED) for x in (image, pictures[:1], pictures[1:]))
-        return float((made - own).abs().mean() / (usual - own).abs().mean().clamp_min(1e-6))
+        own, made = (F.adaptive_avg_pool2d(x.float(), COMPARED) for x in (image, self._painted(codes).clamp(-1, 1)))
+        return float((made - own).abs().mean() / (self._average_face - own).abs().mean().clamp_min(SMALLEST_DISTANCE))
+
+    @cached_property
+    def _average_face(self) -> Tensor:
+        """The picture of the generator's average code, [1 3 COMPARED COMPARED]."""
+        average = self.generator.average.expand(1, self.generator.indices, -1)
+        return F.adaptive_avg_pool2d(self._painted(average).clamp(-1, 1), COMPARED)
 
     @torch.inference_mode()
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:

@@ -108,8 +108,10 @@ def build_inputs() -> dict[str, Any]:
     widgets["audio"] = unprobed(gr.Audio)(label="Voice", type="filepath", sources=["upload", "microphone"],
                                           elem_id="audio", buttons=[])  # fmt: skip
     if any(method.driven_together(voice=False) for method in METHODS.values()):
-        label = "Clip for all parts without one of their own (a voice keeps the lips)"
-        widgets["clip"] = gr.File(label=label, file_types=CLIP_TYPES, height=90, elem_id="clip")
+        with gr.Row(elem_classes="driver"):
+            widgets["clip"] = gr.File(
+                label="Clip for all parts at once", file_types=CLIP_TYPES, height=76, elem_id="clip"
+            )
     return widgets
 
 

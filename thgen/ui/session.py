@@ -137,7 +137,7 @@ class PageSession:
         It runs when no video runs. The end of the server ends it at its next step.
         """
         given = {} if size is None else {"size": size}
-        request = ViewRequest(method=method, view=view, photos=photos or (), clip=clip or None, **given)
+        request = ViewRequest(method=method, view=view, photos=photos or (), clip=clip or None, **given)  # type: ignore[arg-type]
         if why := self.absent().get(request.method):
             raise WeightsError(why)
         while not self._slot.acquire(timeout=TICK_SECONDS):

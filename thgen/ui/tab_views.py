@@ -46,7 +46,7 @@ def _build(session: PageSession, method: Declaration, view: View, visible: bool)
     fold = gr.Accordion(label, open=False, visible=visible, elem_id=_id(method, view), elem_classes="view")
     with fold:
         gr.HTML(f"<p>{html.escape(view.about)} It takes {html.escape(view.takes)}.</p>", padding=False)
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="driver"):
             photos = _photos("Photos, of one person or several", min_width=220)
             inputs: list[Any] = [photos]
             if view.frames:
@@ -54,7 +54,7 @@ def _build(session: PageSession, method: Declaration, view: View, visible: bool)
                     label="Clip, of which frames are shown", file_types=CLIP_TYPES, height=110, min_width=220
                 )
                 inputs.append(clip)
-            make = gr.Button("Make the picture", variant="primary", min_width=140)
+        make = gr.Button("Make the picture", variant="primary")
         picture = gr.Image(label=view.label, interactive=False, format="png", buttons=["download", "fullscreen"])
     make.click(_maker(session, method.name, view.name), inputs, picture, api_visibility="private", **QUEUE)
     return fold

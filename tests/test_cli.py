@@ -67,6 +67,23 @@ def test_flags_reach_the_request(folder, monkeypatch):
     )  # fmt: skip
 
 
+def test_one_clip_for_all_is_a_flag_and_an_entry_of_the_recipe(folder, monkeypatch):
+    seen = []
+    monkeypatch.setattr(generate_cli, "_render", lambda request, *a: seen.append(request) or pipeline.Result(
+        folder, 1.0, 25, 25, "rig", 0, [], [], 1.0))  # fmt: skip
+    flags = ["--photo", "p.png", "--audio", "a.wav", "--clip", "d.mp4", "--gaze", "p.png", "--out", "o.mp4"]
+    assert generate(*flags, "--save-recipe", "r.json") == 0
+    assert main(["generate", "--recipe", "r.json", "--out", "o.mp4"]) == 0
+    for request in seen:
+        assert request.drivers == {"pose": "d.mp4", "blink": "d.mp4", "expression": "d.mp4", "gaze": "p.png"}
+    assert len(seen) == 2 and set(json.loads((folder / "r.json").read_text())["files"]) == {
+        "photo",
+        "audio",
+        "clip",
+        "gaze",
+    }
+
+
 def test_flags_of_version_1_say_what_they_said():
     parser = argparse.ArgumentParser()
     generate_cli.add_parser(parser.add_subparsers())

@@ -196,6 +196,15 @@ def test_one_clip_for_several_factors_is_watched_once(tmp_path, session, request
     assert watched == [1]
 
 
+def test_one_clip_for_all_leaves_the_voice_its_own(request_):
+    """A factor's own clip has priority. Without a voice the clip drives the lips, too."""
+    asked = request_.but(clip="all.mp4", drivers={"gaze": "eyes.mp4"})
+    assert asked.drivers == {"pose": "all.mp4", "gaze": "eyes.mp4", "blink": "all.mp4", "expression": "all.mp4"}
+    assert asked.clips == ("all.mp4", "eyes.mp4") and "all.mp4" in asked.inputs
+    silent = Request(photo=photo(), clip="all.mp4", method="pd_fgc")
+    assert list(silent.drivers) == [f.name for f in METHODS["pd_fgc"].factors] and silent.but(seed=1) != silent
+
+
 def test_short_driver_goes_on(tmp_path, session, request_):
     path = clip(tmp_path / "d.mp4", [100] * 5 + [120] * 5)
     made = plan(request_.but(drivers={"pose": path}), session)
@@ -206,7 +215,7 @@ def test_short_driver_goes_on(tmp_path, session, request_):
 
 def test_only_as_much_of_a_driver_is_watched_as_is_needed(tmp_path, session, request_):
     """What comes after the voice's end costs nothing, and may show anything."""
-    path = clip(tmp_path / "d.mp4", [100] * 60 + [0] * 200)
+    path = clip(tmp_path / "d.mp4", [100] * 30 + [120] * 30 + [0] * 200)
     seen = []
     track = session.finder.track
     session.finder.track = lambda frames, size: track((seen.append(1) or f for f in frames), size)
@@ -216,10 +225,23 @@ def test_only_as_much_of_a_driver_is_watched_as_is_needed(tmp_path, session, req
 
 def test_driver_without_audio(tmp_path, session, request_):
     """The video is as long as the driver, and silent."""
-    path = clip(tmp_path / "d.mp4", [100] * 30)
+    path = clip(tmp_path / "d.mp4", [100] * 15 + [120] * 15)
     result = render_video(request_.but(audio=None, drivers={"pose": path}), tmp_path / "o.mp4", session=session)
     found = probe(result.path)
     assert result.frames == 30 and not found.has_audio and abs(found.seconds - 1.2) < 0.05
+
+
+def test_a_clip_in_which_nothing_moves(tmp_path, session, request_):
+    """Alone it would make a video without motion. With a voice, or beside a clip that moves, it acts as a picture."""
+    still, moving = clip(tmp_path / "s.mp4", [100] * 30), clip(tmp_path / "m.mp4", [100] * 15 + [130] * 15)
+    alone = request_.but(audio=None, drivers={"pose": still})
+    with pytest.raises(ClipError, match=r"Nothing moves in s\.mp4: give a clip in which the face moves, or a voice"):
+        render_video(alone, tmp_path / "o.mp4", session=session)
+    assert not (tmp_path / "o.mp4").exists()
+    told = "Nothing moves in s.mp4: it acts as a picture does."
+    assert told in plan(request_.but(drivers={"pose": still}), session).warnings
+    beside = plan(alone.but(drivers={"pose": still, "expression": moving}), session)
+    assert beside.warnings == [told] and beside.frames == 30
 
 
 def test_short_gaps_without_a_face_are_bridged(tmp_path, session, request_):

@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thgen.api import generate, load
+    from thgen.api import generate, load, view
     from thgen.methods import METHODS
 
 # Waiting threads of PyTorch keep their cores busy by default. If another process needs a core, and ffmpeg always
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
-__all__ = ["METHODS", "generate", "load"]
+__all__ = ["METHODS", "generate", "load", "view"]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,6 +20,7 @@ VERBOSE = "--verbose"
 # command -> (module with add_parser(subparsers) and run(args), one line of help, extra that it may need)
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "generate": ("thgen.cli.generate", "make a talking video from a photo and a voice", ""),
+    "view": ("thgen.cli.view", "make a picture that a method declares, such as a sheet of faces", ""),
     "train": ("thgen.cli.train", "train the networks of a method, stage by stage", "train"),
     "render": ("thgen.cli.render", "render clips of synthetic people with their true factors", "train"),
     "weights": ("thgen.cli.weights", "list, fetch, verify or push the weights", ""),

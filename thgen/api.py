@@ -1,4 +1,4 @@
-"""The two public functions: `thgen.load` and `thgen.generate`."""
+"""The public functions: `thgen.load`, `thgen.generate` and `thgen.view`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from thgen import pipeline
 from thgen.io.files import PathLike
 from thgen.pipeline import Session, Window
-from thgen.request import Request
+from thgen.request import VIEW_SIZE, Request, ViewRequest
 from thgen.settings import Controls
+from thgen.views import make_view
 
 
 def load(method: str = "rig", device: str | None = None) -> Session:
@@ -30,6 +31,7 @@ def generate(
     method: str | None = None,
     seed: int = 0,
     *,
+    clip: PathLike | None = None,
     second_sources: Mapping[str, PathLike] | None = None,
     session: Session | None = None,
     toward: Mapping[str, PathLike] | None = None,
@@ -50,8 +52,26 @@ def generate(
         controls = Controls(values=controls or {})
     first, *more = photo if isinstance(photo, list | tuple) else [photo]
     request = Request(
-        photo=first, more_photos=tuple(more), audio=audio, drivers=drivers or {},
+        photo=first, more_photos=tuple(more), audio=audio, clip=clip, drivers=drivers or {},
         second_sources=second_sources or toward or {}, controls=controls, seed=seed,
         method=method or (session.method.declaration.name if session else "rig"), **settings,
     )  # fmt: skip
     return pipeline.generate(request, session)
+
+
+def view(
+    name: str,
+    photos: Sequence[PathLike | np.ndarray] = (),
+    clip: PathLike | None = None,
+    method: str | None = None,
+    *,
+    size: int = VIEW_SIZE,
+    session: Session | None = None,
+) -> np.ndarray:
+    """A picture of its own that a method declares (`Declaration.views`), uint8 RGB [H W 3]: see `ViewRequest`.
+
+    size: px of each picture of the sheet. Raises any ThgenError.
+    """
+    method = method or (session.method.declaration.name if session else "rig")
+    request = ViewRequest(method=method, view=name, photos=tuple(photos), clip=clip, size=size)
+    return make_view(request, session or Session.load(method))

@@ -119,6 +119,29 @@ Control = Slider | Choice | Switch
 
 
 @dataclass(frozen=True)
+class View:
+    """A picture of its own that a method makes of photos and a clip, beside its videos: `Method.view`.
+
+    name:   as in `view METHOD NAME`; label, about: its title, and one sentence on what it shows
+    photos: least and most photos that it takes, each of any person
+    frames: most frames of a clip that it takes, spread over the clip; 0 = it takes no clip
+    """
+
+    name: str
+    label: str
+    about: str
+    photos: tuple[int, int] = (0, 8)
+    frames: int = 0
+
+    @property
+    def takes(self) -> str:
+        """Its inputs, in words."""
+        least, most = self.photos
+        count = f"{least} to {most} photos" if least else f"up to {most} photos"
+        return count + (" and a clip" if self.frames else "")
+
+
+@dataclass(frozen=True)
 class Declaration:
     """All that the rest of thgen knows about a method.
 
@@ -133,6 +156,7 @@ class Declaration:
     clip_size:    side of the crops of driving clips that it gets, px
     clip_fps:     frames per second of driving clips that it gets; thgen resamples its result to 25
     released:     import path of the module whose FILES `weights convert` reads; "" = nobody released weights
+    views:        pictures of its own, in the order in which they are shown
     """
 
     name: str
@@ -147,6 +171,7 @@ class Declaration:
     clip_size: int = 256
     clip_fps: int = 25
     released: str = ""
+    views: tuple[View, ...] = ()
 
     def has(self, factor: str) -> bool:
         return any(f.name == factor for f in self.factors)
@@ -167,6 +192,10 @@ class Declaration:
             raise ControlError(f"{factor.label} cannot be driven by {what} with {self.name}.")
         return factor
 
+    def driven_together(self, voice: bool) -> tuple[str, ...]:
+        """The factors that one clip for all of them drives. voice: there is one, to which its factors are left."""
+        return tuple(f.name for f in self.factors if CLIP in f.sources and not (voice and AUDIO in f.sources))
+
     def control(self, key: str) -> Control:
         """Raises ControlError for a control that the method lacks."""
         for control in self.controls:
@@ -176,6 +205,15 @@ class Declaration:
             raise ControlError(f"{self.name} has no sliders: leave out {shown(key)}, or choose another method.")
         known = ", ".join(c.key for c in self.controls)
         raise ControlError(f"There is no control {shown(key)} in {self.name}; choose one of: {known}.")
+
+    def view(self, name: object) -> View:
+        """Raises ControlError for a view that the method lacks."""
+        for view in self.views:
+            if view.name == name:
+                return view
+        known = ", ".join(view.name for view in self.views)
+        remedy = f"choose one of: {known}" if known else "choose another method"
+        raise ControlError(f"The method {self.name} has no view {shown(name)}; {remedy}.")
 
     @property
     def relative(self) -> bool:

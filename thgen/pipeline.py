@@ -124,12 +124,7 @@ class Session:
         A second call with the same photos waits for the first one. Calls with other photos do not wait. Raises
         PhotoError, FaceError; MethodError if the request is for another method.
         """
-        name = self.method.declaration.name
-        if request.method != name:
-            raise MethodError(
-                f"The request asks for the method {shown(request.method)}, but {name!r} is loaded: load that one, or "
-                "ask for this one."
-            )
+        self.check(request.method)
         photos = tuple(_photo_key(photo) for photo in request.photos)
         key = (photos, request.face, request.size, request.paste_back, request.max_side)
         with self._lock:
@@ -151,6 +146,15 @@ class Session:
                 self._busy.pop(key, None)
             busy.release()
 
+    def check(self, wanted: str) -> None:
+        """Raises MethodError if a request is for another method."""
+        name = self.method.declaration.name
+        if wanted != name:
+            raise MethodError(
+                f"The request asks for the method {shown(wanted)}, but {name!r} is loaded: load that one, or ask for "
+                "this one."
+            )
+
     def _prepare(self, request: Request, tick: Tick) -> Prepared:
         photo = read_photo(request.photo, tick)
         if request.paste_back:
@@ -158,15 +162,15 @@ class Session:
         upright = self.finder.upright(photo)
         crop = self.finder.crop(upright.photo, request.face, request.size, upright.faces)
         paster = Paster(upright.photo, crop.square, request.size) if request.paste_back else None
-        further = [self._further(n, other, request, tick) for n, other in enumerate(request.more_photos, 2)]
+        further = [self.face_of(other, n, request.size, tick) for n, other in enumerate(request.more_photos, 2)]
         warnings = (*upright.warnings, *crop.warnings)
         return Prepared(crop, self.method.encode_photos([crop, *further]), paster, warnings)
 
-    def _further(self, number: int, photo: PathLike | np.ndarray, request: Request, tick: Tick) -> FaceCrop:
-        """The largest face of another photo of the same person. PhotoError and FaceError name the photo."""
+    def face_of(self, photo: PathLike | np.ndarray, number: int, size: int, tick: Tick = no_tick) -> FaceCrop:
+        """The largest face of one of several photos, a crop of `size` px. PhotoError and FaceError name the number."""
         try:
             upright = self.finder.upright(read_photo(photo, tick))
-            return self.finder.crop(upright.photo, 0, request.size, upright.faces)
+            return self.finder.crop(upright.photo, 0, size, upright.faces)
         except (PhotoError, FaceError) as error:
             raise type(error)(f"Photo {number}: {error}") from error
 

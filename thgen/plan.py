@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from thgen.errors import AudioError
+from thgen.errors import AudioError, ClipError
 from thgen.face.crop import limit_side
-from thgen.face.track import check_gaps, fill_gaps, stop_at_gap
+from thgen.face.track import Motion, check_gaps, fill_gaps, stop_at_gap
 from thgen.io.clip import CLIP_MAX_SIDE, read_clip
 from thgen.io.files import PathLike
 from thgen.io.photo import is_photo, read_photo
@@ -73,6 +73,7 @@ class _Clips:
     longest: float | None  # longest allowed video, s
     warnings: list[str]
     encoded: dict[Path, Factors] = field(default_factory=dict)
+    motions: dict[Path, Motion] = field(default_factory=dict)  # of the clips that are no pictures
 
     def add(self, path: Path, still: bool) -> None:
         """Encode the frames of a clip that the video needs; all of them if there is no voice.
@@ -81,13 +82,16 @@ class _Clips:
         AudioError.
         """
         valid: list[bool] = []
+        motion = Motion()
+        if not still:
+            self.motions[path] = motion
         fps = self.session.method.declaration.clip_fps
         frames = _still(path, self.report.tick) if still else read_clip(path, self.report.tick, fps)
         wanted = None if self.frames is None else math.ceil(self.frames * fps / FPS)
         if wanted is None and self.longest is not None:
             wanted = math.ceil(self.longest * fps) + 1
         try:
-            factors = self.session.method.encode_clip(self._faces(path.name, islice(frames, wanted), valid))
+            factors = self.session.method.encode_clip(self._faces(path.name, islice(frames, wanted), valid, motion))
         finally:
             frames.close()
         if self.frames is None:
@@ -102,11 +106,12 @@ class _Clips:
             factors = {n: torch.from_numpy(fill_gaps(v.cpu().numpy(), mask)).to(v) for n, v in factors.items()}
         self.encoded[path] = {name: resampled(track, fps) for name, track in factors.items()}
 
-    def _faces(self, name: str, frames: Iterable[np.ndarray], valid: list[bool]) -> Iterator[FaceCrop]:
+    def _faces(self, name: str, frames: Iterable[np.ndarray], valid: list[bool],
+               motion: Motion) -> Iterator[FaceCrop]:  # fmt: skip
         """One face per frame of a clip. A frame without a face gets that of a neighbour.
 
-        valid: filled with one entry per frame, False for a frame without a face. Raises ClipError if too many frames
-        have no face.
+        valid: filled with one entry per frame, False for a frame without a face. Raises ClipError if
+        too many frames have no face. motion: sees each face.
         """
         last: FaceCrop | None = None
         size, fps = self.session.method.declaration.clip_size, self.session.method.declaration.clip_fps
@@ -119,9 +124,20 @@ class _Clips:
                 if last is None:
                     yield from [crop] * (len(valid) - 1)  # for the frames before the first face
                 last = crop
+                motion.see(crop.image)
             if last is not None:
                 yield last
         check_gaps(np.array(valid), fps)
+
+    def check_motion(self) -> None:
+        """Raises ClipError if there is no voice and nothing moves in any clip. With a voice a still clip is a picture,
+        about which there is a warning."""
+        still = [path.name for path, motion in self.motions.items() if motion.still]
+        if self.frames is None and len(still) == len(self.motions):
+            raise ClipError(
+                f"Nothing moves in {' and '.join(still)}: give a clip in which the face moves, or a voice as well."
+            )
+        self.warnings.extend(f"Nothing moves in {name}: it acts as a picture does." for name in still)
 
 
 def resampled(track: torch.Tensor, fps: float) -> torch.Tensor:
@@ -166,6 +182,7 @@ def plan(request: Request, session: Session, progress: Progress | None = None, *
     clips = _Clips(session, report, frames, longest, warnings)
     for path, still in stills.items():
         clips.add(path, still)
+    clips.check_motion()
     driven, second = (_tracks(given, clips.encoded) for given in (request.drivers, request.second_sources))
     if sound is None or frames is None:
         frames = max(len(track) for track in (*driven.values(), *second.values()))

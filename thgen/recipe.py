@@ -54,10 +54,10 @@ class SourceFile(Model):
 
 
 def roles(photos: int = 1) -> tuple[str, ...]:
-    """Possible keys of `files`: photo, photo_2 to photo_<photos>, audio, <factor>, <factor>_to."""
+    """Possible keys of `files`: photo, photo_2 to photo_<photos>, audio, clip, <factor>, <factor>_to."""
     factors = all_factors()
     more = tuple(f"photo_{n}" for n in range(2, photos + 1))
-    return ("photo", *more, "audio", *factors, *(name + SECOND for name, f in factors.items() if f.blends))
+    return ("photo", *more, "audio", "clip", *factors, *(name + SECOND for name, f in factors.items() if f.blends))
 
 
 class Recipe(Settings):

@@ -8,7 +8,7 @@ from scipy.ndimage import shift
 
 from thgen.errors import ClipError
 from thgen.face.crop import Square
-from thgen.face.track import check_gaps, fill_gaps, smooth, steady, stop_at_gap
+from thgen.face.track import Motion, check_gaps, fill_gaps, smooth, steady, stop_at_gap
 
 
 def test_the_square_stands_still_within_its_margins() -> None:
@@ -99,3 +99,17 @@ def test_short_clips_pass(frames: int) -> None:
 def test_quadratics_are_kept_exactly() -> None:
     t = np.arange(30.0)
     assert np.allclose(smooth(0.3 * t**2 - t), 0.3 * t**2 - t)
+
+
+def test_a_blink_is_motion_and_the_noise_of_a_camera_is_none() -> None:
+    rng = np.random.default_rng(0)
+    face = rng.integers(40, 200, (256, 256, 3)).astype(np.float32)
+    still, blink = Motion(), Motion()
+    assert still.still, "nothing was seen"
+    for number in range(25):
+        noisy = (face + 6 * rng.standard_normal(face.shape)).clip(0, 255).astype(np.uint8)
+        still.see(noisy)
+        if number == 12:
+            noisy[100:118, 60:100] = noisy[100:118, 150:190] = 30  # both eyes, in one frame
+        blink.see(noisy)
+    assert still.still and not blink.still

@@ -1,6 +1,6 @@
 """A method of the tests alone, as data: factors of its own, a named choice, three photos, slow small clips."""
 
-from thgen.declare import Choice, Declaration, Factor, Slider
+from thgen.declare import Choice, Declaration, Factor, Slider, View
 
 TINT, GLOW = "toy_tint", "toy_glow"
 
@@ -23,4 +23,5 @@ TOY = Declaration(
     max_photos=3,
     clip_size=64,
     clip_fps=10,
+    views=(View("negative", "Negatives", "Faces above their negatives.", photos=(0, 3), frames=2),),
 )

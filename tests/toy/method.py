@@ -10,7 +10,8 @@ import torch
 
 from tests.toy.declaration import GLOW, TINT, TOY
 from thgen.face.finder import FaceCrop
-from thgen.methods.base import Decoded, Factors, Identity, Method
+from thgen.io.process import Tick, no_tick
+from thgen.methods.base import Decoded, Factors, Identity, Method, Row
 from thgen.schema import SAMPLES_PER_FRAME
 from thgen.weights.hub import Networks
 
@@ -49,6 +50,11 @@ class Toy(Method):
         """A mean over five frames of the whole track, so that a frame depends on its neighbours beyond any window."""
         padded = torch.nn.functional.pad(track[TINT].T[None], (REACH, REACH), mode="replicate")
         return track | {TINT: torch.nn.functional.avg_pool1d(padded, 2 * REACH + 1, 1)[0].T}
+
+    def view(self, name: str, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop], tick: Tick = no_tick) -> list[Row]:
+        tick()
+        images = [crop.image for crop in (*photos, *clip)]
+        return [Row("Faces", images), Row("Negatives", [255 - image for image in images])]
 
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
         assert sliders is None

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thgen.declare import Declaration
+from thgen.declare import Declaration, View
 from thgen.errors import AudioError, ClipError, FaceError, PhotoError
 from thgen.methods import METHODS
 from thgen.pipeline import Result
-from thgen.request import Request
+from thgen.request import Request, ViewRequest
 from thgen.schema import FACTORS, FPS, SLIDERS
 from thgen.ui.session import PageSession
 
@@ -79,6 +79,16 @@ class FakeEngine:
             photo[..., i % 3] += 200 * (request.controls.values.get(key, c.neutral) - c.neutral) / (c.high - c.low)
         return photo.clip(0, 255).astype(np.uint8)
 
+    def view(self, request: ViewRequest, progress: Callable[[float, str], None]) -> np.ndarray:
+        """The photos side by side."""
+        self.calls.append(("view", request))
+        progress(0.0, "Finding the faces")
+        if self.fault:
+            raise self.fault
+        if request.clip is not None and Path(request.clip).stat().st_size < 100:
+            raise ClipError("No frame of the driving clip shows a human face; use a clip of one face.")
+        return np.concatenate([self._photo(path) for path in request.photos], axis=1)
+
     def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None],
                      longest: float | None = None) -> Result:  # fmt: skip
         self.calls.append(("render", request))
@@ -124,6 +134,7 @@ class FakeEngine:
 LIPS_ONLY = Declaration(
     "lips_only", "Lips only", "A method of one latent.", "nowhere:Lips", weights=(), controls=(),
     factors=(replace(FACTORS["lip"], unit=None, relative=False, zero="the closed mouth"),),
+    views=(View("faces", "All faces", "Faces side by side.", photos=(1, 3), frames=4),),
 )  # fmt: skip
 FAR_AWAY = replace(LIPS_ONLY, name="far_away", label="Far away")
 MORE = {d.name: d for d in (LIPS_ONLY, FAR_AWAY)}

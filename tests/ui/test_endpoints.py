@@ -57,6 +57,17 @@ def test_generate_with_everything(client, server, photo, voice):
     assert (request.seed, request.size, request.paste_back) == (7, 256, False)
 
 
+def test_one_clip_drives_all_that_has_none_of_its_own(client, server, photo, voice):
+    clip = handle_file(str(server.media / "portrait_1.png"))
+    client.predict(photo=photo, audio=voice, clip=clip, gaze_clip=handle_file(str(server.media / "portrait_2.png")),
+                   api_name="/generate")  # fmt: skip
+    drivers = {name: Path(path).name for name, path in server.engine.calls[-1][1].drivers.items()}
+    assert drivers == {"pose": "portrait_1.png", "gaze": "portrait_2.png", "blink": "portrait_1.png",
+                       "expression": "portrait_1.png"}  # fmt: skip
+    with pytest.raises(AppError, match="lips_only leaves all that a clip could drive to the voice"):
+        client.predict(photo=photo, audio=voice, clip=clip, method="lips_only", api_name="/generate")
+
+
 def test_calls_of_version_1_do_what_they_did(client, server, photo, voice):
     client.predict(photo=photo, audio=voice, method="lips_only", others="zero", live={}, api_name="/generate")
     assert server.engine.calls[-1][1].controls.undriven == "zero"
@@ -97,9 +108,9 @@ def test_bad_photos_are_told_apart(client, server, voice, name, words):
 
 
 @pytest.mark.parametrize("wrap", [lambda path: {"path": path, "meta": {"_type": "gradio.FileData"}}, lambda path: path])
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
 def test_files_of_the_server_cannot_be_asked_for(server, wrap, place):
-    data = [None] * 8 + [{}, {}, {}, {}, {}, "rig", 0, 0, 512, True, 1080, "relative", "stay", None]
+    data = [None] * len(server.page.get_api_info()["named_endpoints"]["/preview"]["parameters"])
     data[place] = wrap(str(server.media / "blank.png"))
     posted = httpx.post(f"{server.url}/gradio_api/call/preview", json={"data": data}).json()
     answer = httpx.get(f"{server.url}/gradio_api/call/preview/{posted['event_id']}", timeout=20).text

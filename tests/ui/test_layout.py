@@ -74,15 +74,18 @@ def test_privacy_and_limits(session):
     assert page.api_open is False
 
 
-def test_only_two_endpoints_are_public(session):
+def test_only_three_endpoints_are_public(session):
     page = layout.build_ui(session)
     endpoints = page.get_api_info()["named_endpoints"]
-    assert set(endpoints) == {"/generate", "/preview"}
+    assert set(endpoints) == {"/generate", "/preview", "/view"}
     for endpoint in endpoints.values():
         names = [p["parameter_name"] for p in endpoint["parameters"]]
         clips = [f"{name}_clip" for name in FACTORS] + [f"{n}_to" for n, f in FACTORS.items() if f.blends]
-        assert names[:2] == ["photo", "audio"] and set(clips) < set(names)
         assert all(p["parameter_has_default"] for p in endpoint["parameters"]) and endpoint["description"]
+        if "view" in names:
+            assert names == ["method", "view", "photos", "clip", "size"]
+        else:
+            assert names[:3] == ["photo", "audio", "clip"] and set(clips) < set(names)
 
 
 def test_generation_and_stills_have_slots_of_their_own(session):

@@ -113,7 +113,7 @@ def test_text_is_no_switch(server, photo, arguments, words):
 
 def test_requests_that_gradio_itself_answers_have_sentences(server):
     unknown = ask(server.url, "nose", {})
-    assert unknown.sentence == "There is no endpoint '/nose'; there are: /generate, /preview."
+    assert unknown.sentence == "There is no endpoint '/nose'; there are: /generate, /preview, /view."
     assert ask(server.url, "preview", {"nose": 1}).sentence.startswith("There is no argument 'nose'")
     older = httpx.post(f"{server.url}/gradio_api/call/nose", json={"data": []})
     assert older.status_code == 404 and older.json()["detail"] == unknown.sentence

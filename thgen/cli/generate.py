@@ -49,6 +49,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     more = "" if most == 1 else f"; repeat it for up to {most} photos of the same person"
     p.add_argument("--photo", metavar="P", action="append", default=[], help=f"photo of one or more people{more}")
     p.add_argument("--audio", metavar="A", help="voice: wav, mp3, m4a, flac, ogg, ... or a video with sound")
+    p.add_argument("--clip", metavar="CLIP", help="video or picture that drives all that has no clip of its own; "
+                   "what a voice drives is left to the voice")  # fmt: skip
     for name, factor in all_factors().items():
         if CLIP in factor.sources:
             p.add_argument(f"--{name}", metavar="CLIP", help=f"video or picture that drives: {factor.label.lower()}")
@@ -184,6 +186,7 @@ def _request(recipe: Recipe, files: dict[str, str]) -> Request:
         photo=photos[0],
         more_photos=tuple(photos[1:]),
         audio=files.get("audio"),
+        clip=files.get("clip"),
         drivers={role: path for role, path in files.items() if role in factors},
         second_sources={role.removesuffix(SECOND): p for role, p in files.items() if role.removesuffix(SECOND) != role},
         **{name: getattr(recipe, name) for name in Settings.model_fields},

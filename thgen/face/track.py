@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from scipy.signal import savgol_filter
 
@@ -18,6 +19,33 @@ SLACK_ZOOM = 0.12  # natural logarithm of the ratio of sides
 
 MAX_LOST = 0.30  # part of all frames that may show no face
 MAX_GAP = 1.0  # seconds in a row that may show no face
+
+# A crop moves if one of a hundred of its cells, GRID x GRID, changes by this many levels of 255. Of the first
+# second of seven real clips of speakers this percentile is 67 to 162. Of still pictures that were coded as a video it
+# is 1, with camera noise of 6 levels 4.
+STILL_LEVELS, STILL_PERCENTILE, GRID = 8.0, 99.0, 32
+
+
+class Motion:
+    """Whether anything moves in a track of crops: the range of each cell's brightness over time."""
+
+    def __init__(self) -> None:
+        self._low: np.ndarray | None = None
+        self._high: np.ndarray | None = None
+
+    def see(self, image: np.ndarray) -> None:
+        """The next crop, uint8 RGB [S S 3]."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        cells = cv2.resize(grey, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
+        self._low = cells if self._low is None else np.minimum(self._low, cells)
+        self._high = cells if self._high is None else np.maximum(self._high, cells)
+
+    @property
+    def still(self) -> bool:
+        """True if nothing moved, or if there was no crop."""
+        if self._low is None or self._high is None:
+            return True
+        return bool(np.percentile(self._high - self._low, STILL_PERCENTILE) < STILL_LEVELS)
 
 
 def steady(square: Square, wanted: Square) -> Square:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from thgen.declare import Declaration
+from thgen.io.process import Tick, no_tick
 
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop
@@ -58,6 +59,14 @@ class Decoded:
         """The frames as pictures, uint8 RGB [T S S 3]."""
         levels = ((self.frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a view's sheet: its label, and its pictures, uint8 RGB [S S 3] each. None leaves a place empty."""
+
+    label: str
+    pictures: Sequence[np.ndarray | None]
 
 
 class Method(ABC):
@@ -116,3 +125,12 @@ class Method(ABC):
 
         sliders: `identity.measured` after common sliders and idle motion, each [T D]; None without `measured`.
         """
+
+    def view(self, name: str, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop], tick: Tick = no_tick) -> list[Row]:
+        """The sheet of a declared view, of faces in photos and in frames of a clip; all rows are of one length.
+
+        tick: to be called before each picture; an exception of it ends the work.
+
+        The default is for methods without views. Raises FaceError.
+        """
+        raise NotImplementedError(f"{type(self).__name__} declares the view {name!r}, but does not make it")

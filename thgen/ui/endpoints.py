@@ -89,7 +89,8 @@ def generate_doc() -> str:
     keys = list(all_controls())
     return f"""Make a talking video from a photo and a voice.
 
-photo, audio: files. <factor>_clip: a video or picture that drives this factor alone; <factor>_to: a second one, see
+photo, audio: files. clip: a video or picture that drives all factors without one of their own; what a voice drives is
+left to the voice. <factor>_clip: a video or picture that drives this factor alone; <factor>_to: a second one, see
 blend. controls: sliders and choices by the names of --set, e.g. {{"{keys[0]}": 10}}: {", ".join(keys)}.
 {each}.
 {one}.

@@ -14,7 +14,7 @@ from thgen.errors import AudioError, ClipError, WeightsError
 from thgen.io.ffmpeg import measure
 from thgen.io.photo import is_photo
 from thgen.methods import METHODS
-from thgen.request import Request
+from thgen.request import Request, ViewRequest
 
 if TYPE_CHECKING:
     from thgen.pipeline import Result
@@ -36,6 +36,9 @@ class Engine(Protocol):
 
     def preview(self, request: Request) -> np.ndarray:
         """One still, uint8 RGB [H W 3]; the encoded photo is kept between calls. Raises ThgenError."""
+
+    def view(self, request: ViewRequest, progress: Callable[[float, str], None]) -> np.ndarray:
+        """The sheet of a view, uint8 RGB [H W 3]. Raises ThgenError. An exception of `progress` ends the work."""
 
     def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None],
                      longest: float | None = None) -> Result:  # fmt: skip
@@ -98,6 +101,11 @@ class PipelineEngine:
         from thgen import pipeline
 
         return pipeline.preview(request, self.load(request.method, "preview"))
+
+    def view(self, request: ViewRequest, progress: Callable[[float, str], None]) -> np.ndarray:
+        from thgen.views import make_view
+
+        return make_view(request, self.load(request.method, "preview"), progress)
 
     def render_video(self, request: Request, out: Path, progress: Callable[[float, str], None],
                      longest: float | None = None) -> Result:  # fmt: skip

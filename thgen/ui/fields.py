@@ -1,6 +1,7 @@
 """The page's fields: one flat dictionary for widgets, share links, recipes and the API.
 
     photo, more_photos, audio   path, list of paths, path; or None
+    clip                        path of one clip for all factors without a clip of their own, or None
     <factor>.clip               path of a driving clip or picture, or None            e.g. "pose.clip"
     <factor>.to                 path of a second one, for factors that can be blended
     <factor>.t, <factor>.path   weight of the second one: a number, or keyframes such as "0:0, 2:1", which have priority
@@ -43,7 +44,7 @@ PAGE_LIMITS: dict[str, tuple[int, int]] = {
     "size": (128, SIZES[-1]), "max_side": (256, 2160), "seed": (0, 2**31 - 1), "face": (0, 20),
 }  # fmt: skip
 SOURCES = ("clip", "to")  # fields of a factor that are files
-FILES = ("photo", "more_photos", "audio")  # other fields that are files
+FILES = ("photo", "more_photos", "audio", "clip")  # other fields that are files
 
 
 def page_specs() -> dict[str, Spec]:
@@ -82,6 +83,7 @@ def factor_fields(factor: Factor) -> dict[str, Any]:
 def fields_of(method: Declaration) -> dict[str, Any]:
     """The fields of a method -> their neutral values."""
     fields: dict[str, Any] = {"photo": None, **({"more_photos": None} if method.max_photos > 1 else {}), "audio": None}
+    fields |= {"clip": None} if method.driven_together(voice=False) else {}
     for factor in method.factors:
         fields |= factor_fields(factor)
     fields |= {control.key: control.neutral for control in method.controls}
@@ -109,6 +111,7 @@ def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str
     if fields.get("more_photos"):
         request["more_photos"] = tuple(Path(path) for path in fields["more_photos"])
     request["audio"] = Path(fields["audio"]) if fields.get("audio") else None
+    request["clip"] = Path(fields["clip"]) if fields.get("clip") else None
     controls: dict[str, Any] = {"values": {}, **{name: {} for name in per_factor()}}
     limits, models, known, factors = page_specs(), plain(), all_controls(), all_factors()
     for key, value in fields.items():
@@ -121,7 +124,7 @@ def read_fields(fields: Mapping[str, Any], need_motion: bool = True) -> dict[str
             if control is None or value != control.neutral:
                 controls["values"][key] = value
     _read_blends(fields, controls)
-    if need_motion and not (request["audio"] or request["drivers"] or request["second_sources"]):
+    if need_motion and not (request["audio"] or request["clip"] or request["drivers"] or request["second_sources"]):
         raise AudioError("There is no voice yet: upload or record one, click an example, or give a driving clip.")
     return {**request, "controls": Controls(**controls)}
 

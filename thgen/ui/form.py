@@ -107,6 +107,11 @@ def build_inputs() -> dict[str, Any]:
         widgets["more_photos"] = with_file_kind(more, "photo", PhotoError)
     widgets["audio"] = unprobed(gr.Audio)(label="Voice", type="filepath", sources=["upload", "microphone"],
                                           elem_id="audio", buttons=[])  # fmt: skip
+    if any(method.driven_together(voice=False) for method in METHODS.values()):
+        with gr.Row(elem_classes="driver"):
+            widgets["clip"] = gr.File(
+                label="Clip for all parts at once", file_types=CLIP_TYPES, height=76, elem_id="clip"
+            )
     return widgets
 
 

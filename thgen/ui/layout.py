@@ -11,6 +11,7 @@ from thgen.ui.guard import app_options
 from thgen.ui.page import Page
 from thgen.ui.session import EXAMPLE_FILES, PageSession
 from thgen.ui.tab_generate import build_generate_tab
+from thgen.ui.tab_views import build_views
 from thgen.ui.uploads import KEPT_SECONDS
 
 TITLE = "thgen: a photo that talks"
@@ -35,7 +36,7 @@ def build_ui(session: PageSession) -> Page:
     """Build the page of a session. Weights are loaded later, for the first still or video."""
     with Page(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as page:
         gr.HTML(HEADER, elem_classes="header", padding=False)
-        build_generate_tab(session, page)
+        build_views(session, build_generate_tab(session, page))
         gr.HTML(FOOTER, elem_classes="footer-note", padding=False)
     page.queue(max_size=QUEUE_LENGTH, api_open=False)  # True would allow API calls outside the queue
     return page

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ import numpy as np
 
 from thgen.errors import ClosedError, ThgenError, WeightsError
 from thgen.plan import check_length
-from thgen.request import Request
+from thgen.request import Request, ViewRequest
 from thgen.ui.engine import Engine, PipelineEngine
 from thgen.ui.fields import SIZES, read_fields, recipe_of
 
@@ -129,6 +129,29 @@ class PageSession:
     def quick_preview(self, fields: Mapping[str, Any]) -> np.ndarray:
         """A small still of the face alone, fast enough to follow a slider."""
         return self.preview({**fields, "size": PREVIEW_SIZE, "paste_back": False})
+
+    def view(self, method: str, view: str, photos: Sequence[str] | None, clip: str | None,
+             size: int | None = None) -> np.ndarray:  # fmt: skip
+        """The sheet of a view that a method declares, uint8 RGB [H W 3]. Raises ThgenError.
+
+        It runs when no video runs. The end of the server ends it at its next step.
+        """
+        given = {} if size is None else {"size": size}
+        request = ViewRequest(method=method, view=view, photos=photos or (), clip=clip or None, **given)  # type: ignore[arg-type]
+        if why := self.absent().get(request.method):
+            raise WeightsError(why)
+        while not self._slot.acquire(timeout=TICK_SECONDS):
+            self._going_on(0.0, "")
+        try:
+            self._going_on(0.0, "")
+            return self.engine.view(request, self._going_on)
+        finally:
+            self._slot.release()
+
+    def _going_on(self, fraction: float, text: str) -> None:
+        """A `Progress` that only ends the work when the server is being stopped."""
+        if self._closed.is_set():
+            raise ClosedError(CLOSED)
 
     def estimate(self, request: Request) -> float | None:
         """Expected time of a request, s, from the speed of the last run; None before the first run.

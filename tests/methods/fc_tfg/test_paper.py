@@ -1,14 +1,17 @@
 """FC-TFG's paper preset with small random networks: from a photo to frames, and what each factor does."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from thgen import pipeline
+from thgen.errors import FaceError
 from thgen.face.crop import Square
 from thgen.face.finder import FaceCrop
 from thgen.methods.fc_tfg.networks import LatentFusion
-from thgen.methods.fc_tfg.paper import CODES, PaperFcTfg
+from thgen.methods.fc_tfg.paper import CODES, FARTHEST, PaperFcTfg
 from thgen.nn.psp import InversionEncoder
 from thgen.nn.stylegan2 import StyleGAN2
 from thgen.nn.wav2lip import AudioEncoder
@@ -28,7 +31,8 @@ def method():
         for parameter in fusion.parameters():  # as after some training
             parameter.add_(0.2 * torch.randn_like(parameter))
     networks = (generator, encoder, voice, fusion)
-    return PaperFcTfg(*(n.eval().requires_grad_(False) for n in networks), torch.device("cpu"))
+    untrained = math.inf  # what random networks make is far from any photo
+    return PaperFcTfg(*(n.eval().requires_grad_(False) for n in networks), torch.device("cpu"), untrained)
 
 
 def crop_of(seed: int) -> FaceCrop:
@@ -131,6 +135,31 @@ def test_strength_scales_the_motion_from_the_canonical_face_on(method, identity,
     torch.testing.assert_close(codes[1], (codes[0] + codes[2]) / 2, atol=1e-5, rtol=1e-5)
 
 
+def test_strength_0_of_the_voice_switches_it_off_at_its_two_indices(method, identity, clip, voice):
+    off = finished(method, identity, clip | voice, strength={"speech": 0.0})
+    torch.testing.assert_close(off, finished(method, identity, clip))
+    changed = (finished(method, identity, clip | voice) - off).unflatten(1, (8, 8)).abs().amax((0, 2)) > 1e-6
+    assert changed.nonzero().flatten().tolist() == [4, 5]
+
+
+def test_codes_of_two_clips_are_interpolated_by_a_number_and_over_time(method, identity, clip):
+    """At indices without a voice and before the fusion, which here is a mixture of neighbours, they lie on a line."""
+    second = method.encode_clip(iter([crop_of(k) for k in (5, 6, 7, 8)]))
+    places = [0, 1, 2, 3, 6, 7]
+
+    def codes(blend):
+        controls = Controls(blend={"coarse": blend, "fine": blend})
+        target = pipeline.targets(method, identity, controls, 0, 4, clip, second=second)
+        return target.factors[CODES].unflatten(1, (8, 8))[:, places]
+
+    zero, half, one = codes(0.0), codes(0.5), codes(1.0)
+    torch.testing.assert_close(half, (zero + one) / 2, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(zero, one, atol=1e-3)
+    moving = codes("0:0, 0.04:0, 0.08:1")  # frames 0 and 1 of the first clip, 2 and 3 of the second
+    torch.testing.assert_close(moving[0], zero[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(moving[3], one[3], atol=1e-5, rtol=1e-5)
+
+
 def test_the_temporal_fusion_sees_the_whole_track_and_not_a_window(method, identity, clip):
     target = pipeline.targets(method, identity, Controls(), 0, 20, clip)
     short = pipeline.targets(method, identity, Controls(), 0, 8, clip)
@@ -144,3 +173,63 @@ def test_a_voice_gives_one_code_per_frame_however_long(method, length):
     samples = np.random.default_rng(1).normal(0, 0.1, length).astype(np.float32)
     codes = method.encode_audio(samples, frames)["speech"]
     assert codes.shape == (frames, 64) and torch.isfinite(codes).all()
+
+
+def test_the_view_shows_each_face_above_its_own_canonical_face(method, identity, clip):
+    """The canonical face is that of no motion; photos come before frames of a clip."""
+    photos, frames = [crop_of(0), crop_of(1)], [crop_of(2)]
+    shown, made = method.view("canonical", photos, frames)
+    assert [np.array_equal(a, c.image) for a, c in zip(shown.pictures, photos + frames, strict=True)] == [True] * 3
+    zero = pipeline.targets(method, identity, Controls(undriven="zero"), 0, 1).factors
+    assert np.array_equal(made.pictures[0], method.decode(identity, zero).images()[0])
+    assert not np.array_equal(made.pictures[0], made.pictures[1]) and len(made.pictures) == 3
+
+
+def test_each_picture_of_the_view_can_be_the_last(method):
+    seen = []
+
+    def tick():
+        seen.append(1)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        method.view("canonical", [crop_of(0), crop_of(1), crop_of(2)], [], tick)
+
+
+def photo_of(method, codes) -> FaceCrop:
+    """A crop that shows what the generator makes of codes [1 L N]."""
+    with torch.inference_mode():
+        picture = method.generator.paint(codes).clamp(-1, 1)
+    picture = torch.nn.functional.interpolate(picture, size=(SIZE, SIZE), mode="bilinear")
+    image = ((picture[0].permute(1, 2, 0) + 1) * 127.5).round().to(torch.uint8).numpy()
+    square = Square(SIZE / 2, SIZE / 2, SIZE)
+    return FaceCrop(image, square, np.zeros((1, 3), np.float32), None, square)
+
+
+@pytest.mark.parametrize("which", ["true", "average", "other"])
+def test_a_photo_that_is_not_inverted_is_refused(method, monkeypatch, which):
+    """The encoder returns the codes of the photo's own picture, the average, or codes that lead away from it."""
+    true = torch.randn(1, method.generator.indices, 8, generator=torch.Generator().manual_seed(3))
+    average = method.generator.average.expand_as(true)
+    codes = {"true": true, "average": average, "other": average - (true - average)}[which]
+    crop = photo_of(method, true)
+    monkeypatch.setattr(method, "farthest", FARTHEST)
+    monkeypatch.setattr(method, "_inverted", lambda crops: codes)
+    misfit = method.misfit(torch.from_numpy(crop.image.copy()).permute(2, 0, 1)[None] / 127.5 - 1, codes)
+    if which == "true":
+        assert misfit < 0.1 and method.encode_photos([crop]).image.shape[-1] == SIZE
+        return
+    assert misfit == pytest.approx(1, abs=1e-3) if which == "average" else misfit > 1
+    with pytest.raises(FaceError, match="The generator cannot make this photo"):
+        method.encode_photos([crop])
+    inverted = iter([true, codes])
+    monkeypatch.setattr(method, "_inverted", lambda crops: next(inverted))
+    with pytest.raises(FaceError, match="Photo 2: The generator cannot make"):
+        method.view("canonical", [crop, crop], [])
+
+
+def test_frames_of_a_clip_may_be_far_from_what_the_generator_makes(method, monkeypatch):
+    """They only drive, so that a stranger's clip is not refused."""
+    monkeypatch.setattr(method, "farthest", 0.0)
+    assert len(method.encode_clip(iter([crop_of(1)]))["coarse"]) == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.views.faces import drawn_points
+from tests.face_parts.faces import drawn_points
 from thgen import pipeline
 from thgen.analyser.network import Analyser
 from thgen.declare import AUDIO, CLIP

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.views.faces import noise
+from tests.face_parts.faces import noise
 from thgen.training.data.damage import Damage
 from thgen.training.data.pixelwise import Colours, Look, colours_of, looking, recoloured, sample_look, transfer
 

@@ -14,8 +14,8 @@ from thgen.synth.clip import HEADS, ClipSource, head_mesh
 from thgen.synth.head import facekit as fk
 from thgen.synth.motion import track_states
 from thgen.training.data.pixelwise import Look, Transfer, colours_of, sample_look, transfer
-from thgen.views.background import enlarged
-from thgen.views.mouth import LARGEST_TURN
+from thgen.face_parts.background import enlarged
+from thgen.face_parts.mouth import LARGEST_TURN
 
 SIZE = 256  # px of a frame
 FRAMES = 40  # of the clip from which the frame is chosen

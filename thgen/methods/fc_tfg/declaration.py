@@ -1,10 +1,18 @@
 """Declarations of FC-TFG and its preset "paper"."""
 
-from thgen.declare import AUDIO, CLIP, Declaration, Factor
+from thgen.declare import AUDIO, CLIP, Declaration, Factor, View
 
 CODE = 512  # channels of a code, of the voice and of each style index (section 4.1.2 and StyleGAN2)
 COMPACT_CODE, COMPACT_VOICE = 32, 128  # the same of the compact preset: of each style index, and of the voice
 CANONICAL = "the canonical face"  # of no motion (section 3.1, figure 5)
+
+CANONICAL_FACES = View(
+    "canonical",
+    "Canonical faces",
+    "Faces of several people, or of one clip, above what is left of each without motion (figure 5).",
+    photos=(0, 12),  # finding a face takes about a second a photo
+    frames=8,
+)
 
 
 def _factors(code: int, voice: int) -> tuple[Factor, ...]:
@@ -30,6 +38,7 @@ FC_TFG = Declaration(
     controls=(),
     weights=("analyser", "rig", "face_encoder", "fc_tfg_encoder", "fc_tfg_voice", "fc_tfg_fusion", "fc_tfg_heads"),
     weights_from="train it: python -m thgen train fc_tfg",
+    views=(CANONICAL_FACES,),
 )
 
 # Its generator has no input besides the codes, so sliders and idle motion are impossible.
@@ -44,4 +53,5 @@ FC_TFG_PAPER = Declaration(
     weights=("analyser", "fc_tfg_paper_generator", "fc_tfg_paper_encoder", "fc_tfg_paper_voice",
              "fc_tfg_paper_fusion"),
     weights_from="train it: python -m thgen train fc_tfg --preset paper",
+    views=(CANONICAL_FACES,),
 )  # fmt: skip

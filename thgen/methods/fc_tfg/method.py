@@ -15,7 +15,9 @@ from thgen.compact.generator import BATCH, Generator, clamp_target, in_batches, 
 from thgen.encoder.inputs import encoder_input
 from thgen.encoder.network import FaceEncoder
 from thgen.encoder.reader import read_faces
-from thgen.methods.base import Decoded, Factors, Identity, Method
+from thgen.io.process import Tick, no_tick
+from thgen.methods.base import Decoded, Factors, Identity, Method, Row
+from thgen.methods.fc_tfg.canonical_view import canonical_rows
 from thgen.methods.fc_tfg.compact_networks import FaceCodes, IndexHeads
 from thgen.methods.fc_tfg.declaration import FC_TFG
 from thgen.methods.fc_tfg.latents import SPEECH, motion_factors, motion_of
@@ -61,6 +63,10 @@ class FcTfgBase(Method):
     def finish(self, identity: Identity, track: Factors) -> Factors:
         """Factors of the whole video -> z_sd after the temporal fusion, CODES [T M*N]."""
         return {CODES: self._fused(identity.state["canonical"], track).cpu()}
+
+    def view(self, name: str, photos: Sequence[FaceCrop], clip: Sequence[FaceCrop], tick: Tick = no_tick) -> list[Row]:
+        """The only view: canonical faces."""
+        return canonical_rows(self, photos, clip, tick)
 
     def _fused(self, canonical: Tensor, track: Factors) -> Tensor:
         """z_sd [T M*N] of a canonical code [1 M N] and factors of T frames."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.analyser.network import to_input
+from thgen.errors import FaceError
 from thgen.face.crop import resized
 from thgen.methods.base import Decoded, Factors, Identity
 from thgen.methods.fc_tfg.declaration import FC_TFG_PAPER
@@ -18,11 +20,16 @@ from thgen.methods.fc_tfg.method import CODES, FcTfgBase
 from thgen.methods.fc_tfg.networks import LatentFusion
 from thgen.nn.psp import InversionEncoder
 from thgen.nn.stylegan2 import StyleGAN2
+from thgen.nn.stylegan2_painter import Painter
 from thgen.nn.wav2lip import AudioEncoder
 from thgen.weights.hub import Networks
 
 if TYPE_CHECKING:
     from thgen.face.finder import FaceCrop
+
+FARTHEST = 0.9  # `PaperFcTfg.misfit` above which a photo counts as not inverted; 1 = the average face is as near
+COMPARED = 64  # px at which pictures are compared: large forms and colours count, not hairs and pores
+SMALLEST_DISTANCE = 1e-6  # by which a distance is divided, at least
 
 
 class PaperFcTfg(FcTfgBase):
@@ -32,10 +39,11 @@ class PaperFcTfg(FcTfgBase):
 
     def __init__(
         self, generator: StyleGAN2, encoder: InversionEncoder, voice: AudioEncoder, fusion: LatentFusion,
-        device: torch.device,
+        device: torch.device, farthest: float = FARTHEST,
     ) -> None:  # fmt: skip
         super().__init__(voice, fusion, device)
-        self.generator, self.encoder = generator, encoder
+        self.generator, self.encoder, self.farthest = generator, encoder, farthest
+        self._painter = Painter(generator) if device.type == "cpu" else None
 
     @classmethod
     def load(cls, networks: Networks) -> Self:
@@ -45,9 +53,14 @@ class PaperFcTfg(FcTfgBase):
 
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
-        """The one photo."""
-        image = to_input(torch.from_numpy(np.ascontiguousarray(crops[0].image[None]))).to(self.device)
+        """The one photo. Raises FaceError if it is not inverted: the generator does not know such a face."""
+        image = to_input(torch.from_numpy(np.array(crops[0].image[None]))).to(self.device)
         source = self._inverted(crops[:1])
+        if self.misfit(image, source) > self.farthest:
+            raise FaceError(
+                "The generator cannot make this photo, which is too unlike the people that it was trained with; use a "
+                "photo of one person from the front, in even light, or another method."
+            )
         state = {"source": source, "canonical": self.fusion.canonical_codes(source)}
         return Identity(image, self._own(source), state)
 
@@ -57,14 +70,35 @@ class PaperFcTfg(FcTfgBase):
         codes: Tensor = self.generator.average + self.encoder(to_input(torch.from_numpy(images)).to(self.device))
         return codes
 
+    def misfit(self, image: Tensor, codes: Tensor) -> float:
+        """How far the picture of an inversion is from the photo, in units of the distance of the average face.
+
+        image [1 3 S S], codes z_s [1 L N]. 0 = equal. At 1 the codes hold nothing of the photo: the picture that the
+        generator makes without having seen it is as near. The measure has no scale that a training could change.
+        """
+        own, made = (F.adaptive_avg_pool2d(x.float(), COMPARED) for x in (image, self._painted(codes).clamp(-1, 1)))
+        return float((made - own).abs().mean() / (self._average_face - own).abs().mean().clamp_min(SMALLEST_DISTANCE))
+
+    @cached_property
+    def _average_face(self) -> Tensor:
+        """The picture of the generator's average code, [1 3 COMPARED COMPARED]."""
+        average = self.generator.average.expand(1, self.generator.indices, -1)
+        return F.adaptive_avg_pool2d(self._painted(average).clamp(-1, 1), COMPARED)
+
     @torch.inference_mode()
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
         """Frames [T 3 S S] for CODES of T frames. All of their pixels are generated. There are no sliders and no
         flow."""
         codes = window[CODES].to(self.device).float().unflatten(1, (len(self.fusion.at), -1))
         source = identity.state["source"].expand(len(codes), -1, -1)
-        made = self.generator.paint(self.fusion.placed(source, codes))
+        made = self._painted(self.fusion.placed(source, codes))
         size = identity.image.shape[-1]
         if made.shape[-1] != size:
             made = F.interpolate(made, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
         return Decoded(made.clamp(-1, 1), made.new_ones(len(made), 1, size, size))
+
+    def _painted(self, latents: Tensor) -> Tensor:
+        """w per style index [T L N] -> pictures [T 3 S S] of the generator."""
+        if self._painter is None:
+            return self.generator.paint(latents)
+        return self._painter(latents, self.generator.input.input)

@@ -1,7 +1,7 @@
 """GC-AVT: Expressive Talking Head Generation with Granular Audio-Visual Control (Liang, Pan, Guo, Zhou, Hong, Han, Han,
 Liu, Ding, Wang; CVPR 2022). Equations: `equations`, top to bottom as in the paper. No code was released.
 
-    inputs      frame, frame of another moment -> mouth, face, head   section 3.2   inputs, on `thgen.views`
+    inputs      frame, frame of another moment -> mouth, face, head   section 3.2   inputs, on `thgen.face_parts`
     identity    E_i(K frames) -> f_id, their mean         512         ResNeXt-50    networks.Identity
     pose        E_p(head without organs) -> f_p            12         MobileNetV2   nn.mobilenet
     expression  E_e(face with another mouth) -> f_e       256         MobileNetV2   nn.mobilenet

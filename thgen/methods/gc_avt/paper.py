@@ -30,7 +30,7 @@ from thgen.methods.gc_avt.networks import Content, Voice
 from thgen.methods.gc_avt.networks import Identity as IdentityEncoder
 from thgen.nn.adain_generator import AdaINGenerator
 from thgen.nn.mobilenet import MobileNetV2
-from thgen.views.background import person
+from thgen.face_parts.background import person
 from thgen.weights.hub import Networks
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from thgen.nn.discriminators import MultiScaleDiscriminator
 from thgen.nn.mobilenet import MobileNetV2
 from thgen.training.clip_task import ClipData
 from thgen.training.settings import Positive, Real, Share, arguments_of, networks_of, one_of
-from thgen.views.mouth import LARGEST_TURN
-from thgen.views.mouth_swap import FARTHEST, NEAREST, SHRINK
-from thgen.views.organs import MARGIN
+from thgen.face_parts.mouth import LARGEST_TURN
+from thgen.face_parts.mouth_swap import FARTHEST, NEAREST, SHRINK
+from thgen.face_parts.organs import MARGIN
 
 # What depends on the other networks is no setting: the length of G's latent.
 PaperModel = networks_of(

@@ -36,8 +36,8 @@ from thgen.training.data.store import ClipStore
 from thgen.training.export import folder_of
 from thgen.training.priors import IdentityPrior, Prior, choose_face_prior, choose_identity_prior, choose_prior, use_of
 from thgen.training.task import Batch
-from thgen.views.background import enlarged
-from thgen.views.mouth_swap import other_moment
+from thgen.face_parts.background import enlarged
+from thgen.face_parts.mouth_swap import other_moment
 from thgen.weights.manifest import HIGHER
 
 REST_CLIPS = 64  # clips whose frames give the means of pose and expression (deviation 18)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from thgen.views.geometry import similarity
+from thgen.face_parts.geometry import similarity
 
 SIDE = 224  # side of the aligned frame, px
 ANCHORS = (range(36, 42), range(42, 48), range(60, 68))  # landmarks: left and right eye in the picture, inner mouth

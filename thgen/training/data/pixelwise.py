@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from thgen.training.data.damage import Damage, damaged
-from thgen.views.background import without_background
+from thgen.face_parts.background import without_background
 
 SHARE = 0.5  # of the pictures that get each kind of change
 LARGEST_BLUR = 1.0  # standard deviation, px (parent latent-pose)

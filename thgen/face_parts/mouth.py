@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from thgen.views.geometry import pixels, turn_matrix
+from thgen.face_parts.geometry import pixels, turn_matrix
 
 MOUTH = slice(48, 68)  # landmarks (Multi-PIE)
 REACH = 1.6  # side of the square, in longer edges of the mouth's box: the lips with some skin around them

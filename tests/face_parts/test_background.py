@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.views.faces import noise
+from tests.face_parts.faces import noise
 from thgen.analyser.network import Analyser, to_input
 from thgen.schema import SEGMENTS
-from thgen.views.background import enlarged, person, without_background
+from thgen.face_parts.background import enlarged, person, without_background
 
 
 def test_the_background_is_black_and_the_person_stays():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from thgen.views.geometry import filled, hull, pixels
+from thgen.face_parts.geometry import filled, hull, pixels
 
 ORGANS = slice(17, 68)  # landmarks (Multi-PIE): all but the outline
 MARGIN = 0.08  # of the hull's width, by which the cover reaches beyond it: lids, lips and brows have a thickness

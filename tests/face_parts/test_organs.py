@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tests.views.faces import drawn_points, noise
-from thgen.views.geometry import pixels
-from thgen.views.organs import MARGIN, RING, cover_organs, organ_mask
+from tests.face_parts.faces import drawn_points, noise
+from thgen.face_parts.geometry import pixels
+from thgen.face_parts.organs import MARGIN, RING, cover_organs, organ_mask
 
 SIZE = 256
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tests.views.faces import drawn_points, noise
-from thgen.views.geometry import pixels
-from thgen.views.mouth_swap import FEATHER, lower_face, other_moment, swap_mouth
+from tests.face_parts.faces import drawn_points, noise
+from thgen.face_parts.geometry import pixels
+from thgen.face_parts.mouth_swap import FEATHER, lower_face, other_moment, swap_mouth
 
 SIZE = 256
 

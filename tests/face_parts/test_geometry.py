@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from thgen.views.geometry import filled, hull, pixels, similarity, turn_matrix, turned
+from thgen.face_parts.geometry import filled, hull, pixels, similarity, turn_matrix, turned
 
 
 def test_pixels_are_those_of_opencv():

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.views.faces import drawn_points, noise
-from thgen.views.geometry import pixels
-from thgen.views.mouth import REACH, SIDE, mouth_crop, mouth_square
+from tests.face_parts.faces import drawn_points, noise
+from thgen.face_parts.geometry import pixels
+from thgen.face_parts.mouth import REACH, SIDE, mouth_crop, mouth_square
 
 
 def marked(points: np.ndarray, which: tuple[int, ...], size: int = 256) -> np.ndarray:

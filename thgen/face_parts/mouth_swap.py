@@ -6,8 +6,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from thgen.views.geometry import filled, hull, pixels, similarity
-from thgen.views.mouth import MOUTH
+from thgen.face_parts.geometry import filled, hull, pixels, similarity
+from thgen.face_parts.mouth import MOUTH
 
 LOWER_FACE = (33, *range(3, 14))  # landmarks (Multi-PIE) of the polygon: base of the nose, and the jaw
 ALIGNED = (31, 35, 48, 54)  # landmarks that are laid upon each other: nostrils and corners of the mouth

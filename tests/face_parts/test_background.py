@@ -4,8 +4,8 @@ import torch
 
 from tests.face_parts.faces import noise
 from thgen.analyser.network import Analyser, to_input
-from thgen.schema import SEGMENTS
 from thgen.face_parts.background import enlarged, person, without_background
+from thgen.schema import SEGMENTS
 
 
 def test_the_background_is_black_and_the_person_stays():

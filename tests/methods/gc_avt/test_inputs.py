@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from tests.face_parts.faces import drawn_points, noise
+from thgen.face_parts.mouth_swap import lower_face
+from thgen.face_parts.organs import organ_mask
 from thgen.methods.gc_avt.inputs import (
     Seen,
     content_input,
@@ -12,8 +14,6 @@ from thgen.methods.gc_avt.inputs import (
 )
 from thgen.training.data.damage import Damage
 from thgen.training.data.pixelwise import Look, colours_of, transfer
-from thgen.face_parts.mouth_swap import lower_face
-from thgen.face_parts.organs import organ_mask
 
 SIZE = 128
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from thgen.methods.pd_fgc.align import TEMPLATE, Aligner, anchors
 from thgen.face_parts.geometry import similarity
+from thgen.methods.pd_fgc.align import TEMPLATE, Aligner, anchors
 
 SHOWN = np.array([[82.8, 68.8], [141.2, 68.8], [112.0, 140.0]])  # design notes 1.2, in the frame that networks see
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from thgen.evaluation.report import Report, Value
 from thgen.evaluation.sheets.grid import save_sheet
+from thgen.face_parts.background import enlarged
+from thgen.face_parts.mouth import LARGEST_TURN
 from thgen.methods.gc_avt.inputs import SHIFT, Seen, content_input, expression_input, identity_input, pose_input
 from thgen.synth.clip import HEADS, ClipSource, head_mesh
 from thgen.synth.head import facekit as fk
 from thgen.synth.motion import track_states
 from thgen.training.data.pixelwise import Look, Transfer, colours_of, sample_look, transfer
-from thgen.face_parts.background import enlarged
-from thgen.face_parts.mouth import LARGEST_TURN
 
 SIZE = 256  # px of a frame
 FRAMES = 40  # of the clip from which the frame is chosen

@@ -14,10 +14,10 @@ What the encoders see of a rendered frame: docs/gc_avt_inputs.jpg (`python -m th
 
 Numbers of the paper, and where they stand: K = 8, embeddings of 512, 12, 256, 256 and 256 (`networks`, `latents`,
 `paper.yaml`); 256 px; batches of 16 (`paper.yaml`); 16 kHz, FFT 1280, hop 160, 80 bands, 0.2 s (`audio.mel`); 25 frames
-per second (`schema`); shift of the mouth below one second (`views.mouth_swap`).
+per second (`schema`); shift of the mouth below one second (`face_parts.mouth_swap`).
 
 Deviations from the paper, with the reason. "Parent" means the released code of a work that the paper builds on.
- 1. Geometry of the inputs (`views`): the paper shows it in figure 2 and gives no numbers. Square of the mouth: 1.6
+ 1. Geometry of the inputs (`face_parts`): the paper shows it in figure 2 and gives no numbers. Square of the mouth: 1.6
     times its box, 112 px. Turns: up to 20 degrees. Mouth of another moment: 4 to 12 frames away, aligned by nostrils
     and corners of the mouth, soft edge of 8 px, colours shifted to agree at the edge.
  2. The cover of the organs has the mean colour of the skin around it. Its margin is random in training: the hull of the

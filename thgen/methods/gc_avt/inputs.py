@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from thgen.training.data.pixelwise import Look, looking
 from thgen.face_parts.geometry import turned
 from thgen.face_parts.mouth import SIDE, mouth_crop
 from thgen.face_parts.mouth_swap import SHRINK, other_moment, swap_mouth
 from thgen.face_parts.organs import MARGIN, cover_organs
+from thgen.training.data.pixelwise import Look, looking
 
 SHIFT = 8  # frames to the other moment at inference: the middle of those of the training (deviation 3)
 PLAIN = Look()

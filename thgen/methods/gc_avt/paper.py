@@ -15,6 +15,7 @@ from thgen.audio.mel import CENTRED, mel_spectrogram, mel_windows
 from thgen.compact.generator import BATCH, in_batches
 from thgen.compact.photo_layers import behind
 from thgen.face.crop import resized
+from thgen.face_parts.background import person
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.methods.gc_avt.declaration import GC_AVT_PAPER
 from thgen.methods.gc_avt.inputs import (
@@ -30,7 +31,6 @@ from thgen.methods.gc_avt.networks import Content, Voice
 from thgen.methods.gc_avt.networks import Identity as IdentityEncoder
 from thgen.nn.adain_generator import AdaINGenerator
 from thgen.nn.mobilenet import MobileNetV2
-from thgen.face_parts.background import person
 from thgen.weights.hub import Networks
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from thgen.face_parts.mouth import LARGEST_TURN
+from thgen.face_parts.mouth_swap import FARTHEST, NEAREST, SHRINK
+from thgen.face_parts.organs import MARGIN
 from thgen.methods.gc_avt.networks import Content, Identity, Voice
 from thgen.nn.adain_generator import AdaINGenerator
 from thgen.nn.discriminators import MultiScaleDiscriminator
 from thgen.nn.mobilenet import MobileNetV2
 from thgen.training.clip_task import ClipData
 from thgen.training.settings import Positive, Real, Share, arguments_of, networks_of, one_of
-from thgen.face_parts.mouth import LARGEST_TURN
-from thgen.face_parts.mouth_swap import FARTHEST, NEAREST, SHRINK
-from thgen.face_parts.organs import MARGIN
 
 # What depends on the other networks is no setting: the length of G's latent.
 PaperModel = networks_of(

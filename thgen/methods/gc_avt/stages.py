@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from thgen.audio.mel import CENTRED, mel_spectrogram, mel_windows
 from thgen.face.crop import face_window, resized
+from thgen.face_parts.background import enlarged
+from thgen.face_parts.mouth_swap import other_moment
 from thgen.methods.gc_avt import equations as eq
 from thgen.methods.gc_avt.inputs import Seen, content_input, expression_input, identity_input, pose_input
 from thgen.methods.gc_avt.latents import EXPRESSION, LIP, POSE, Latents
@@ -36,8 +38,6 @@ from thgen.training.data.store import ClipStore
 from thgen.training.export import folder_of
 from thgen.training.priors import IdentityPrior, Prior, choose_face_prior, choose_identity_prior, choose_prior, use_of
 from thgen.training.task import Batch
-from thgen.face_parts.background import enlarged
-from thgen.face_parts.mouth_swap import other_moment
 from thgen.weights.manifest import HIGHER
 
 REST_CLIPS = 64  # clips whose frames give the means of pose and expression (deviation 18)

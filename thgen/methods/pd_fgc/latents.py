@@ -50,7 +50,7 @@ class Gains:
 
 
 RELEASED = Gains(lip=1.5, voice=1.5, expression=1.2, gaze=1.2, blink=1.2)  # for the authors' weights
-COMPACT = Gains(lip=1.2, voice=1.1, expression=1.2, gaze=1.3, blink=1.25)  # for our weights (deviation 5)
+COMPACT = Gains(lip=1.0, voice=1.15, expression=1.2, gaze=1.3, blink=1.1)
 
 
 def smooth_lips(lips: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from thgen.training.data.damage import Damage, damaged
 from thgen.face_parts.background import without_background
+from thgen.training.data.damage import Damage, damaged
 
 SHARE = 0.5  # of the pictures that get each kind of change
 LARGEST_BLUR = 1.0  # standard deviation, px (parent latent-pose)

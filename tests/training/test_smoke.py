@@ -21,6 +21,7 @@ MAKEFILE = Path(__file__).parents[2] / "Makefile"
 RIG = {
     "analyser": ["model.channels=[8,8,8,8,8]", "model.hidden=16", "model.segments=8"],
     "face_encoder": [*(f"model.{net}=[8,8,8,8]" for net in ("face", "eye", "mouth", "brows")), "model.codes=[8,8,8,8]"],
+    "identity": ["model.units=[1,1,1,1]", "model.features=8", "batch_size=8"],
     "audio": ["model.fine=8", "model.coarse=8", "data.seconds=1.0"],
     "generator": ["model.channels=[8,8,8,8]", "model.fine=8", "model.code=8"],
     "polish": ["model.channels=[8,8,8,8]", "model.fine=8", "model.code=8"],
@@ -120,7 +121,7 @@ def test_every_stage_of_rig_trains(place, monkeypatch):
     for stage, settings in RIG.items():
         head = [] if stage == "audio" else ["data.head=ellipsoid"]
         train(place, monkeypatch, "rig", "--stage", stage, settings=[*settings, *head])
-    assert exported(place, "rig") == {"analyser", "audio", "face_encoder", "rig"}
+    assert exported(place, "rig") == {"analyser", "audio", "face_encoder", "identity", "rig"}
 
 
 @slow

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from thgen.encoder.network import Encoded, FaceEncoder
+from thgen.encoder.network import Encoded, FaceEncoder, net_of
 from thgen.encoder.tiles import NAMES, to_tile
 
 # Of the tile of the face in 1,350 rendered frames: half-width, and standard deviations of x and y in crop half-widths,
@@ -32,6 +32,13 @@ def input_size(encoder: FaceEncoder) -> int:
 def encoder_input(encoded: Encoded) -> Tensor:
     """[B feature_size + FRAME_NUMBERS], the one input of encoders, in training and at inference. Differentiable."""
     return torch.cat([encoded.feature.float(), frame_numbers(encoded.frames)], 1)
+
+
+def code_columns(encoder: FaceEncoder, tile: str) -> slice:
+    """Columns of `encoder_input` with the code of a tile, one of tiles.NAMES."""
+    sizes = dict(zip(("face", "eye", "mouth", "brows"), encoder.config["codes"], strict=True))  # type: ignore[call-overload]
+    before = sum(sizes[net_of(name)] for name in NAMES[: NAMES.index(tile)])
+    return slice(before, before + sizes[net_of(tile)])
 
 
 def frame_numbers(frames: Tensor) -> Tensor:

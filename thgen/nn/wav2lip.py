@@ -70,6 +70,7 @@ class SyncExpert(nn.Module):
     def __init__(self, base: int = 32):
         super().__init__()
         self.config = {"class": "wav2lip_sync", "base": base}
+        self.features = 16 * base
         a, b, c, d, e = (base * 2**k for k in range(5))
         self.face_encoder = nn.Sequential(
             Block(3 * FRAMES, a, 7, padding=3), *_stage(a, b, (1, 2), 2, kernel=5), *_stage(b, c, 2, 3),

@@ -26,7 +26,7 @@ from thgen.training.data.store import ClipStore
 from thgen.training.head_task import HeadTask
 from thgen.training.settings import Positive, Real, Share, arguments_of
 from thgen.training.task import Batch
-from thgen.weights.manifest import HIGHER, NEITHER
+from thgen.weights.manifest import HIGHER, LOWER
 
 SPREAD = 0.05  # standard deviation of the directions of new classes, before they have length 1
 
@@ -60,7 +60,7 @@ class IdentityStage(HeadTask):
     exports = ("identity",)
     data_type = IdentityData
     model_type = arguments_of(ArcFace)
-    better: ClassVar = {"cosine_other": NEITHER, "*": HIGHER}
+    better: ClassVar = {"cosine_other": LOWER, "*": HIGHER}
     data: IdentityData
 
     def __init__(self, config: StageConfig) -> None:

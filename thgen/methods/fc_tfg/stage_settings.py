@@ -11,7 +11,7 @@ from thgen.nn.stylegan2 import StyleGAN2
 from thgen.nn.stylegan2_discriminator import StyleDiscriminator
 from thgen.nn.wav2lip import AudioEncoder, SyncExpert
 from thgen.training.clip_task import CachedData, ClipData, PictureData
-from thgen.training.settings import Positive, Real, Share, arguments_of, networks_of, one_of
+from thgen.training.settings import Count, Positive, Real, Share, arguments_of, networks_of, one_of
 
 # What depends on the generator is no setting: its latent, its style indices, its channels.
 PaperModel = networks_of(
@@ -73,8 +73,11 @@ class CompactFusionData(CompactData):
     versions: Positive = 3  # recordings of each voice, the first without augmentation
 
 
-class SyncData(ClipData):
-    """data: of the stage of the sync expert."""
+class SyncData(CachedData):
+    """data: of the stage of the sync expert. Cached features are those of the face encoder, for the loss guide."""
+
+    warmup: Count = 0  # first steps, which train with the loss guide alone
+    lips_kept: Count = 0  # clips whose lips stay in memory; 75 frames take 1 MB
 
     temperature: Real = 0.1  # of InfoNCE
     moments: Positive = 9  # windows of a clip that are contrasted with one another

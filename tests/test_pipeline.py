@@ -469,7 +469,7 @@ def test_what_a_method_would_ignore_is_refused_when_it_is_asked_for(request_, me
 def test_absent_weights_are_told_before_any_are_loaded():
     from thgen.pipeline import available_methods, why_absent
 
-    assert available_methods() == ["rig", "pd_fgc"]
+    assert available_methods() == ["rig", "pd_fgc", "fc_tfg"]
     why = why_absent("pd_fgc.paper")
     assert "pd_fgc_paper_motion" in why and "weights convert pd_fgc FOLDER" in why
     with pytest.raises(WeightsError, match="weights convert pd_fgc FOLDER"):

@@ -28,6 +28,7 @@ class Factor:
     relative: a driver's change can be added to the photo's own value; False = the driver's values replace it
     rest:     value of each entry of a driver at rest, from which its change counts; None = its values at the start
     zero:     meaning of a value of 0, in words ("the canonical position"); "" = it has no special meaning
+    moves:    common factors (keys of schema.FACTORS) that it moves, whose idle motion it has; () = the one of its name
     """
 
     name: str
@@ -43,6 +44,7 @@ class Factor:
     rest: float | None = None
     zero: str = ""
     info: str = ""
+    moves: tuple[str, ...] = ()
 
     @property
     def latent(self) -> bool:

@@ -256,7 +256,12 @@ def targets(method: Method, identity: Identity, controls: Controls, seed: int = 
     if identity.measured is None:
         return Targets(track)
     # A factor with a driver has no idle motion.
-    still = controls.model_copy(update={"idle": {**controls.idle, **dict.fromkeys(driven, False)}})
+    idle = {
+        common: factor.name not in driven and controls.is_idle(factor)
+        for factor in method.declaration.factors
+        for common in factor.moves or (factor.name,)
+    }
+    still = controls.model_copy(update={"idle": idle})
     return Targets(track, factor_controls.targets(tuple(FACTORS.values()), identity.measured, {}, still, seed, frames))
 
 

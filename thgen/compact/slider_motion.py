@@ -34,6 +34,19 @@ def own_factors(analysis: Analysis) -> Factors:
     }
 
 
+def with_units(
+    move: Movement, rig: KeypointRig, photo: EncodedPhoto, measured: Factors | None, target: Factors | None
+) -> Movement:
+    """A movement of T frames, and after it that of common sliders and idle motion.
+
+    measured, target: `Identity.measured` [1 D] and what sliders and idle motion make of it [T D]; None: there are none.
+    """
+    if not target or measured is None:
+        return move
+    wanted = {name: values.to(move.change.device).float() for name, values in target.items()}
+    return move.and_then(unit_movement(rig, photo, measured, wanted))
+
+
 def unit_movement(rig: KeypointRig, photo: EncodedPhoto, own: Factors, target: Factors) -> Movement:
     """The movement of a photo from its own factors, each [1 D], to target factors, each [T D]."""
     count = len(target["pose"])

@@ -64,12 +64,31 @@ def finished(method, identity, driven, second=None, **controls):
 
 
 def test_a_photo_a_clip_and_a_voice_make_frames(method, identity, clip, voice):
-    assert identity.measured is None and identity.own.keys() == {f.name for f in method.declaration.factors}
+    assert identity.own.keys() == {f.name for f in method.declaration.factors}
     target = pipeline.targets(method, identity, Controls(), 0, FRAMES, clip | voice, voiced=("speech",))
     out = method.decode(identity, target.part(0, 3).factors, target.part(0, 3).sliders)
     assert out.frames.shape == (3, 3, SIZE, SIZE) and out.frames.abs().max() <= 1 and out.flow.abs().max() > 1e-4
-    alone = method.decode(identity, target.part(1, 2).factors)
+    alone = method.decode(identity, target.part(1, 2).factors, target.part(1, 2).sliders)
     torch.testing.assert_close(alone.frames[0], out.frames[1], atol=1e-3, rtol=0)
+
+
+def idle(method, identity, driven, **controls):
+    """What the idle motion asks for, over eight seconds: how far head and lids leave the photo's own."""
+    voiced = ("speech",) if "speech" in driven else ()
+    target = pipeline.targets(method, identity, Controls(**controls), 0, 200, driven, voiced=voiced).sliders
+    return tuple(float((target[n] - identity.measured[n]).abs().max()) for n in ("pose", "gaze", "blink"))
+
+
+def test_a_voice_alone_leaves_the_head_alive(method, identity, clip, voice):
+    head, gaze, lids = idle(method, identity, voice)
+    assert head > 0.5 and gaze > 1 and lids > 0.5 * float(identity.measured["blink"].max())
+    assert (
+        idle(method, identity, {"coarse": clip["coarse"]})[0]
+        == 0
+        < idle(method, identity, {"coarse": clip["coarse"]})[2]
+    )
+    assert idle(method, identity, {"fine": clip["fine"]})[1:] == (0, 0)
+    assert idle(method, identity, voice, idle={"coarse": False, "fine": False}) == (0, 0, 0)
 
 
 def test_a_photo_without_a_driver_stays_as_it_is(method, identity, photo):

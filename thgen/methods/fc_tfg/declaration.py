@@ -15,26 +15,28 @@ CANONICAL_FACES = View(
 )
 
 
-def _factors(code: int, voice: int) -> tuple[Factor, ...]:
-    """The factors for codes and voices of so many channels; their sizes: see latents."""
+def _factors(code: int, voice: int, idle: bool) -> tuple[Factor, ...]:
+    """The factors for codes and voices of so many channels; their sizes: see latents. idle: they have idle motion."""
     return (
         Factor("coarse", "Head (style indices 1 to 4)", 4 * code, sources=(CLIP,), blends=True, relative=False,
-               zero=CANONICAL, info="pose and shape of the whole head"),
+               idle=idle, zero=CANONICAL, info="pose and shape of the whole head", moves=("pose",)),
         Factor("fine", "Face (style indices 7 to 10)", 4 * code + 1, sources=(CLIP,), blends=True, relative=False,
-               zero=CANONICAL, info="lips, brows, lids and gaze"),
+               idle=idle, zero=CANONICAL, info="lips, brows, lids and gaze",
+               moves=("lip", "gaze", "blink", "expression")),
         Factor("speech", "Lips (voice at style indices 7 and 8)", voice, sources=(AUDIO,), relative=False,
                info="without a voice the clip drives the lips, too"),
     )  # fmt: skip
 
 
-# The page shows a slider in the tab of its factor, and the common sliders belong to factors that this method lacks.
+# Idle motion is added to that of the codes. The page shows a slider beside its factor, and the common sliders belong to
+# factors that this method lacks.
 FC_TFG = Declaration(
     name="fc_tfg",
     label="FC-TFG",
     about="That's What I Said: Fully-Controllable Talking Face Generation (Jang et al., ACM MM 2023), at the size of "
     "two CPU cores.",
     method="thgen.methods.fc_tfg.method:FcTfg",
-    factors=_factors(COMPACT_CODE, COMPACT_VOICE),
+    factors=_factors(COMPACT_CODE, COMPACT_VOICE, idle=True),
     controls=(),
     weights=("analyser", "rig", "face_encoder", "fc_tfg_encoder", "fc_tfg_voice", "fc_tfg_fusion", "fc_tfg_heads"),
     weights_from="train it: python -m thgen train fc_tfg",
@@ -48,7 +50,7 @@ FC_TFG_PAPER = Declaration(
     about="That's What I Said: Fully-Controllable Talking Face Generation (Jang et al., ACM MM 2023), with the "
     "networks of the paper, at 256 px.",
     method="thgen.methods.fc_tfg.paper:PaperFcTfg",
-    factors=_factors(CODE, CODE),
+    factors=_factors(CODE, CODE, idle=False),
     controls=(),
     weights=("analyser", "fc_tfg_paper_generator", "fc_tfg_paper_encoder", "fc_tfg_paper_voice",
              "fc_tfg_paper_fusion"),

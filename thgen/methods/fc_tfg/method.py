@@ -12,6 +12,7 @@ from torch import Tensor
 
 from thgen.audio.wav2lip_mel import mel_spectrogram, mel_windows
 from thgen.compact.generator import BATCH, Generator, clamp_target, in_batches, movement
+from thgen.compact.slider_motion import own_factors, with_units
 from thgen.encoder.inputs import encoder_input
 from thgen.encoder.network import FaceEncoder
 from thgen.encoder.reader import read_faces
@@ -95,11 +96,11 @@ class FcTfg(FcTfgBase):
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The one photo. The state of its face is that of its own codes, so they leave it as it is."""
-        photo, _ = self.generator.read(crops[0])
+        photo, analysis = self.generator.read(crops[0])
         source = self._inverted(crops[:1])
         own, canonical = self._own(source), self.fusion.canonical_codes(source)
         state = {"photo": photo, "canonical": canonical, "source": self.heads(self._fused(canonical, own))}
-        return Identity(photo.image, own, state)
+        return Identity(photo.image, own, state, own_factors(analysis))
 
     def _inverted(self, crops: Sequence[FaceCrop]) -> Tensor:
         """z = E_inv of what the face encoder says of the crops."""
@@ -109,9 +110,11 @@ class FcTfg(FcTfgBase):
 
     @torch.inference_mode()
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
-        """Frames [T 3 S S], mask and flow for CODES of T frames. There are no sliders."""
+        """Frames [T 3 S S], mask and flow for CODES of T frames. sliders: as PD-FGC's; only idle motion moves them."""
         target = self.heads(window[CODES].to(self.device).float())
         photo, source = identity.state["photo"], identity.state["source"].expand(len(target.turn))
         target = clamp_target(source, target, photo.coefficients)
-        out = self.generator.render(photo, movement(source, target, photo.lid_scale.expand(len(target.turn), -1)))
+        move = movement(source, target, photo.lid_scale.expand(len(target.turn), -1))
+        move = with_units(move, self.generator.rig, photo, identity.measured, sliders)
+        out = self.generator.render(photo, move)
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)

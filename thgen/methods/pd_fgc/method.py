@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from thgen.audio.mel import mel_spectrogram, mel_windows
 from thgen.compact.generator import BATCH, Generator, clamp_target, movement
 from thgen.compact.motion_head import MotionHead
-from thgen.compact.slider_motion import own_factors, unit_movement
+from thgen.compact.slider_motion import own_factors, with_units
 from thgen.encoder.inputs import encoder_input
 from thgen.encoder.network import FaceEncoder
 from thgen.encoder.reader import read_faces
@@ -133,8 +133,6 @@ class PdFgc(PdFgcBase):
         target = clamp_target(source, target, photo.coefficients)
         lid_scale = photo.lid_scale.expand(len(target.turn), -1)
         move = movement(source, target, lid_scale)
-        if sliders and identity.measured is not None:
-            wanted = {name: values.to(self.device).float() for name, values in sliders.items()}
-            move = move.and_then(unit_movement(self.generator.rig, photo, identity.measured, wanted))
+        move = with_units(move, self.generator.rig, photo, identity.measured, sliders)
         out = self.generator.render(photo, move)
         return Decoded(out.image.clamp(-1, 1), (1.1 * out.mask - 0.05).clamp(0, 1), out.flow)

@@ -25,7 +25,6 @@ EVALUATIONS: dict[str, tuple[str, str]] = {
     "landmarks": ("thgen.evaluation.sheets.landmarks", "faces found in portraits, with their landmarks drawn"),
     "sheet": ("thgen.evaluation.sheets.contact", "portraits × sliders as one picture to look at"),
     "drives": ("thgen.evaluation.sheets.drive", "portraits × factors driven alone by a clip, as one picture"),
-    "canonical": ("thgen.evaluation.sheets.canonical", "photos and their faces without motion, as one picture"),
     "inputs": ("thgen.evaluation.sheets.inputs", "what the encoders of GC-AVT see of rendered frames, as one picture"),
     "curve": ("thgen.evaluation.sheets.curve", "validation scores of a training against its time, and a forecast"),
     "benchmark": ("thgen.evaluation.cost", "seconds per second of video, and peak memory"),

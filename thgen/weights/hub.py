@@ -48,6 +48,7 @@ NETWORKS: dict[str, str] = {
     "motion_head": "thgen.compact.motion_head:MotionHead",
     "style_generator": "thgen.nn.stylegan2:StyleGenerator",
     "stylegan2": "thgen.nn.stylegan2:StyleGAN2",
+    "lia": "thgen.nn.lia:LIA",
     "inversion_encoder": "thgen.nn.psp:InversionEncoder",
     "arcface": "thgen.nn.ir_se:ArcFace",
     "wav2lip_audio": "thgen.nn.wav2lip:AudioEncoder",

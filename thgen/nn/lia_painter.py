@@ -1,0 +1,222 @@
+"""LIA for videos on a CPU: the codes and pictures of `LIA` in less than half of the time, in float32.
+
+`LIA` serves the training. A `Painter` copies the weights once, computes one row at a time in channels-last, and
+
+    blurs     with one depthwise 4x4 convolution; the shortcut's only at the pixels that remain
+    convolves with Winograd's products where there are many channels (`winograd`)
+    modulates the smaller of the two, the weight or its input; gains and demodulation go into weights and sums
+    warps     with a weighted sum of four rows of a table [px, channels], in which the mask is one more factor
+    doubles   pictures and raw flows by bilinear interpolation, which equals the filter of `stylegan2.upsample`
+
+Measured: docs of the method (`thgen.methods.lia`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from thgen.nn.lia import LIA, DownBlock, FlatRGB, ToFlow, grid
+from thgen.nn.stylegan2 import EPSILON, TAPS, StyledConv
+from thgen.nn.winograd import Winograd, pays
+
+GAIN = math.sqrt(2)  # of the activation
+SLOPE = 0.2  # of the leaky ReLU below zero
+
+
+def _last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _filter(channels: int, gain: float, like: Tensor) -> Tensor:
+    """The blur as a depthwise weight [channels 1 4 4]."""
+    taps = torch.tensor(TAPS, device=like.device) / sum(TAPS)
+    return _last((gain * taps[:, None] * taps).expand(channels, 1, 4, 4))
+
+
+def doubled(picture: Tensor) -> Tensor:
+    """`stylegan2.upsample`, [1 3 h w] -> [1 3 2h 2w]: with its taps it is bilinear, with zeros outside."""
+    wide = F.interpolate(F.pad(picture, (1, 1, 1, 1)), scale_factor=2, mode="bilinear", align_corners=False)
+    return wide[..., 2:-2, 2:-2]
+
+
+def _convolution(weight: Tensor, side: int) -> Callable[[Tensor], Tensor]:
+    """3x3 convolution of maps of side x side px, whose zeros lie outside."""
+    if pays(weight.shape[1], side):
+        return Winograd(weight)
+    kept = _last(weight)
+    return lambda x: F.conv2d(x, kept, padding=1)
+
+
+class _Down:
+    """A DownBlock of maps of `side` px, prepared. The root of 2 of its sum cancels the gain of its second layer."""
+
+    def __init__(self, block: DownBlock, side: int):
+        first, act = block.conv1
+        _, second, act2 = block.conv2
+        channels = first.weight.shape[1]
+        self.first = _convolution(first.weight.detach() * (first.scale * GAIN), side)
+        self.bias = act.bias.detach() * GAIN
+        self.blur = _filter(channels, 1.0, first.weight)
+        self.second, self.bias2 = _last(second.weight.detach() * second.scale), act2.bias.detach().flatten()
+        shortcut = block.skip[1]
+        self.shortcut = _last(shortcut.weight.detach() * (shortcut.scale / GAIN))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        y = F.leaky_relu_(self.first(x).add_(self.bias), SLOPE)
+        y = F.conv2d(y, self.blur, padding=2, groups=channels)
+        y = F.leaky_relu_(F.conv2d(y, self.second, self.bias2, stride=2), SLOPE)
+        few = F.conv2d(x, self.blur, padding=1, stride=2, groups=channels)
+        return y.add_(F.conv2d(few, self.shortcut))
+
+
+class _Styled:
+    """A StyledConv whose output has `side` px, prepared. Sizes: I inputs, O outputs."""
+
+    def __init__(self, layer: StyledConv, side: int):
+        conv = layer.conv
+        weight = conv.weight[0].detach()
+        self.modulation, self.scale, self.up = conv.modulation, conv.scale, conv.up
+        self.squares = weight.square().sum((2, 3)).T.contiguous()  # [I O]
+        self.bias = layer.activate.bias.detach() * GAIN  # [1 O 1 1]
+        at = side // 2 if conv.up else side
+        self.scales_input = weight.numel() > weight.shape[1] * at**2 or (not conv.up and pays(weight.shape[1], side))
+        self.weight = weight.transpose(0, 1).contiguous() if conv.up else weight
+        self.weight = _last(self.weight)
+        self.fixed = _convolution(weight, side) if self.scales_input and not conv.up else None
+        self.blur = _filter(len(weight), 4.0, weight) if conv.up else None
+
+    def __call__(self, x: Tensor, code: Tensor) -> Tensor:
+        """x [1 I s s], code [1 D] -> [1 O S S] after the activation."""
+        style = self.modulation(code) * self.scale
+        norm = (torch.rsqrt(style.square() @ self.squares + EPSILON) * GAIN)[0]
+        y = self._with_input(x, style[0], norm) if self.scales_input else self._with_weight(x, style[0], norm)
+        return F.leaky_relu_(y, SLOPE)
+
+    def _with_input(self, x: Tensor, style: Tensor, norm: Tensor) -> Tensor:
+        x = x * style[:, None, None]
+        if self.fixed is not None:
+            y = self.fixed(x)
+        else:
+            y = F.conv_transpose2d(x, self.weight, stride=2)
+            y = F.conv2d(y, self.blur, padding=1, groups=y.shape[1])
+        return torch.addcmul(self.bias, y, norm[:, None, None])
+
+    def _with_weight(self, x: Tensor, style: Tensor, norm: Tensor) -> Tensor:
+        bias = self.bias.flatten()
+        if not self.up:
+            weight = _last(self.weight * (norm[:, None] * style)[..., None, None])
+            return F.conv2d(x, weight, bias, padding=1)
+        weight = _last(self.weight * (style[:, None] * norm)[..., None, None])
+        y = F.conv_transpose2d(x, weight, stride=2)
+        return F.conv2d(y, self.blur, bias, padding=1, groups=y.shape[1])
+
+
+class _Warp:
+    """A ToFlow and its FlatRGB at `side` px, prepared."""
+
+    def __init__(self, flow: ToFlow, rgb: FlatRGB, side: int):
+        self.flow, self.side = flow, side
+        self.grid = grid(side, flow.bias).reshape(-1, 2)
+        convolution, active = rgb.conv
+        self.colour = convolution.weight.detach() * (convolution.scale * GAIN)
+        self.bias, self.added = active.bias.detach().flatten() * GAIN, rgb.bias.detach()
+
+    def raw(self, x: Tensor, code: Tensor, before: Tensor | None) -> Tensor:
+        """`ToFlow.raw` of one row, with a scaled weight."""
+        conv = self.flow.conv
+        style = conv.modulation(code) * conv.scale
+        out = F.conv2d(x, conv.weight[0] * style[0, :, None, None]) + self.flow.bias
+        return out if before is None else out + doubled(before)
+
+    def corners(self, flow: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """flow [px 2] after tanh, mask [px 1] -> the four pixels around each position, [px 4], and their weights times
+        the mask, of which those outside the picture are 0: `grid_sample` with zero padding, align_corners=False."""
+        side = self.side
+        places = ((self.grid + flow + 1) * side - 1) / 2
+        low = places.floor()
+        part = places - low
+        low = low.int()
+        steps = torch.stack([low, low + 1], -1)  # [px, axis, before and after]
+        inside = (steps >= 0) & (steps < side)
+        share = torch.stack([1 - part, part], -1) * inside
+        steps = steps.clamp(0, side - 1)
+        index = steps[:, 1, :, None] * side + steps[:, 0, None, :]
+        weight = share[:, 1, :, None] * (share[:, 0] * mask)[:, None, :]
+        return index.flatten(1), weight.flatten(1)
+
+    def __call__(
+        self, x: Tensor, code: Tensor, table: Tensor, raw: Tensor | None, picture: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x [1 C s s], table [px C] of the photo's feature -> blended features, raw head, picture."""
+        raw = self.raw(x, code, raw)
+        head = raw[0].permute(1, 2, 0).reshape(-1, 3)
+        mask = torch.sigmoid(head[:, 2:])
+        index, weight = self.corners(torch.tanh(head[:, :2]), mask)
+        shown = F.embedding_bag(index, table, mode="sum", per_sample_weights=weight)
+        rows = x[0].permute(1, 2, 0).reshape(shown.shape)
+        blended = torch.addcmul(shown, rows, 1 - mask)
+        colour = F.leaky_relu_(F.conv2d(self._map(shown), self.colour, self.bias), SLOPE).add_(self.added)
+        return self._map(blended), raw, colour if picture is None else colour.add_(doubled(picture))
+
+    def _map(self, rows: Tensor) -> Tensor:
+        """[px C] -> [1 C s s], channels-last."""
+        return rows.view(self.side, self.side, -1).permute(2, 0, 1)[None]
+
+
+class Painter:
+    """Codes and pictures of a LIA whose weights no longer change. It may be called from several threads."""
+
+    def __init__(self, net: LIA) -> None:
+        enter, *blocks, last = net.enc.net_app.convs
+        first, active = enter
+        self.enter = _last(first.weight.detach() * (first.scale * GAIN))
+        self.bias = active.bias.detach().flatten() * GAIN
+        self.blocks = [_Down(block, net.size >> k) for k, block in enumerate(blocks)]
+        self.last, self.fc = last, net.enc.fc
+        decoder = net.dec
+        self.start, self.directions = _last(decoder.input.input.detach()), decoder.direction.basis().detach()
+        self.sides = [8 << k for k in range(len(decoder.to_flows))]
+        self.conv1 = _Styled(decoder.conv1, 4)
+        self.convs = [_Styled(conv, self.sides[k // 2]) for k, conv in enumerate(decoder.convs)]  # type: ignore[arg-type]
+        heads = zip(decoder.to_flows, decoder.to_rgbs, self.sides, strict=True)
+        self.warps = [_Warp(flow, rgb, side) for flow, rgb, side in heads]  # type: ignore[arg-type]
+
+    @torch.inference_mode()
+    def encode(self, picture: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As `LIA.encode`, of one picture [1 3 S S] -> code [1 code], skip features."""
+        x = F.leaky_relu_(F.conv2d(_last(picture), self.enter, self.bias), SLOPE)
+        maps = [x]
+        for block in self.blocks:
+            x = block(x)
+            maps.append(x)
+        code: Tensor = self.last(x).flatten(1)
+        return code, maps[-2::-1]
+
+    @torch.inference_mode()
+    def magnitudes(self, code: Tensor) -> Tensor:
+        """As `LIA.magnitudes`: codes [B code] -> [B motion]."""
+        alpha: Tensor = self.fc(code)
+        return alpha
+
+    @torch.inference_mode()
+    def decode(self, code: Tensor, features: list[Tensor], magnitudes: Tensor) -> Tensor:
+        """As `LIA.decode`, of one row: code [1 code], features [1 C s s], magnitudes [1 motion] -> [1 3 S S]."""
+        return self.paint(code + magnitudes @ self.directions.T, features)
+
+    @torch.inference_mode()
+    def paint(self, code: Tensor, features: list[Tensor]) -> Tensor:
+        """As `Decoder.forward`, of one row: edited code [1 code], features [1 C s s] -> picture [1 3 S S]."""
+        x = self.conv1(self.start, code)
+        raw = picture = None
+        for number, head in enumerate(self.warps):
+            x = self.convs[2 * number + 1](self.convs[2 * number](x, code), code)
+            table = _last(features[number])[0].permute(1, 2, 0).reshape(-1, features[number].shape[1])
+            x, raw, picture = head(x, code, table, raw, picture)
+        assert picture is not None
+        return picture

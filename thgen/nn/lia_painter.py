@@ -166,7 +166,7 @@ class _Warp:
 
     def _map(self, rows: Tensor) -> Tensor:
         """[px C] -> [1 C s s], channels-last."""
-        return rows.view(self.side, self.side, -1).permute(2, 0, 1)[None]
+        return rows.view(1, self.side, self.side, -1).permute(0, 3, 1, 2)  # [None] instead makes convolutions copy
 
 
 class Painter:
@@ -178,7 +178,8 @@ class Painter:
         self.enter = _last(first.weight.detach() * (first.scale * GAIN))
         self.bias = active.bias.detach().flatten() * GAIN
         self.blocks = [_Down(block, net.size >> k) for k, block in enumerate(blocks)]
-        self.last, self.fc = last, net.enc.fc
+        weight = last.weight.detach() * last.scale  # [code C 4 4]: it covers the whole map, so it is a product
+        self.last, self.fc = weight.permute(0, 2, 3, 1).flatten(1).contiguous(), net.enc.fc
         decoder = net.dec
         self.start, self.directions = _last(decoder.input.input.detach()), decoder.direction.basis().detach()
         self.sides = [8 << k for k in range(len(decoder.to_flows))]
@@ -195,8 +196,7 @@ class Painter:
         for block in self.blocks:
             x = block(x)
             maps.append(x)
-        code: Tensor = self.last(x).flatten(1)
-        return code, maps[-2::-1]
+        return F.linear(x[0].permute(1, 2, 0).reshape(1, -1), self.last), maps[-2::-1]
 
     @torch.inference_mode()
     def magnitudes(self, code: Tensor) -> Tensor:

@@ -60,4 +60,4 @@ class Winograd:
         ).reshape(REACH**2, -1)  # fmt: skip
         products = torch.bmm((self.input @ tiles).view(REACH**2, -1, inputs), self.weight)
         out = (self.output @ products.view(REACH**2, -1)).view(TILE, TILE, rows, columns, -1)
-        return out.permute(2, 0, 3, 1, 4).reshape(height, width, -1).permute(2, 0, 1)[None]
+        return out.permute(2, 0, 3, 1, 4).reshape(1, height, width, -1).permute(0, 3, 1, 2)

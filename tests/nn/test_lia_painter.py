@@ -30,7 +30,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def painter(net):
-    return Painter(net)
+    return Painter.of(net)
 
 
 def pictures(count, side=32):
@@ -42,7 +42,7 @@ def test_codes_features_and_magnitudes_are_equal(net, painter):
     x = pictures(1)
     (code, features), (true, wanted) = painter.encode(x), net.encode(x)
     assert torch.allclose(code, true, atol=1e-4) and torch.allclose(
-        painter.magnitudes(code), net.magnitudes(true), atol=1e-4
+        net.magnitudes(code), net.magnitudes(true), atol=1e-4
     )
     assert [f.shape for f in features] == [f.shape for f in wanted]
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(features, wanted, strict=True))
@@ -51,21 +51,21 @@ def test_codes_features_and_magnitudes_are_equal(net, painter):
 @pytest.mark.parametrize(("size", "code"), [(32, 256), (64, 16), (16, 32)])
 def test_pictures_are_equal(size, code):
     net = network(size, code)
-    painter = Painter(net)
+    painter = Painter.of(net)
     one, two = pictures(2, size).split(1)
     true = net(one, two)
     where, features = painter.encode(one)
-    alpha = painter.magnitudes(painter.encode(two)[0])
-    assert torch.allclose(painter.decode(where, features, alpha), true, atol=1e-4)
-    assert not torch.allclose(painter.decode(where, features, -alpha), true, atol=1e-2)
+    move = net.dec.direction(net.magnitudes(painter.encode(two)[0]))
+    assert torch.allclose(painter.paint(where + move, features), true, atol=1e-4)
+    assert not torch.allclose(painter.paint(where - move, features), true, atol=1e-2)
     # features of the network itself, not in channels-last, serve as well
     plain = [f.contiguous() for f in net.encode(one)[1]]
-    assert torch.allclose(painter.decode(where, plain, alpha), true, atol=1e-4)
+    assert torch.allclose(painter.paint(where + move, plain), true, atol=1e-4)
 
 
 def test_both_kinds_of_convolutions_and_of_modulation_are_at_work(painter):
     assert isinstance(painter.blocks[0].first, Winograd) and isinstance(painter.convs[3].fixed, Winograd)
-    assert {layer.scales_input for layer in Painter(network(64, 16)).convs} == {True, False}
+    assert {layer.scales_input for layer in Painter.of(network(64, 16)).convs} == {True, False}
 
 
 def test_flows_that_leave_the_picture_read_zeros(net):
@@ -74,7 +74,7 @@ def test_flows_that_leave_the_picture_read_zeros(net):
         head.bias[:, :2] = 30.0  # tanh is 1: half of all positions lie outside
     one = pictures(1)
     code, features = other.encode(one)
-    made = Painter(other).decode(code, features, torch.zeros(1, 5))
+    made = Painter.of(other).paint(code, features)
     assert torch.allclose(made, other.decode(code, features, torch.zeros(1, 5)), atol=1e-4)
 
 
@@ -82,9 +82,8 @@ def test_inputs_stay_as_they_are(painter):
     one = pictures(1)
     code, features = painter.encode(one)
     before = [one.clone(), code.clone(), *(f.clone() for f in features)]
-    alpha = torch.ones(1, 5)
-    first = painter.decode(code, features, alpha)
-    assert torch.equal(painter.decode(code, features, alpha), first)
+    first = painter.paint(code, features)
+    assert torch.equal(painter.paint(code, features), first)
     painter.encode(one)
     assert all(torch.equal(a, b) for a, b in zip(before, [one, code, *features], strict=True))
 

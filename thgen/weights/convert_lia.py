@@ -9,6 +9,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from thgen.weights.manifest import Entry
 NAME = "lia"  # of the weights
 INSIDE = "gen"  # entry of the checkpoint that the released inference reads
 # Classes of plain data, besides tensors, that a checkpoint may hold: the options of the training.
-HARMLESS = [Namespace]
+HARMLESS: list[Any] = [Namespace]
 
 
 def convert_lia(path: Path, weights: Path, network: nn.Module | None = None) -> dict[str, Entry]:

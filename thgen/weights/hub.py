@@ -61,6 +61,8 @@ NETWORKS: dict[str, str] = {
     "gc_avt_voice": "thgen.methods.gc_avt.networks:Voice",
     "mobilenet_v2": "thgen.nn.mobilenet:MobileNetV2",
     "adain_generator": "thgen.nn.adain_generator:AdaINGenerator",
+    "fg_emotalk": "thgen.methods.fg_emotalk.networks:VideoNetwork",
+    "fg_emotalk_au": "thgen.methods.fg_emotalk.networks:AUEncoder",
     "vgg19": "thgen.nn.vgg:VGG19",
 }
 

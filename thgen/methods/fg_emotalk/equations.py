@@ -120,8 +120,10 @@ def gan_discriminator(real: Tensor, fake: Sequence[Tensor]) -> Tensor:
 
 
 def total(terms: Mapping[str, Tensor], weights: Mapping[str, float] = LAMBDAS) -> Tensor:
-    """Eq. 11, L = lambda_app L_app + lambda_exp L_exp + lambda_per L_per + L_rec + L_gan. A loss whose frozen network is
-    absent is left out of `terms`."""
+    """Eq. 11, L = lambda_app L_app + lambda_exp L_exp + lambda_per L_per + L_rec + L_gan.
+
+    `terms` lacks the losses whose frozen network is absent (deviation 5).
+    """
     return sum(weights[name] * term for name, term in terms.items())  # type: ignore[return-value]
 
 

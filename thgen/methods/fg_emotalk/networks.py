@@ -1,4 +1,4 @@
-"""Networks of FG-EmoTalk that LIA lacks: three extractors, one dictionary of two groups, the encoder of action units."""
+"""Networks of FG-EmoTalk that LIA lacks: three extractors, one dictionary of two groups, an encoder of action units."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from thgen.methods.fg_emotalk.units import UNITS
 from thgen.nn.lia import CODE, Appearance, Decoder, Dictionary, motion_mlp
 from thgen.schema import AU_MAX
 
 POSE, EXPRESSION = 20, 20  # columns of the dictionary of each kind (deviation 3)
 TOKENS, HEADS = 4, 4  # of the self-attention of E_app (deviation 2)
-# The paper keeps 7 of DISFA's 12 units and drops those of the mouth's shape; figure 4 and the emotions name them
-# (deviation 6).
-UNITS = (1, 2, 4, 5, 6, 9, 12)
 LAYERS = 2  # gated graph convolutions (parent ME-GraphAU)
 
 

@@ -32,7 +32,10 @@ class Lia(Method):
     def __init__(self, net: LIA, device: torch.device) -> None:
         self.net, self.device = net, device
         # The painter is for CPUs. On a GPU the network itself is as fast.
-        self.painter: Painter | LIA = Painter(net) if device.type == "cpu" else net
+        painter = Painter.of(net) if device.type == "cpu" else None
+        self.encode = painter.encode if painter else net.encode
+        self.paint = painter.paint if painter else net.dec
+        self.directions = net.dec.direction.basis().detach()  # [512 20]
 
     @classmethod
     def load(cls, networks: Networks) -> Self:
@@ -43,8 +46,8 @@ class Lia(Method):
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The first photo's code, skip features and own magnitudes."""
         image = to_input(torch.from_numpy(crops[0].image[None].copy()).to(self.device))
-        code, features = self.painter.encode(self._picture(crops[0]))
-        own = {MOTION: self.painter.magnitudes(code).float().cpu()}
+        code, features = self.encode(self._picture(crops[0]))
+        own = {MOTION: self.net.magnitudes(code).float().cpu()}
         return Identity(image, own, {"code": code, "features": features})
 
     def encode_audio(self, samples: np.ndarray, frames: int) -> Factors:
@@ -59,8 +62,8 @@ class Lia(Method):
     @torch.inference_mode()
     def latents(self, crops: Iterable[FaceCrop]) -> Factors:
         """alpha [frames 20] and the source code [frames 512] of each frame."""
-        codes = torch.cat([self.painter.encode(self._picture(crop))[0] for crop in crops])
-        return {MOTION: self.painter.magnitudes(codes).float().cpu(), CODE: codes.float().cpu()}
+        codes = torch.cat([self.encode(self._picture(crop))[0] for crop in crops])
+        return {MOTION: self.net.magnitudes(codes).float().cpu(), CODE: codes.float().cpu()}
 
     def steer(self, identity: Identity, values: Mapping[str, Any]) -> Factors:
         """The sliders of the directions are offsets of alpha, [1 20]."""
@@ -71,8 +74,8 @@ class Lia(Method):
     def decode(self, identity: Identity, window: Factors, sliders: Factors | None = None) -> Decoded:
         """Frames [T 3 S S] for alpha [T 20]."""
         code, features = identity.state["code"], identity.state["features"]
-        rows = window[MOTION].to(self.device).float().split(1)
-        made = torch.cat([self.painter.decode(code, features, alpha) for alpha in rows]).clamp(-1, 1)
+        codes = code + window[MOTION].to(self.device).float() @ self.directions.T
+        made = torch.cat([self.paint(row, features) for row in codes.split(1)]).clamp(-1, 1)
         size = identity.image.shape[-1]
         if size != made.shape[-1]:
             made = F.interpolate(made, size=(size, size), mode="bicubic", align_corners=False, antialias=True)

@@ -86,6 +86,11 @@ def test_directions_are_orthonormal_and_learn():
     assert dictionary.weight.grad.abs().max() > 1e-3
 
 
+def test_more_directions_than_dimensions_are_refused():
+    with pytest.raises(ValueError, match="5 directions cannot be orthogonal in 4"):
+        Dictionary(4, 5)
+
+
 def sampled(feature, x, y):
     """Bilinear value of feature [C s s] at the position x, y in [-1, 1], edge to edge, zeros outside."""
     side = feature.shape[-1]

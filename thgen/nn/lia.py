@@ -128,6 +128,8 @@ class Dictionary(nn.Module):
 
     def __init__(self, code: int, motion: int):
         super().__init__()
+        if motion > code:
+            raise ValueError(f"{motion} directions cannot be orthogonal in {code} dimensions")
         self.weight = nn.Parameter(torch.randn(code, motion))
 
     def basis(self) -> Tensor:

@@ -48,7 +48,7 @@ ONLY = {
     "huggingface_hub": ("weights/hub.py",),
     "socket": ("weights/hub.py",),
     "requests": (),
-    "pickle": ("weights/convert.py",),  # the class of an error alone
+    "pickle": ("weights/convert.py", "weights/convert_lia.py"),  # the class of an error alone
     "spaces": (),
 }
 

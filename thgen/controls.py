@@ -160,7 +160,8 @@ def _rest(factor: Factor, track: torch.Tensor) -> torch.Tensor:
         return torch.full_like(track[:1], factor.rest)
     if len(track) == 1 and not factor.latent:
         return torch.zeros_like(track)
-    return track[:START_FRAMES].median(dim=0, keepdim=True).values
+    # contiguous: torch takes the median of expanded tensors wrongly
+    return track[:START_FRAMES].contiguous().median(dim=0, keepdim=True).values
 
 
 def _closed_mouth(photo: torch.Tensor) -> torch.Tensor:

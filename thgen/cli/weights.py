@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     p.add_argument("action", choices=("list", "fetch", "verify", "push", "convert", "bundle"))
     p.add_argument(
         "names", nargs="*", help="names in weights/manifest.json (default: all); convert: a method and the folder of "
-        "the files that its authors released, or arcface or wav2lip and one file, which must be ones that you trust; "
+        "the files that its authors released, or arcface, lia or wav2lip and one file, which must be ones that you trust; "
         "bundle: a folder that a training exported to, or the name of its run (rig, pd_fgc.compact), and which of its "
         "weights (default: all)",
     )  # fmt: skip
@@ -80,18 +80,21 @@ def _verify(names: list[str], folder: Path) -> None:
 
 
 def _convert(names: list[str], folder: Path) -> None:
+    from thgen.weights import convert_lia
     from thgen.weights.convert import convert, convert_file
     from thgen.weights.released import SINGLE_FILES
 
     if len(names) != 2:
-        raise WeightsError("Say what to convert: python -m thgen weights convert pd_fgc FOLDER, or arcface FILE")
+        raise WeightsError("Say what to convert: python -m thgen weights convert pd_fgc FOLDER, or lia FILE")
     modules, source = released(), Path(names[1])
-    if names[0] in SINGLE_FILES:
+    if names[0] == convert_lia.NAME:
+        entries = convert_lia.convert_lia(source, folder)
+    elif names[0] in SINGLE_FILES:
         entries = convert_file(*SINGLE_FILES[names[0]], source, folder)
     elif names[0] in modules:
         entries = convert(names[0], import_module(modules[names[0]]).FILES, source, folder)
     else:
-        known = ", ".join([*modules, *SINGLE_FILES])
+        known = ", ".join([*modules, *SINGLE_FILES, convert_lia.NAME])
         raise WeightsError(f"There is no converter for {shown(names[0])}; choose one of: {known}.")
     for name, entry in entries.items():
         print(f"{name}: {folder / entry.file}, {entry.bytes / 1e6:.1f} MB, SHA-256 {entry.sha256[:12]}")

@@ -48,6 +48,7 @@ NETWORKS: dict[str, str] = {
     "motion_head": "thgen.compact.motion_head:MotionHead",
     "style_generator": "thgen.nn.stylegan2:StyleGenerator",
     "stylegan2": "thgen.nn.stylegan2:StyleGAN2",
+    "lia": "thgen.nn.lia:LIA",
     "inversion_encoder": "thgen.nn.psp:InversionEncoder",
     "arcface": "thgen.nn.ir_se:ArcFace",
     "wav2lip_audio": "thgen.nn.wav2lip:AudioEncoder",
@@ -60,6 +61,8 @@ NETWORKS: dict[str, str] = {
     "gc_avt_voice": "thgen.methods.gc_avt.networks:Voice",
     "mobilenet_v2": "thgen.nn.mobilenet:MobileNetV2",
     "adain_generator": "thgen.nn.adain_generator:AdaINGenerator",
+    "fg_emotalk": "thgen.methods.fg_emotalk.networks:VideoNetwork",
+    "fg_emotalk_au": "thgen.methods.fg_emotalk.networks:AUEncoder",
     "vgg19": "thgen.nn.vgg:VGG19",
 }
 

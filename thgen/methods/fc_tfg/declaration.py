@@ -18,13 +18,13 @@ CANONICAL_FACES = View(
 def _factors(code: int, voice: int, idle: bool) -> tuple[Factor, ...]:
     """The factors for codes and voices of so many channels; their sizes: see latents. idle: they have idle motion."""
     return (
-        Factor("coarse", "Head (style indices 1 to 4)", 4 * code, sources=(CLIP,), blends=True, relative=False,
-               idle=idle, zero=CANONICAL, info="pose and shape of the whole head", moves=("pose",)),
-        Factor("fine", "Face (style indices 7 to 10)", 4 * code + 1, sources=(CLIP,), blends=True, relative=False,
-               idle=idle, zero=CANONICAL, info="lips, brows, lids and gaze",
+        Factor("coarse", "Head (coarse)", 4 * code, sources=(CLIP,), blends=True, relative=False,
+               idle=idle, zero=CANONICAL, info="style indices 1 to 4: pose and shape of the whole head", moves=("pose",)),
+        Factor("fine", "Face (fine)", 4 * code + 1, sources=(CLIP,), blends=True, relative=False,
+               idle=idle, zero=CANONICAL, info="style indices 7 to 10: lips, brows, lids and gaze",
                moves=("lip", "gaze", "blink", "expression")),
-        Factor("speech", "Lips (voice at style indices 7 and 8)", voice, sources=(AUDIO,), relative=False,
-               info="without a voice the clip drives the lips, too"),
+        Factor("speech", "Lips (voice)", voice, sources=(AUDIO,), relative=False,
+               info="voice at style indices 7 and 8; without it a clip of the face drives the lips, too"),
     )  # fmt: skip
 
 

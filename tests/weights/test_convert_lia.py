@@ -115,4 +115,4 @@ def test_the_command_converts_and_says_what_it_needs(file, tmp_path, capsys, mon
     assert main(["weights", "convert", "lia"]) == 2
     assert "lia FILE" in capsys.readouterr().err
     assert main(["weights", "convert", "lla", str(file)]) == 2
-    assert "pd_fgc, lia" in capsys.readouterr().err
+    assert "wav2lip, lia" in capsys.readouterr().err

@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     p.add_argument("action", choices=("list", "fetch", "verify", "push", "convert", "bundle"))
     p.add_argument(
         "names", nargs="*", help="names in weights/manifest.json (default: all); convert: a method and the folder of "
-        "the files that its authors released, or arcface, lia or wav2lip and one file, which must be ones that you trust; "
+        "the files that its authors released, or arcface, lia or wav2lip and one file; you must trust these files; "
         "bundle: a folder that a training exported to, or the name of its run (rig, pd_fgc.compact), and which of its "
         "weights (default: all)",
     )  # fmt: skip
@@ -85,7 +85,9 @@ def _convert(names: list[str], folder: Path) -> None:
     from thgen.weights.released import SINGLE_FILES
 
     if len(names) != 2:
-        raise WeightsError("Say what to convert: python -m thgen weights convert pd_fgc FOLDER, or lia FILE")
+        raise WeightsError(
+            "Say what to convert: python -m thgen weights convert pd_fgc FOLDER, arcface FILE or lia FILE"
+        )
     modules, source = released(), Path(names[1])
     if names[0] == convert_lia.NAME:
         entries = convert_lia.convert_lia(source, folder)

@@ -19,12 +19,13 @@ def _factors(code: int, voice: int, idle: bool) -> tuple[Factor, ...]:
     """The factors for codes and voices of so many channels; their sizes: see latents. idle: they have idle motion."""
     return (
         Factor("coarse", "Head (coarse)", 4 * code, sources=(CLIP,), blends=True, relative=False,
-               idle=idle, zero=CANONICAL, info="style indices 1 to 4: pose and shape of the whole head", moves=("pose",)),
+               idle=idle, zero=CANONICAL, info="style indices 1 to 4: pose and shape of the whole head",
+               moves=("pose",)),
         Factor("fine", "Face (fine)", 4 * code + 1, sources=(CLIP,), blends=True, relative=False,
                idle=idle, zero=CANONICAL, info="style indices 7 to 10: lips, brows, lids and gaze",
                moves=("lip", "gaze", "blink", "expression")),
         Factor("speech", "Lips (voice)", voice, sources=(AUDIO,), relative=False,
-               info="voice at style indices 7 and 8; without it a clip of the face drives the lips, too"),
+               info="the voice at style indices 7 and 8; without it a clip drives the lips"),
     )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ class Wav2Vec2(nn.Module):
 
 
 def own_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of a public checkpoint by the names of `Wav2Vec2`. Heads and the mask of the pre-training are left out."""
+    """Tensors of a public checkpoint by the names of `Wav2Vec2`, without heads and the mask of the pre-training."""
     found = {}
     for name, value in tensors.items():
         if not name.startswith(PUBLIC_PREFIX) or name.endswith("masked_spec_embed"):

@@ -42,8 +42,8 @@ def _controls() -> tuple[Choice | Slider, ...]:
 SPEAK_PAPER = Declaration(
     name="speak.paper",
     label="SPEAK (paper)",
-    about="Listen, Disentangle, and Control: Controllable Speech-Driven Talking Head Generation (Cai et al., 2024), with "
-    "the networks of the paper, at 256 px.",
+    about="Listen, Disentangle, and Control: Controllable Speech-Driven Talking Head Generation (Cai et al., 2024), "
+    "with the networks of the paper, at 256 px.",
     method="thgen.methods.speak.paper:PaperSpeak",
     factors=(
         _latent("lip", AUDIO, "from a voice; without one, the lips of silence"),

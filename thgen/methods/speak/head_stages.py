@@ -85,7 +85,8 @@ class Head(SpeakStage):
                 raise TrainingError(f"The clips in {store.folder} have {len(clip)} frames, a window has {FRAMES}.")
             start = int(rng.integers(len(clip) - FRAMES + 1))
             shown = self.views(clip, [int(rng.integers(len(clip))), *range(start, start + FRAMES)])
-            begin = int(np.clip(start - self.heard // 2, 0, max(0, len(clip) - self.heard)))
+            middle = start + MIDDLE - self.heard // 2
+            begin = int(np.clip(middle, 0, max(0, len(clip) - self.heard)))
             photos.append(shown[0])
             windows.append(shown[1:])
             sounds.append(self.sound(clip, begin))

@@ -23,7 +23,7 @@ class Sync(sync_stage.Sync):
     names: ClassVar[Mapping[str, str]] = {"sync": SYNC}
     better: ClassVar[Mapping[str, str]] = {"accuracy": HIGHER, "sync": LOWER}
     model_type = PaperModel
-    data_type = SyncData
+    data_type = SyncData  # type: ignore[assignment]
     data: SyncData  # type: ignore[assignment]
 
     def apart(self, batch: Batch) -> Tensor:

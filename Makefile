@@ -81,3 +81,4 @@ smoke: $(VENV)/.dev
 	$(PY) -m thgen train fc_tfg --preset compact --smoke --runs $(SMOKE)/runs
 	$(PY) -m thgen train fc_tfg --preset paper --smoke --runs $(SMOKE)/runs
 	$(PY) -m thgen train gc_avt --preset paper --smoke --runs $(SMOKE)/runs
+	$(PY) -m thgen train speak --preset paper --smoke --runs $(SMOKE)/runs

@@ -25,6 +25,14 @@ def test_each_scale_sees_the_picture_at_half_the_size():
     torch.testing.assert_close(net.discriminator_1(half), second)
 
 
+def test_a_picture_can_be_judged_beside_another_one():
+    torch.manual_seed(0)
+    net = MultiScaleDiscriminator(1, (4, 8), inputs=6).eval()
+    picture, one, other = torch.randn(3, 1, 3, 32, 32)
+    (a,), (b,) = (net(torch.cat([condition, picture], 1)) for condition in (one, other))
+    assert a.shape == b.shape and not torch.allclose(a, b)
+
+
 def test_scores_are_of_patches():
     """A change at one corner leaves the scores of the other corner, but for the norm over the picture."""
     torch.manual_seed(0)

@@ -3,10 +3,20 @@
 import numpy as np
 import pytest
 
-from thgen.facs import intensities_of
-from thgen.schema import ACTION_UNITS, COEFFICIENT_INDEX, SAMPLE_RATE
+from thgen.facs import coefficients_of, intensities_of
+from thgen.schema import ACTION_UNITS, COEFFICIENT_INDEX, EMOTIONS, FPS, SAMPLE_RATE
 from thgen.synth.head.performer import BLINK_CLOSED
-from thgen.synth.motion import GAZE_LIMIT, POSE_LIMIT, _nods, _saccade_blinks, random_state
+from thgen.synth.motion import (
+    EMOTION_EASE,
+    EMOTION_SECONDS,
+    GAZE_LIMIT,
+    POSE_LIMIT,
+    _emotion_track,
+    _nods,
+    _saccade_blinks,
+    emotion_at,
+    random_state,
+)
 from thgen.synth.voice.speech import Speech
 
 
@@ -95,3 +105,21 @@ def test_large_shifts_of_gaze_often_come_with_a_blink():
     gaze[30:, 0], gaze[70:, 0] = 15, 18
     closed = np.mean([_saccade_blinks(np.random.default_rng(seed), gaze) for seed in range(40)], 0)
     assert 0.3 < closed[31] < 0.7 and closed[71] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_track_shows_the_emotion_that_its_names_tell():
+    """Where `emotion_at` names one, the coefficients are those of this emotion at some strength."""
+    named = 0
+    for seed in range(40):
+        track, names = _emotion_track(np.random.default_rng(seed), 90)
+        for frame in range(90):
+            name = emotion_at(names, frame)
+            if name is None:
+                continue
+            full = coefficients_of(EMOTIONS[name])
+            size = float(track[frame] @ full / max(full @ full, 1e-9))
+            assert np.allclose(track[frame], np.clip(size * full, 0, 1), atol=1e-4), (seed, frame)
+            named += 1
+    assert named > 0.4 * 40 * 90
+    assert emotion_at((), 20) is None and emotion_at(["sad"], int(EMOTION_EASE * FPS)) is None
+    assert emotion_at(["sad"], 80) == "sad" and emotion_at(["sad", "fear"], int(EMOTION_SECONDS[0] * FPS)) is None

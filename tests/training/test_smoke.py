@@ -76,6 +76,16 @@ GC_AVT = [
     "model.discriminator={scales: 2, channels: [4, 8]}",
 ]
 
+SPEAK = [
+    "model.encoder={features: 8, depths: [1, 1], base: 16}",
+    "model.irfd={latent: 8, channels: [16, 16, 16, 16]}",
+    "model.voice={features: 8, dilations: [1], channels: [16, 16, 16, 16, 16, 16, 16], hidden: 16, layers: 1, "
+    "heads: 2, inner: 16, positions: 8, groups: 2}",
+    "model.generator={latent: 8, channels: [16, 16, 16, 16], hidden: 8}",
+    "model.discriminator={scales: 2, channels: [16, 16]}",
+    "model.sync={base: 4}",
+]
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
@@ -145,6 +155,13 @@ def test_every_stage_of_gc_avt_trains(place, monkeypatch):
     train(place, monkeypatch, "gc_avt", "--preset", "paper", settings=[*GC_AVT, "data.head=ellipsoid"])
     names = ("identity", "pose", "expression", "content", "voice", "generator")
     assert exported(place, "gc_avt.paper") == {"gc_avt_paper_" + name for name in names}
+
+
+@slow
+def test_every_stage_of_speak_trains(place, monkeypatch):
+    train(place, monkeypatch, "speak", "--preset", "paper", settings=[*SPEAK, "data.head=ellipsoid"])
+    names = ("sync", "identity", "emotion", "pose", "irfd", "voice", "editing", "generator")
+    assert exported(place, "speak.paper") == {"speak_paper_" + name for name in names}
 
 
 def test_make_smoke_trains_every_config():

@@ -36,16 +36,16 @@ class PatchDiscriminator(nn.Module):
 class ScaleDiscriminator(nn.Module):
     """One scale of MultiScaleDiscriminator: convolutions of 4x4 and stride 2, `channels` wide, then one of stride 1."""
 
-    def __init__(self, channels: tuple[int, ...]):
+    def __init__(self, channels: tuple[int, ...], inputs: int):
         super().__init__()
-        self.model0 = nn.Sequential(nn.Conv2d(3, channels[0], 4, 2, 2), nn.LeakyReLU(0.2))
+        self.model0 = nn.Sequential(nn.Conv2d(inputs, channels[0], 4, 2, 2), nn.LeakyReLU(0.2))
         for number, (before, after) in enumerate(pairwise(channels), 1):
             normed = nn.Sequential(SpectralConv2d(before, after, 4, 2, 2, bias=False), nn.InstanceNorm2d(after))
             self.add_module(f"model{number}", nn.Sequential(normed, nn.LeakyReLU(0.2)))
         self.add_module(f"model{len(channels)}", nn.Sequential(nn.Conv2d(channels[-1], 1, 4, 1, 2)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures [B 3 H W] -> logit per patch [B 1 h w]."""
+        """Pictures [B inputs H W] -> logit per patch [B 1 h w]."""
         for layer in self.children():
             x = layer(x)
         return x
@@ -54,16 +54,17 @@ class ScaleDiscriminator(nn.Module):
 class MultiScaleDiscriminator(nn.Module):
     """Discriminators of the picture, of its half, its quarter ... (pix2pixHD, Wang et al. 2018).
 
-    Layers and tensor names are those of SPADE (Park et al. 2019). scales: number of discriminators.
+    Layers and tensor names are those of SPADE (Park et al. 2019). scales: number of discriminators. inputs:
+    channels of a picture; 6 for a picture and the one on which it is conditioned.
     """
 
-    def __init__(self, scales: int = 2, channels: tuple[int, ...] = (64, 128, 256, 512)):
+    def __init__(self, scales: int = 2, channels: tuple[int, ...] = (64, 128, 256, 512), inputs: int = 3):
         super().__init__()
         for number in range(scales):
-            self.add_module(f"discriminator_{number}", ScaleDiscriminator(tuple(channels)))
+            self.add_module(f"discriminator_{number}", ScaleDiscriminator(tuple(channels), inputs))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Pictures [B 3 H W] -> logits per patch [B 1 h w] of each scale, the finest first."""
+        """Pictures [B inputs H W] -> logits per patch [B 1 h w] of each scale, the finest first."""
         found = []
         for net in self.children():
             found.append(net(x))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from thgen import idle_motion
@@ -242,16 +244,32 @@ def _head_track(rng: np.random.Generator, seed: int, frames: int) -> np.ndarray:
     return np.clip(track, -POSE_LIMIT, POSE_LIMIT)
 
 
+EMOTION_SECONDS = (2.0, 6.0)  # for which an emotion of a track lasts
+EMOTION_EASE = 0.5  # seconds: within this time a track changes to its next emotion, from neutral to its first one
+
+
+def emotion_at(names: Sequence[str], frame: int) -> str | None:
+    """The emotion of a track that its names tell of a frame; None where they do not tell it: during the first change,
+    and after the shortest first emotion if there is a second one.
+
+    >>> [emotion_at(("happy", "sad"), frame) for frame in (0, 12, 13, 49, 50)]
+    [None, None, 'happy', 'happy', None]
+    """
+    if not names or frame < EMOTION_EASE * FPS or (len(names) > 1 and frame >= EMOTION_SECONDS[0] * FPS):
+        return None
+    return names[0]
+
+
 def _emotion_track(rng: np.random.Generator, frames: int) -> tuple[np.ndarray, list[str]]:
-    """Coefficients [frames 57] of emotions, and their names. Each lasts 2 to 6 s; transitions take 0.5 s."""
+    """Coefficients [frames 57] of emotions, and their names. See EMOTION_SECONDS and EMOTION_EASE."""
     track = np.zeros((frames, len(COEFFICIENTS)), np.float32)
     names, at, before = [], 0, np.zeros(len(COEFFICIENTS), np.float32)
     while at < frames:
         name = str(rng.choice(list(EMOTIONS)))
         intensity = rng.uniform(0.2, 1.0)
         goal = np.clip(coefficients_of({k: v * intensity for k, v in EMOTIONS[name].items()}), 0, 1)
-        length = int(rng.uniform(2, 6) * FPS)
-        ease = np.clip(np.arange(min(length, frames - at)) / (0.5 * FPS), 0, 1)[:, None]
+        length = int(rng.uniform(*EMOTION_SECONDS) * FPS)
+        ease = np.clip(np.arange(min(length, frames - at)) / (EMOTION_EASE * FPS), 0, 1)[:, None]
         track[at : at + len(ease)] = before + ease * ease * (3 - 2 * ease) * (goal - before)
         names.append(name)
         before, at = goal, at + length

@@ -34,10 +34,11 @@ def lip_windows(windows: Tensor) -> Tensor:
     return lip_views(windows.flatten(0, 1)).unflatten(0, windows.shape[:2]).flatten(1, 2)
 
 
-def choose_sync_expert(exported: Path | str = "") -> SyncExpert | None:
-    """The trained expert, frozen: exported by the run, or bundled. None, with a warning, where there is none."""
+def choose_sync_expert(exported: Path | str = "", name: str = SYNC) -> SyncExpert | None:
+    """The trained expert of that weights name, frozen: exported by the run, or bundled. None, with a warning, where
+    there is none."""
     try:
-        network = hub.load_network(SYNC, "cpu", folder_of(SYNC, exported))
+        network = hub.load_network(name, "cpu", folder_of(name, exported))
     except WeightsError as error:
         LOG.warning("The sync expert is not available, so its loss is off; train the stage 'sync': %s", error)
         return None

@@ -28,6 +28,7 @@ class _Clip:
     shard: Path
     frames: tuple[tuple[int, int], ...]  # offset and size of each JPEG in the shard, in bytes
     truth: tuple[int, int]
+    about: tuple[int, int] | None  # JSON; None: a folder of other files
     voice: tuple[int, int] | None  # None: a silent clip
     identity: int
     key: str
@@ -57,7 +58,17 @@ class ClipStore:
                     members.setdefault(key, {})[extension] = (member.offset_data, member.size)
             for key, files in members.items():
                 frames = tuple(files[e] for e in sorted(files) if e.endswith(".jpg"))
-                out.append(_Clip(path, frames, files["truth.npz"], files.get("flac"), int(key.split("_")[0]), key))
+                out.append(
+                    _Clip(
+                        path,
+                        frames,
+                        files["truth.npz"],
+                        files.get("json"),
+                        files.get("flac"),
+                        int(key.split("_")[0]),
+                        key,
+                    )
+                )
         return out
 
     def __len__(self) -> int:
@@ -89,6 +100,12 @@ class ClipStore:
             self._paths = paths
             self.__dict__.pop("clips", None)
             self.__dict__.pop("_hardness", None)
+
+    def emotions(self, number: int) -> tuple[str, ...]:
+        """Names of the emotions of clip `number`, in their order; () where nobody named any (random states)."""
+        clip = self.clips[number]
+        about = json.loads(self._read(clip.shard, [clip.about])[0]) if clip.about else {}
+        return tuple(about.get("emotions", ()))
 
     def voice(self, number: int) -> np.ndarray:
         """Voice of clip `number`, float32 [L] in [-1, 1], 16 kHz. Raises TrainingError for a silent clip."""

@@ -73,13 +73,18 @@ class CompactFusionData(CompactData):
     versions: Positive = 3  # recordings of each voice, the first without augmentation
 
 
-class SyncData(CachedData):
-    """data: of the stage of the sync expert. Cached features are those of the face encoder, for the loss guide."""
+class LipsAndVoices(CachedData):
+    """data: of stages whose batches are those of `sync_stage.Sync`. Cached features are those of the face encoder, for
+    the loss guide."""
 
     warmup: Count = 0  # first steps, which train with the loss guide alone
     lips_kept: Count = 0  # clips whose lips stay in memory; 75 frames take 1 MB
-
-    temperature: Real = 0.1  # of InfoNCE
     moments: Positive = 9  # windows of a clip that are contrasted with one another
     min_gap: Positive = 3  # frames between two of them, at least
     versions: Positive = 3  # recordings of each voice, the first without augmentation
+
+
+class SyncData(LipsAndVoices):
+    """data: of the stage of the sync expert."""
+
+    temperature: Real = 0.1  # of InfoNCE

@@ -41,8 +41,8 @@ class Guide(nn.Module):
         """Mean distance [] of both from the code, as 1 - cosine. [N features], [N features], [N codes]."""
         with torch.autocast(code.device.type, enabled=False):
             true = self.scaled(code.float())
-            made = self.video(video.float()), self.audio(audio.float())
-            return 1 - sum(cosine(one, true).mean() for one in made) / len(made)
+            made = torch.stack([self.video(video.float()), self.audio(audio.float())])
+            return 1 - cosine(made, true).mean()
 
 
 class Sync(FcTfgStage):
@@ -99,7 +99,7 @@ class Sync(FcTfgStage):
     def rows(self, store: ClipStore, rng: np.random.Generator, train: bool, clips: int, moments: int) -> Batch:
         """Of M moments of each of B random clips: "lips" [B M 15 48 96] and "mel" [B M 1 80 16]; with the loss guide
         "code" [B M D], the face encoder's of the mouth in the middle of the window."""
-        rows: dict[str, list[Tensor]] = {"lips": [], "mel": []} | ({"code": []} if self.guided else {})
+        rows: dict[str, list[Tensor]] = {name: [] for name in ("lips", "mel", *(["code"] if self.guided else []))}
         for _ in range(clips):
             clip = Clip(store, store.draw(rng))
             starts = spaced_frames(rng, len(clip) - FRAMES + 1, moments, self.data.min_gap)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from thgen.methods.fc_tfg.stage_settings import LipsAndVoices
 from thgen.methods.speak import equations as eq
 from thgen.methods.speak.networks import Encoder, Reconstructor, TalkingGenerator, Voice
 from thgen.nn.discriminators import MultiScaleDiscriminator
@@ -19,13 +20,10 @@ PaperModel = networks_of(
 )  # fmt: skip
 
 
-class SyncData(ClipData):
+class SyncData(LipsAndVoices):
     """data: of the stage of the sync expert."""
 
     margin: Real = eq.MARGIN  # of eq. 11
-    moments: Positive = 9  # windows of a clip
-    min_gap: Positive = 3  # frames between two of them, at least
-    versions: Positive = 3  # recordings of each voice, the first without augmentation
 
 
 class IrfdData(ClipData):

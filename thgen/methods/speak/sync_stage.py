@@ -28,9 +28,7 @@ class Sync(sync_stage.Sync):
 
     def apart(self, batch: Batch) -> Tensor:
         """Eq. 12 of each voice and each window of lips of its clip, [B M M], voices in rows."""
-        moments = batch["lips"].shape[:2]
-        video = self.expert.video(batch["lips"].flatten(0, 1)).float().unflatten(0, moments)
-        audio = self.expert.audio(batch["mel"].flatten(0, 1)).float().unflatten(0, moments)
+        video, audio = self.both(batch)
         return eq.distance(audio[:, :, None], video[:, None])
 
     def contrast(self, apart: Tensor) -> Tensor:

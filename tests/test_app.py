@@ -54,7 +54,7 @@ def test_app_answers_on_its_port_and_ends_when_asked(tmp_path):
                 time.sleep(0.5)
         assert page.status_code == 200 and "thgen" in page.text
         info = httpx.get(f"http://127.0.0.1:{port}/gradio_api/info", timeout=20).json()
-        assert set(info["named_endpoints"]) == {"/generate", "/preview"}
+        assert set(info["named_endpoints"]) == {"/generate", "/preview", "/view"}
         (folder,) = tmp_path.iterdir()
         assert list(folder.glob("gradio/*/portrait_1.png"))
         server.send_signal(signal.SIGINT)  # while the weights may still be loading

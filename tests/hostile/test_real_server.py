@@ -209,7 +209,10 @@ def test_black_and_white_frames_show_no_face(server, photo, tmp_path, colour, fr
     """A short cut is bridged with a warning, a long one is refused; nothing is read out of frames that show nothing."""
     plain = f"color={colour}:s=320x380:r=25:d={frames / 25}"
     path = tmp_path / "cut.mp4"
-    still = "[0:v]scale=320:400,crop=320:380,setsar=1[a];[a]split[b][c];[1:v]setsar=1[p];[b][p][c]concat=n=3"
+    still = (
+        "[0:v]scale=320:400,crop=320:380,setsar=1[a];[a]split[b][d];[d]crop=300:356:20:24,scale=320:380,setsar=1[c];"
+        "[1:v]setsar=1[p];[b][p][c]concat=n=3"  # the picture jumps: a clip in which nothing moves is refused
+    )
     run("-loop", 1, "-framerate", 25, "-t", 0.4, "-i", PORTRAIT, "-f", "lavfi", "-i", plain, "-filter_complex", still,
         "-pix_fmt", "yuv420p", path)  # fmt: skip
     answer = ask(server.url, "generate", quick(photo, pose_clip=server.file(path)))

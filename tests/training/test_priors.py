@@ -137,10 +137,12 @@ def test_stages_ask_the_run_for_its_analyser(shards, tmp_path, method, stage):
 
 
 def test_an_identity_network_is_any_one_of_that_weights_name(tmp_path, caplog):
-    """ArcFace goes first, the stand-in follows, and without either the loss is off."""
+    """ArcFace goes first, the bundled stand-in follows, and without the one that is named the loss is off."""
     with caplog.at_level(logging.WARNING):
-        assert choose_identity_prior("auto", 0.75) is None
-    assert "'arcface' is not available" in caplog.text and "'identity' is not available" in caplog.text
+        assert choose_identity_prior("arcface", 0.75) is None
+        stand_in = choose_identity_prior("auto", 0.75)
+    assert caplog.text.count("'arcface' is not available") == 2
+    assert stand_in.name == "identity" and stand_in.about.startswith("bundled")
     torch.manual_seed(0)
     small = ArcFace(4, (1, 1, 1, 1), 8)
     history = History("s", "d", 1, 0.0, "h", {})

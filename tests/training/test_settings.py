@@ -117,6 +117,6 @@ def test_a_wrong_key_ends_the_command_before_anything_is_loaded(words, tmp_path,
 def test_of_several_stages_those_are_set_that_have_the_setting(capsys):
     assert main(["train", "rig", "--set", "data.train=elsewhere", "--dry-run"]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("train: elsewhere") == 4, "the audio stage has no such folder"
+    assert printed.count("train: elsewhere") == 5, "the audio stage has no such folder"
     assert main(["train", "rig", "--set", "data.trian=elsewhere", "--dry-run"]) == 2
     assert main(["train", "rig", "--stage", "audio", "--set", "data.train=elsewhere", "--dry-run"]) == 2

@@ -13,13 +13,24 @@ from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 
 from tests.ui.plain_http import Answer, ask, fire, upload
+from thgen.declare import CLIP
 from thgen.errors import PhotoError
-from thgen.schema import FACTORS
+from thgen.methods import METHODS
+from thgen.settings import all_factors
 from thgen.ui.page import FILES
 from thgen.ui.uploads import uploaded_path
 
 META = {"meta": {"_type": "gradio.FileData"}}
-API_FILES = ["photo", "audio", *(f"{n}_clip" for n in FACTORS), *(f"{n}_to" for n, f in FACTORS.items() if f.blends)]
+DRIVEN = {n: f for n, f in all_factors().items() if CLIP in f.sources}
+API_FILES = [
+    "photo",
+    "audio",
+    "clip",
+    *(f"{n}_clip" for n in DRIVEN),
+    *(f"{n}_to" for n, f in DRIVEN.items() if f.blends),
+]
+VIEWS = sum(len(method.views) for method in METHODS.values())
+OF_VIEWS = 2 * (VIEWS + 1)  # photos and a clip, of each view on the page and of the endpoint
 WRAPS = {
     "without meta": lambda path: {"path": path},
     "with meta": lambda path: {"path": path, **META},
@@ -83,8 +94,9 @@ def test_no_event_of_the_page_takes_a_file_of_the_server(server, secret):
                 answer = fire(server.url, event["id"], [*values[:i], {"path": str(secret)}, *values[i + 1 :]])
                 refused(answer, secret)
                 tried.append((event["api_name"], component["type"]))
-    assert {name for name, _ in tried} == {"still", "make", "from_recipe", "generate", "preview"}
-    assert len(tried) == 4 * len(API_FILES) + 1 and not server.engine.calls
+    makers = {"make", *(f"make_{number}" for number in range(1, VIEWS + 1))}
+    assert {name for name, _ in tried} == {"still", "from_recipe", "generate", "preview", "view", *makers}
+    assert len(tried) == 4 * len(API_FILES) + 1 + OF_VIEWS and not server.engine.calls
 
 
 def test_no_link_leads_out_of_the_uploads(server, secret):
@@ -140,7 +152,7 @@ def test_the_page_knows_every_component_that_takes_a_file(running):
         return model is not None and ("path" in fields or any(FileData.__name__ in str(f) for f in fields.values()))
 
     takers = {c for c in inputs if holds_files(getattr(c, "data_model", None))}
-    assert len(takers) == len(API_FILES) + 1 and all(isinstance(c, tuple(FILES)) for c in takers)
+    assert len(takers) == len(API_FILES) + 1 + OF_VIEWS and all(isinstance(c, tuple(FILES)) for c in takers)
 
 
 @pytest.mark.parametrize(

@@ -30,16 +30,10 @@ def online(stand_in, tmp_path) -> Hub:
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory):
     """A folder of clips of the built-in head, small but real."""
-    import argparse
-
-    from thgen.cli import render
+    from tests.rendered import render_clips
 
     out = tmp_path_factory.mktemp("shards")
-    parser = argparse.ArgumentParser()
-    render.add_parser(parser.add_subparsers())
-    options = ["--head", "ellipsoid", "--identities", "2", "--clips-per-identity", "2", "--frames", "5"]
-    render.run(parser.parse_args(["render", *options, "--motion", "random", "--out", str(out)]))
-    return out
+    return render_clips(out, "--clips-per-identity", "2", "--frames", "5", "--motion", "random")
 
 
 @pytest.fixture(scope="session")

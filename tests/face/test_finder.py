@@ -4,12 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 from tests.face.drawn import DotAnalyser, DrawnFace, draw
+from tests.methods.noise import noise_crop
 from thgen.errors import FaceError, PhotoError
 from thgen.face.crop import CROP, Square, apply_matrix, invert_matrix, landmark_square
 from thgen.face.detect import CascadeDetector
-from thgen.face.finder import FaceFinder, paste_back
+from thgen.face.finder import FaceFinder, paste_back, pictures_of
 from thgen.face.observe import MIRROR_68
 from thgen.io.photo import MAX_ASPECT
 
@@ -268,3 +270,12 @@ class TestTrack:
 def test_the_mirror_table_fits_the_template() -> None:
     mirrored = ONE.landmarks[MIRROR_68]
     assert np.allclose(mirrored[:, 0] - ONE.x, -(ONE.landmarks[:, 0] - ONE.x))
+
+
+def test_pictures_of_crops_are_theirs_at_any_size():
+    crops = [noise_crop(seed, 32) for seed in (0, 1)]
+    own, small = pictures_of(crops, torch.device("cpu")), pictures_of(crops, torch.device("cpu"), 16)
+    assert own.shape == (2, 3, 32, 32) and small.shape == (2, 3, 16, 16)
+    shown = ((own[1] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    assert (shown == crops[1].image).all()
+    torch.testing.assert_close(small, torch.nn.functional.avg_pool2d(own, 2), atol=1.1 / 127.5, rtol=0)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from thgen.analyser.network import to_input
 from thgen.errors import ClipError, FaceError, PhotoError
 from thgen.face.belief import Belief, has_detail
 from thgen.face.crop import (
@@ -24,6 +25,7 @@ from thgen.face.crop import (
     landmark_extent,
     landmark_square,
     limit_side,
+    resized,
     sample_square,
 )
 from thgen.face.detect import suppress
@@ -239,6 +241,12 @@ class FaceFinder:
             if belief.holds(frame, observation, candidate.confidence):
                 return observation
         return None
+
+
+def pictures_of(crops: Sequence[FaceCrop], device: torch.device, side: int | None = None) -> torch.Tensor:
+    """Pictures [n 3 side side] of crops in [-1, 1]. side: px; None = that of the crops."""
+    images = np.stack([crop.image for crop in crops])
+    return to_input(torch.from_numpy(images if side is None else resized(images, side)).to(device))
 
 
 def paste_back(photo: np.ndarray, frame: np.ndarray, mask: np.ndarray | None, crop: FaceCrop) -> np.ndarray:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from thgen.declare import Declaration
 from thgen.io.process import Tick, no_tick
@@ -47,6 +48,13 @@ class Identity:
     measured: Factors | None = None
 
 
+def at_size(pictures: torch.Tensor, size: int) -> torch.Tensor:
+    """Pictures or masks [n C s s] -> [n C size size], bicubic; those of that size stay as they are."""
+    if pictures.shape[-1] == size:
+        return pictures
+    return F.interpolate(pictures, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
+
+
 @dataclass(frozen=True)
 class Decoded:
     """Frames of the crop, and the mask of the generated pixels (1 = generated, 0 = as in the photo)."""
@@ -54,6 +62,12 @@ class Decoded:
     frames: torch.Tensor  # [T 3 S S] in [-1, 1]
     mask: torch.Tensor  # [T 1 S S] in [0, 1]
     flow: torch.Tensor | None = None  # [T 2 h w] in half-widths, frame(p) = photo(p + flow(p)); for the evaluation
+
+    @classmethod
+    def generated(cls, frames: torch.Tensor, size: int) -> Self:
+        """Frames [T 3 s s] of which every pixel is generated, at the size S of the crop."""
+        frames = at_size(frames, size).clamp(-1, 1)
+        return cls(frames, frames.new_ones(len(frames), 1, size, size))
 
     def images(self) -> np.ndarray:
         """The frames as pictures, uint8 RGB [T S S 3]."""

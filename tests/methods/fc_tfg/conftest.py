@@ -1,20 +1,11 @@
 """Clips for the stages of FC-TFG."""
 
-import argparse
-
 import pytest
 
-from thgen.cli import render as cli
+from tests.rendered import render_speakers
 
 
 @pytest.fixture(scope="session")
 def talk(tmp_path_factory):
     """Two clips of the built-in head, speaking for 12 frames."""
-    pytest.importorskip("espeakng_loader")
-    out = tmp_path_factory.mktemp("fc_tfg_talk")
-    parser = argparse.ArgumentParser()
-    cli.add_parser(parser.add_subparsers())
-    options = ["--head", "ellipsoid", "--identities", "2", "--clips-per-identity", "1", "--frames", "12"]
-    cli.run(parser.parse_args(["render", *options, "--size", "128", "--flow-size", "64", "--motion", "track",
-                               "--out", str(out)]))  # fmt: skip
-    return out
+    return render_speakers(tmp_path_factory.mktemp("fc_tfg_talk"), 12)

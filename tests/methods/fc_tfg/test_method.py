@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.methods.noise import noise_voice
 from tests.methods.pd_fgc.test_method import SIZE, clip_of, crop_of
 from tests.methods.pd_fgc.test_method import method as pd_fgc  # noqa: F401 - a fixture
 from thgen import pipeline
@@ -53,7 +54,7 @@ def clip(method, photo):
 
 @pytest.fixture(scope="module")
 def voice(method):
-    return method.encode_audio(np.random.default_rng(0).normal(0, 0.1, 640 * FRAMES).astype(np.float32), FRAMES)
+    return noise_voice(method, FRAMES)
 
 
 def finished(method, identity, driven, second=None, **controls):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.methods.noise import noise_crop, noise_voice
 from thgen import pipeline
 from thgen.errors import FaceError
 from thgen.face.crop import Square
@@ -36,10 +37,7 @@ def method():
 
 
 def crop_of(seed: int) -> FaceCrop:
-    """A crop of noise. The method reads its image alone."""
-    image = np.random.default_rng(seed).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
-    square = Square(SIZE / 2, SIZE / 2, SIZE)
-    return FaceCrop(image, square, np.zeros((1, 3), np.float32), None, square)
+    return noise_crop(seed, SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +52,7 @@ def clip(method):
 
 @pytest.fixture(scope="module")
 def voice(method):
-    return method.encode_audio(np.random.default_rng(0).normal(0, 0.1, 2560).astype(np.float32), 4)
+    return noise_voice(method, 4)
 
 
 def finished(method, identity, driven, **controls):

@@ -1,13 +1,12 @@
 """FG-EmoTalk's paper preset with small random networks: from a photo and clips to frames, and what the units do."""
 
-import numpy as np
 import pytest
 import torch
 
+from tests.methods.noise import noise_crop
 from thgen import pipeline
 from thgen.declare import CLIP
 from thgen.errors import ControlError
-from thgen.face.crop import Square
 from thgen.face.finder import FaceCrop
 from thgen.methods.base import Identity
 from thgen.methods.fg_emotalk import equations as eq
@@ -27,9 +26,7 @@ def method():
 
 
 def crop_of(seed: int) -> FaceCrop:
-    image = np.random.default_rng(seed).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
-    square = Square(SIZE / 2, SIZE / 2, SIZE)
-    return FaceCrop(image, square, np.zeros((68, 3), np.float32), None, square)
+    return noise_crop(seed, SIZE)
 
 
 @pytest.fixture(scope="module")

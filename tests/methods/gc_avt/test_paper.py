@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from tests.face_parts.faces import drawn_points
+from tests.methods.noise import noise_crop, noise_voice
 from thgen import pipeline
 from thgen.analyser.network import Analyser
 from thgen.declare import AUDIO, CLIP
-from thgen.face.crop import Square
 from thgen.face.finder import FaceCrop
+from thgen.methods.base import at_size
 from thgen.methods.gc_avt import paper
 from thgen.methods.gc_avt.declaration import GC_AVT_PAPER
 from thgen.methods.gc_avt.networks import Content, Identity, Voice
@@ -43,10 +44,8 @@ def method():
 
 def crop_of(seed: int, opening: float = 0.05) -> FaceCrop:
     """A crop of noise with the landmarks of a face."""
-    image = np.random.default_rng(seed).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
-    square = Square(SIZE / 2, SIZE / 2, SIZE)
     points = np.concatenate([drawn_points(opening), np.zeros((68, 1))], 1).astype(np.float32)
-    return FaceCrop(image, square, points, None, square)
+    return noise_crop(seed, SIZE, points)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +60,7 @@ def clip(method):
 
 @pytest.fixture(scope="module")
 def voice(method):
-    return method.encode_audio(np.random.default_rng(0).normal(0, 0.1, 2560).astype(np.float32), 4)
+    return noise_voice(method, 4)
 
 
 def frames_of(method, identity, driven, voiced=(), **controls):
@@ -136,7 +135,7 @@ def test_the_background_is_that_of_the_photo(method, identity, clip, monkeypatch
 
     monkeypatch.setattr(method.analyser, "segment", left_half)
     out = method.decode(identity, clip).frames
-    background = method._sized(identity.state["background"], SIZE).clamp(-1, 1)
+    background = at_size(identity.state["background"], SIZE).clamp(-1, 1)
     torch.testing.assert_close(out, background.expand(4, -1, -1, -1), atol=1e-4, rtol=0)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.methods.noise import noise_crop
 from thgen import pipeline
 from thgen.declare import CLIP
-from thgen.face.crop import Square
 from thgen.face.finder import FaceCrop
 from thgen.methods.base import Identity
 from thgen.methods.lia.declaration import LIA_RELEASED, MOTION
@@ -24,9 +24,7 @@ def method():
 
 
 def crop_of(seed: int) -> FaceCrop:
-    image = np.random.default_rng(seed).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
-    square = Square(SIZE / 2, SIZE / 2, SIZE)
-    return FaceCrop(image, square, np.zeros((68, 3), np.float32), None, square)
+    return noise_crop(seed, SIZE)
 
 
 @pytest.fixture(scope="module")

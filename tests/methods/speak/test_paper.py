@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.methods.noise import noise_crop, noise_voice
 from thgen import pipeline
 from thgen.declare import AUDIO, CLIP
 from thgen.errors import ControlError
-from thgen.face.crop import Square
 from thgen.face.finder import FaceCrop
 from thgen.methods.speak import paper
 from thgen.methods.speak.declaration import SPEAK_PAPER
@@ -41,9 +41,7 @@ def method():
 
 
 def crop_of(seed: int) -> FaceCrop:
-    image = np.random.default_rng(seed).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
-    square = Square(SIZE / 2, SIZE / 2, SIZE)
-    return FaceCrop(image, square, np.zeros((68, 3), np.float32), None, square)
+    return noise_crop(seed, SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +56,7 @@ def clip(method):
 
 @pytest.fixture(scope="module")
 def voice(method):
-    return method.encode_audio(np.random.default_rng(0).normal(0, 0.1, 2560).astype(np.float32), 4)
+    return noise_voice(method, 4)
 
 
 def frames_of(method, identity, driven, voiced=(), **controls):

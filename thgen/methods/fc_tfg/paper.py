@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from thgen.analyser.network import to_input
 from thgen.errors import FaceError
-from thgen.face.crop import resized
+from thgen.face.finder import FaceCrop, pictures_of
 from thgen.methods.base import Decoded, Factors, Identity
 from thgen.methods.fc_tfg.declaration import FC_TFG_PAPER
 from thgen.methods.fc_tfg.method import CODES, FcTfgBase
@@ -23,9 +21,6 @@ from thgen.nn.stylegan2 import StyleGAN2
 from thgen.nn.stylegan2_painter import Painter
 from thgen.nn.wav2lip import AudioEncoder
 from thgen.weights.hub import Networks
-
-if TYPE_CHECKING:
-    from thgen.face.finder import FaceCrop
 
 FARTHEST = 0.9  # `PaperFcTfg.misfit` above which a photo counts as not inverted; 1 = the average face is as near
 COMPARED = 64  # px at which pictures are compared: large forms and colours count, not hairs and pores
@@ -54,7 +49,7 @@ class PaperFcTfg(FcTfgBase):
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The one photo. Raises FaceError if it is not inverted: the generator does not know such a face."""
-        image = to_input(torch.from_numpy(np.array(crops[0].image[None]))).to(self.device)
+        image = pictures_of(crops[:1], self.device)
         source = self._inverted(crops[:1])
         if self.misfit(image, source) > self.farthest:
             raise FaceError(
@@ -66,8 +61,7 @@ class PaperFcTfg(FcTfgBase):
 
     def _inverted(self, crops: Sequence[FaceCrop]) -> Tensor:
         """z = E_inv(x) of crops, [B L N]."""
-        images = resized(np.stack([crop.image for crop in crops]), self.encoder.side)
-        codes: Tensor = self.generator.average + self.encoder(to_input(torch.from_numpy(images)).to(self.device))
+        codes: Tensor = self.generator.average + self.encoder(pictures_of(crops, self.device, self.encoder.side))
         return codes
 
     def misfit(self, image: Tensor, codes: Tensor) -> float:
@@ -92,10 +86,7 @@ class PaperFcTfg(FcTfgBase):
         codes = window[CODES].to(self.device).float().unflatten(1, (len(self.fusion.at), -1))
         source = identity.state["source"].expand(len(codes), -1, -1)
         made = self._painted(self.fusion.placed(source, codes))
-        size = identity.image.shape[-1]
-        if made.shape[-1] != size:
-            made = F.interpolate(made, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
-        return Decoded(made.clamp(-1, 1), made.new_ones(len(made), 1, size, size))
+        return Decoded.generated(made, identity.image.shape[-1])
 
     def _painted(self, latents: Tensor) -> Tensor:
         """w per style index [T L N] -> pictures [T 3 S S] of the generator."""

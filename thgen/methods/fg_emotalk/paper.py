@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from thgen.analyser.network import to_input
-from thgen.face.crop import resized
+from thgen.face.finder import FaceCrop, pictures_of
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.methods.fg_emotalk.declaration import FG_EMOTALK_PAPER, unit_key
 from thgen.methods.fg_emotalk.networks import AUEncoder, VideoNetwork
@@ -19,9 +17,6 @@ from thgen.methods.fg_emotalk.units import UNITS, intensities, mixed, recipes
 from thgen.nn.lia_painter import Painter
 from thgen.schema import AU_MAX
 from thgen.weights.hub import Networks
-
-if TYPE_CHECKING:
-    from thgen.face.finder import FaceCrop
 
 POSE, EXPRESSION, APPEARANCE = "pose", "expression", "appearance"
 
@@ -46,7 +41,7 @@ class PaperFgEmoTalk(Method):
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """x_S^app and the facial features of the first photo, and its own pose and expression (S^rec of eq. 5)."""
-        image = to_input(torch.from_numpy(crops[0].image[None].copy()).to(self.device))
+        image = pictures_of(crops[:1], self.device)
         feature, maps = self.encode(self._picture(crops[0]))
         own = {POSE: self.net.pose(feature), EXPRESSION: self.net.expression(feature)}
         state = {APPEARANCE: self.net.appearance(feature), "maps": maps}
@@ -83,11 +78,8 @@ class PaperFgEmoTalk(Method):
         pose, expression = (window[name].to(self.device).float() for name in (POSE, EXPRESSION))
         codes = identity.state[APPEARANCE] + self.net.move(pose, expression)
         made = torch.cat([self.paint(row, identity.state["maps"]) for row in codes.split(1)]).clamp(-1, 1)
-        size = identity.image.shape[-1]
-        if size != made.shape[-1]:
-            made = F.interpolate(made, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
-        return Decoded(made.clamp(-1, 1), made.new_ones(len(made), 1, size, size))
+        return Decoded.generated(made, identity.image.shape[-1])
 
     def _picture(self, crop: FaceCrop) -> Tensor:
-        """The crop at the size of the network, [1 3 S S] in [-1, 1] on the device."""
-        return to_input(torch.from_numpy(resized(crop.image[None], self.net.size).copy()).to(self.device))
+        """The crop at the size of the network, [1 3 s s]."""
+        return pictures_of([crop], self.device, self.net.size)

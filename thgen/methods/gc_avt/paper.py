@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from thgen.analyser.network import Analyser, to_input
@@ -16,7 +15,7 @@ from thgen.compact.generator import BATCH, in_batches
 from thgen.compact.photo_layers import behind
 from thgen.face.crop import resized
 from thgen.face_parts.background import person
-from thgen.methods.base import Decoded, Factors, Identity, Method
+from thgen.methods.base import Decoded, Factors, Identity, Method, at_size
 from thgen.methods.gc_avt.declaration import GC_AVT_PAPER
 from thgen.methods.gc_avt.inputs import (
     Seen,
@@ -112,14 +111,7 @@ class PaperGcAvt(Method):
         who = identity.state["person"].expand(len(codes[POSE]), -1)
         made = self.generator(Latents.join(who, codes[POSE], codes[EXPRESSION], codes[LIP])).clamp(-1, 1)
         size = identity.image.shape[-1]
-        keep = self._sized(person(self.analyser, made), size).clamp(0, 1)
-        background = self._sized(identity.state["background"], size)
-        frames = torch.lerp(background.expand(len(made), -1, -1, -1), self._sized(made, size), keep)
-        return Decoded(frames.clamp(-1, 1), made.new_ones(len(made), 1, size, size))
-
-    @staticmethod
-    def _sized(pictures: Tensor, size: int) -> Tensor:
-        """[n C s s] -> [n C size size]."""
-        if pictures.shape[-1] == size:
-            return pictures
-        return F.interpolate(pictures, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
+        keep = at_size(person(self.analyser, made), size).clamp(0, 1)
+        background = at_size(identity.state["background"], size)
+        frames = torch.lerp(background.expand(len(made), -1, -1, -1), at_size(made, size), keep)
+        return Decoded.generated(frames, size)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from thgen.analyser.network import to_input
-from thgen.face.crop import resized
+from thgen.face.finder import FaceCrop, pictures_of
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.methods.lia.declaration import DIRECTIONS, LIA_RELEASED, MOTION
 from thgen.nn.lia import LIA
 from thgen.nn.lia_painter import Painter
 from thgen.weights.hub import Networks
-
-if TYPE_CHECKING:
-    from thgen.face.finder import FaceCrop
 
 CODE = "code"  # name of the source code among the latents of the evaluation
 
@@ -45,7 +40,7 @@ class Lia(Method):
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The first photo's code, skip features and own magnitudes."""
-        image = to_input(torch.from_numpy(crops[0].image[None].copy()).to(self.device))
+        image = pictures_of(crops[:1], self.device)
         code, features = self.encode(self._picture(crops[0]))
         own = {MOTION: self.net.magnitudes(code).float().cpu()}
         return Identity(image, own, {"code": code, "features": features})
@@ -76,11 +71,8 @@ class Lia(Method):
         code, features = identity.state["code"], identity.state["features"]
         codes = code + window[MOTION].to(self.device).float() @ self.directions.T
         made = torch.cat([self.paint(row, features) for row in codes.split(1)]).clamp(-1, 1)
-        size = identity.image.shape[-1]
-        if size != made.shape[-1]:
-            made = F.interpolate(made, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
-        return Decoded(made.clamp(-1, 1), made.new_ones(len(made), 1, size, size))
+        return Decoded.generated(made, identity.image.shape[-1])
 
     def _picture(self, crop: FaceCrop) -> Tensor:
-        """The crop at the size of the network, [1 3 S S] in [-1, 1] on the device."""
-        return to_input(torch.from_numpy(resized(crop.image[None], self.net.size).copy()).to(self.device))
+        """The crop at the size of the network, [1 3 s s]."""
+        return pictures_of([crop], self.device, self.net.size)

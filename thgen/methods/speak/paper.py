@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from thgen.analyser.network import to_input
 from thgen.compact.generator import in_batches
-from thgen.face.crop import resized
+from thgen.face.finder import FaceCrop, pictures_of
 from thgen.methods.base import Decoded, Factors, Identity, Method
 from thgen.methods.speak.declaration import SPEAK_PAPER
 from thgen.methods.speak.emotions import change, shares
@@ -20,9 +18,6 @@ from thgen.methods.speak.networks import EditingModule, EmotionEncoder, Encoder,
 from thgen.nn.wav2vec import normalised
 from thgen.schema import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from thgen.weights.hub import Networks
-
-if TYPE_CHECKING:
-    from thgen.face.finder import FaceCrop
 
 LIP, POSE, EXPRESSION = "lip", "pose", "expression"
 PASS = 16 * FPS  # frames of a voice that E_a hears in one pass, besides CONTEXT: attention costs their square
@@ -50,7 +45,7 @@ class PaperSpeak(Method):
     @torch.inference_mode()
     def encode_photos(self, crops: Sequence[FaceCrop]) -> Identity:
         """The one photo: f_I, the map from which its pictures start, and its own pose and emotion."""
-        image = self._pictures([crops[0].image])
+        image = pictures_of(crops[:1], self.device)
         code, found = self.identity.with_map(self._sized(crops[:1]))
         silence = self.encode_audio(np.zeros(SAMPLE_RATE, np.float32), FPS)[LIP][FPS // 2]
         own = {LIP: silence[None], **self._codes(crops[:1])}
@@ -85,13 +80,9 @@ class PaperSpeak(Method):
         ]
         return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
-    def _pictures(self, images: Sequence[np.ndarray]) -> Tensor:
-        """uint8 RGB [S S 3] each -> [n 3 S S] in [-1, 1] on the device."""
-        return to_input(torch.from_numpy(np.stack(images)).to(self.device))
-
     def _sized(self, crops: Sequence[FaceCrop]) -> Tensor:
         """Crops at the size of G_g, [n 3 s s]."""
-        return self._pictures(list(resized(np.stack([crop.image for crop in crops]), self.generator.size)))
+        return pictures_of(crops, self.device, self.generator.size)
 
     def _codes(self, crops: Sequence[FaceCrop]) -> Factors:
         """f_P and f_E of crops, each [n D] on the CPU."""
@@ -114,7 +105,4 @@ class PaperSpeak(Method):
         begin = identity.state["begin"].expand(len(pose), -1, -1, -1)
         edited = self.editing(lip, emotion, torch.cat([who, pose, emotion], 1))
         made = self.generator(edited, who, pose, begin)
-        size = identity.image.shape[-1]
-        if made.shape[-1] != size:
-            made = F.interpolate(made, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
-        return Decoded(made.clamp(-1, 1), made.new_ones(len(made), 1, size, size))
+        return Decoded.generated(made, identity.image.shape[-1])
